@@ -1,0 +1,1 @@
+"""gRPC: the contract spoken over the rules."""

@@ -1,0 +1,207 @@
+"""Who is speaking: project keys and session tokens become a principal."""
+
+import hmac
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Final
+
+import jwt
+from cachetools import TTLCache
+
+from syncline_server.sync.changes import session_key
+from syncline_server.sync.errors import (
+    KeyInvalid,
+    RequestInvalid,
+    ServerKeyRequired,
+    SessionExpired,
+    SessionInvalid,
+    TypeForbidden,
+    UserForbidden,
+)
+from syncline_server.sync.projects import KeyKind, ProjectKey, Registry, hash_key, key_id_of
+from syncline_server.sync.scopes import Scopes
+
+_ALGORITHM: Final = "HS256"
+_CACHE_SECONDS: Final = 30
+"""A key that is withdrawn works at most so long."""
+_CACHED_PRINCIPALS: Final = 20_000
+_MAX_ID_BYTES: Final = 128
+_NO_HASH: Final = bytes(32)
+_DELETE_CHARACTER: Final = "\x7f"
+
+Metadata = Iterable[tuple[str, str | bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is speaking, and for whom."""
+
+    project_id: int
+    kind: KeyKind
+    user_id: str | None
+    """None: a server key that has named nobody (yet)."""
+    session: str
+    """The device if known, else a hash of the session token; empty for a server key that names no device."""
+    device_known: bool
+    scopes: Scopes
+    expires_at: float | None
+    """End of the session, seconds since the Unix epoch."""
+
+    @property
+    def user(self) -> str:
+        """The user; call `acting_for` first."""
+        assert self.user_id is not None
+        return self.user_id
+
+    @property
+    def session_key(self) -> str:
+        """What the positions of this session are kept under (P9); empty: nothing is kept."""
+        return session_key(self.project_id, self.user, self.session) if self.user_id and self.session else ""
+
+    def acting_for(self, user_id: str) -> "Principal":
+        """Return the principal for the user that a request names (empty: none); T4.
+
+        Raises UserForbidden, or RequestInvalid when a user is needed and none is known.
+        """
+        if not user_id or user_id == self.user_id:
+            if self.user_id is None:
+                raise RequestInvalid("user_id", "required with a server key and no session token")
+            return self
+        if self.kind is not KeyKind.SERVER:
+            raise UserForbidden
+        check_id("user_id", user_id)
+        session = self.session if self.device_known else ""
+        return replace(self, user_id=user_id, session=session, scopes=Scopes(None), expires_at=None)
+
+    def acting_for_all(self) -> "Principal":
+        """Return the principal for all users of its project; raises ServerKeyRequired."""
+        if self.kind is not KeyKind.SERVER:
+            raise ServerKeyRequired
+        return replace(self, user_id=None, session="", scopes=Scopes(None), expires_at=None)
+
+    def check_types(self, entity_types: Iterable[str]) -> None:
+        """Raise TypeForbidden unless the session's scopes cover every one of these types."""
+        for entity_type in entity_types:
+            if not self.scopes.cover(entity_type):
+                raise TypeForbidden(entity_type)
+
+
+class Authenticator:
+    """Finds out who is speaking from the metadata of a call."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Look keys up in `registry`."""
+        self._registry = registry
+        self._principals: TTLCache[tuple[str, str, str], Principal] = TTLCache(_CACHED_PRINCIPALS, _CACHE_SECONDS)
+
+    async def authenticate(self, metadata: Metadata | None) -> Principal:
+        """Return the principal of a call.
+
+        Raises KeyInvalid, SessionInvalid, SessionExpired, RequestInvalid (device id) and StoreUnavailable.
+        """
+        values = {key: value for key, value in metadata or () if isinstance(value, str)}
+        credentials = (
+            values.get("x-api-key", ""),
+            values.get("authorization", ""),
+            values.get("x-device-id", ""),
+        )
+        principal = self._principals.get(credentials)
+        if principal is None:
+            principal = await self._identify(*credentials)
+            self._principals[credentials] = principal
+        if principal.expires_at is not None and time.time() >= principal.expires_at:
+            raise SessionExpired
+        return principal
+
+    async def _identify(self, api_key: str, authorization: str, device_id: str) -> Principal:
+        key = await self._find_key(api_key)
+        claims: dict[str, Any] = {}
+        token = _bearer(authorization)
+        if token:
+            claims = _claims(token, key.project.session_secret)
+        elif key.kind is KeyKind.CLIENT:
+            raise SessionInvalid
+        device = claims.get("device_id") or claims.get("sid") or device_id
+        if device:
+            check_id("x-device-id", device)
+        return Principal(
+            project_id=key.project.id,
+            kind=key.kind,
+            user_id=claims.get("sub"),
+            session=_session(device, token),
+            device_known=bool(device),
+            scopes=Scopes(claims.get("scope")),
+            expires_at=claims.get("exp"),
+        )
+
+    async def _find_key(self, text: str) -> ProjectKey:
+        key_id = key_id_of(text)
+        key = await self._registry.find_key(key_id) if key_id else None
+        # As long for an unknown key as for a wrong one.
+        if not hmac.compare_digest(hash_key(text), key.secret_hash if key else _NO_HASH) or key is None:
+            raise KeyInvalid
+        return key
+
+
+def check_id(field: str, value: object) -> None:
+    """Raise RequestInvalid unless `value` is an id: 1 to 128 bytes of UTF-8 without control characters."""
+    if not isinstance(value, str) or not 0 < len(value.encode(errors="replace")) <= _MAX_ID_BYTES:
+        raise RequestInvalid(field, f"must be 1 to {_MAX_ID_BYTES} bytes long")
+    if not value.isprintable() and has_control(value):
+        raise RequestInvalid(field, "must not contain control characters")
+
+
+def has_control(text: str) -> bool:
+    """Tell whether there is a control character (C0, DEL, C1) in `text`."""
+    return any(character < " " or _DELETE_CHARACTER <= character < "\xa0" for character in text)
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _session(device: str, token: str) -> str:
+    if device:
+        return f"device:{device}"
+    return f"token:{sha256(token.encode()).hexdigest()[:32]}" if token else ""
+
+
+def _claims(token: str, secret: str) -> dict[str, Any]:
+    """Return the claims of a session token. The algorithm is pinned: the token's own word for it counts for nothing."""
+    options: Any = {"require": ["exp", "sub"], "verify_aud": False, "verify_iat": False}
+    try:
+        claims: dict[str, Any] = jwt.decode(token, secret, algorithms=[_ALGORITHM], options=options)
+    except jwt.ExpiredSignatureError:
+        raise SessionExpired from None
+    except (jwt.InvalidTokenError, ValueError):
+        raise SessionInvalid from None
+    try:
+        check_id("sub", claims["sub"])
+        for claim in ("device_id", "sid"):
+            if claims.get(claim):
+                check_id(claim, claims[claim])
+    except RequestInvalid as error:
+        raise SessionInvalid(f"authorization: the claim {error}") from None
+    if not isinstance(claims.get("scope", ""), str):
+        raise SessionInvalid("authorization: the claim scope: must be a string")
+    scopes = Scopes(claims.get("scope"))
+    if not scopes.allow_sync:
+        raise TypeForbidden("", "The session's scopes do not cover sync.")
+    return claims
+
+
+def issue_token(
+    secret: str, user_id: str, *, ttl_seconds: int, device_id: str | None = None, scope: str | None = None
+) -> str:
+    """Return a session token of a project; raises RequestInvalid for ids out of form."""
+    check_id("user", user_id)
+    claims: dict[str, Any] = {"sub": user_id, "iat": int(time.time()), "exp": int(time.time()) + ttl_seconds}
+    if device_id is not None:
+        check_id("device", device_id)
+        claims["device_id"] = device_id
+    if scope is not None:
+        claims["scope"] = scope
+    return jwt.encode(claims, secret, algorithm=_ALGORITHM)

@@ -1,0 +1,34 @@
+"""What is counted, for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class Metrics:
+    """The server's metrics, in a registry of their own. Labels never carry users, keys or tokens."""
+
+    def __init__(self) -> None:
+        """Register every metric."""
+        self.registry = CollectorRegistry()
+        self.calls = Counter(
+            "syncline_calls", "Calls by method and gRPC code.", ["method", "code"], registry=self.registry
+        )
+        self.call_seconds = Histogram(
+            "syncline_call_seconds",
+            "Duration of unary calls.",
+            ["method"],
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=self.registry,
+        )
+        self.changes = Counter(
+            "syncline_pushed_changes",
+            "Pushed changes by outcome: applied, replayed, conflict.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.streams = Gauge("syncline_streams", "Streams that are open.", registry=self.registry)
+        self.commits = Counter("syncline_commits", "Groups of pushes that were committed.", registry=self.registry)
+        self.clock_behind_ms = Gauge(
+            "syncline_clock_behind_ms",
+            "How far the store's clock is behind the log; over 0 means that it was set back.",
+            registry=self.registry,
+        )

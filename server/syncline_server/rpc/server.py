@@ -1,0 +1,106 @@
+"""The gRPC server: its service, health, reflection, channel options, and how it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from syncline.v1 import sync_pb2, sync_pb2_grpc
+from syncline_server.rpc.interceptors import CallObserver
+from syncline_server.rpc.metrics import Metrics
+from syncline_server.rpc.service import SyncService
+
+SERVICE: Final = sync_pb2.DESCRIPTOR.services_by_name["SyncService"].full_name
+_SENT_BYTES: Final = 64 * 1024 * 1024
+
+
+class AddressInUse(Exception):
+    """The server could not listen on its address."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How the gRPC server listens and ends."""
+
+    address: str
+    """HOST:PORT; port 0 takes a free one."""
+    max_message_bytes: int
+    """Of a request."""
+    reuse_port: bool
+    """Let several processes share the port."""
+    drain_seconds: float
+    """What calls get to finish when the server ends."""
+
+
+class HealthService(HealthServicer):
+    """grpc.health.v1, with details about a serving server in the trailing metadata."""
+
+    def __init__(self, details: Callable[[], dict[str, str]]) -> None:
+        """`details` are metadata keys and values."""
+        super().__init__()
+        self._details = details
+
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> Any:  # noqa: N802  # the contract's name
+        """Answer a health check."""
+        context.set_trailing_metadata(tuple(self._details().items()))
+        return await super().Check(request, context)
+
+
+@asynccontextmanager
+async def serving(
+    service: SyncService,
+    metrics: Metrics,
+    health_service: HealthService,
+    options: ServerOptions,
+    *,
+    on_drain: Callable[[], None],
+) -> AsyncIterator[int]:
+    """Serve for the time of the block; yields the bound port. Raises AddressInUse.
+
+    At the end: health says NOT_SERVING, `on_drain` ends the streams, and calls get the drain time to finish.
+    """
+    server = aio.server(
+        interceptors=[CallObserver(SERVICE, metrics)],
+        options=[
+            # By default two servers may bind one port, and each gets half of the calls.
+            ("grpc.so_reuseport", int(options.reuse_port)),
+            ("grpc.max_receive_message_length", options.max_message_bytes),
+            ("grpc.max_send_message_length", _SENT_BYTES),
+            ("grpc.max_concurrent_streams", 4096),
+            # Between 8 and 16 KiB the default refuses metadata at random.
+            ("grpc.max_metadata_size", 16 * 1024),
+            ("grpc.absolute_max_metadata_size", 32 * 1024),
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ],
+    )
+    sync_pb2_grpc.add_SyncServiceServicer_to_server(service, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    try:
+        port = server.add_insecure_port(options.address)
+    except RuntimeError:
+        raise AddressInUse(options.address) from None
+    await server.start()
+    await health_service.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    await health_service.set("", health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield port
+    finally:
+        await asyncio.shield(_stop(server, health_service, options.drain_seconds, on_drain))
+
+
+async def _stop(
+    server: aio.Server, health_service: HealthService, drain_seconds: float, on_drain: Callable[[], None]
+) -> None:
+    await health_service.enter_graceful_shutdown()
+    # Streams are ended first: the server would otherwise wait for them all of the drain time.
+    on_drain()
+    await server.stop(drain_seconds)

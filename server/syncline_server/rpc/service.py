@@ -1,0 +1,118 @@
+"""The handlers: each validates, calls the rules and fills the response; CallObserver translates the errors."""
+
+import asyncio
+from typing import Any, Final
+
+from syncline.v1 import sync_pb2, sync_pb2_grpc
+from syncline_server.rpc import codec
+from syncline_server.rpc.auth import Authenticator, Principal
+from syncline_server.rpc.limits import CallLimiter
+from syncline_server.rpc.metrics import Metrics
+from syncline_server.rpc.validation import Validator
+from syncline_server.sync.changes import PushOutcome
+from syncline_server.sync.checkpoint import CheckpointCodec
+from syncline_server.sync.errors import CheckpointExpired, ReaderTooSlow, SyncError
+from syncline_server.sync.feed import Feed
+from syncline_server.sync.pull import Puller
+from syncline_server.sync.push import Pusher
+
+_SHOWS_NOTHING: Final = 0
+
+
+class SyncService(sync_pb2_grpc.SyncServiceServicer):
+    """`syncline.v1.SyncService` over the rules."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        limiter: CallLimiter,
+        validator: Validator,
+        checkpoints: CheckpointCodec,
+        pusher: Pusher,
+        puller: Puller,
+        feed: Feed,
+        metrics: Metrics,
+        slow_reader_seconds: float,
+    ) -> None:
+        """A stream whose reader takes nothing for `slow_reader_seconds` is cut."""
+        self._authenticator = authenticator
+        self._limiter = limiter
+        self._validator = validator
+        self._checkpoints = checkpoints
+        self._pusher = pusher
+        self._puller = puller
+        self._feed = feed
+        self._metrics = metrics
+        self._slow_reader_seconds = slow_reader_seconds
+
+    async def Push(self, request: sync_pb2.PushRequest, context: Any) -> sync_pb2.PushResponse:  # noqa: N802  # the contract's name
+        """Apply a batch of changes."""
+        principal = await self._principal(request.user_id, context)
+        principal.check_types({change.entity_type for change in request.changes})
+        scope = self._checkpoints.scope_tag(principal.project_id, principal.user)
+        push = self._validator.push(request, principal, self._shown(scope, request.checkpoint_token))
+        outcome = await self._pusher.push(push)
+        self._count(outcome)
+        return codec.push_response(outcome, self._checkpoints.encode(scope, outcome.checkpoint_revision))
+
+    async def Pull(self, request: sync_pb2.PullRequest, context: Any) -> sync_pb2.PullResponse:  # noqa: N802  # as above
+        """Read one page."""
+        principal = await self._principal(request.user_id, context)
+        principal.check_types(request.entity_types)
+        reading, size = self._validator.pull(request, principal)
+        page = await self._puller.pull(reading, size)
+        scope = self._checkpoints.scope_tag(principal.project_id, principal.user)
+        return codec.pull_response(page, self._checkpoints.encode(scope, page.next_revision))
+
+    async def StreamPull(self, request: sync_pb2.StreamPullRequest, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # it writes its messages, so that a reader who takes none can be cut
+        """Read everything, then follow."""
+        principal = await self._stream_principal(request, context)
+        reading = self._validator.reading(request, principal)
+        scope = self._checkpoints.scope_tag(principal.project_id, principal.user_id)
+        token = request.checkpoint_token
+        try:
+            async for batch in self._feed.follow(reading, follow=request.follow, expires_at=principal.expires_at):
+                next_token = self._checkpoints.encode(scope, batch.page.next_revision)
+                await self._send(context, codec.stream_pull_response(batch, next_token), token)
+                token = next_token
+        except SyncError as error:
+            error.details.setdefault("checkpoint_token", token)
+            raise
+
+    async def _principal(self, user_id: str, context: Any) -> Principal:
+        principal = await self._authenticator.authenticate(context.invocation_metadata())
+        principal = principal.acting_for(user_id)
+        self._limiter.check(principal)
+        return principal
+
+    async def _stream_principal(self, request: sync_pb2.StreamPullRequest, context: Any) -> Principal:
+        if not request.all_users:
+            principal = await self._principal(request.user_id, context)
+        else:
+            principal = (await self._authenticator.authenticate(context.invocation_metadata())).acting_for_all()
+            self._limiter.check(principal)
+        principal.check_types(request.entity_types)
+        return principal
+
+    def _shown(self, scope: bytes, token: str) -> int | None:
+        """Return the position that a push's token shows; one of a lost history shows nothing."""
+        if not token:
+            return None
+        try:
+            return self._checkpoints.decode(scope, token)
+        except CheckpointExpired:
+            return _SHOWS_NOTHING
+
+    async def _send(self, context: Any, message: sync_pb2.StreamPullResponse, token: str) -> None:
+        """Write a message; flow control holds a slow reader back, and this cuts a stuck one (T3)."""
+        try:
+            async with asyncio.timeout(self._slow_reader_seconds):
+                await context.write(message)
+        except TimeoutError:
+            raise ReaderTooSlow(token) from None
+
+    def _count(self, outcome: PushOutcome) -> None:
+        for result in outcome.results:
+            kind = "replayed" if result.replayed else "applied" if result.applied else "conflict"
+            self._metrics.changes.labels(kind).inc()

@@ -1,0 +1,71 @@
+"""Which gRPC status, reason and details each error becomes."""
+
+from typing import Final
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc import StatusCode
+from grpc_status import rpc_status
+
+from syncline.v1 import sync_pb2
+from syncline_server.sync import errors
+
+DOMAIN: Final = "syncline.v1"
+
+STATUS_OF: Final[dict[type[errors.SyncError], tuple[StatusCode, sync_pb2.ErrorReason]]] = {
+    errors.RequestInvalid: (StatusCode.INVALID_ARGUMENT, sync_pb2.ERROR_REASON_REQUEST_INVALID),
+    errors.ChangeInvalid: (StatusCode.INVALID_ARGUMENT, sync_pb2.ERROR_REASON_CHANGE_INVALID),
+    errors.CheckpointInvalid: (StatusCode.INVALID_ARGUMENT, sync_pb2.ERROR_REASON_CHECKPOINT_INVALID),
+    errors.CheckpointExpired: (StatusCode.OUT_OF_RANGE, sync_pb2.ERROR_REASON_CHECKPOINT_EXPIRED),
+    errors.HeadMismatch: (StatusCode.ABORTED, sync_pb2.ERROR_REASON_HEAD_MISMATCH),
+    errors.EntityNotFound: (StatusCode.NOT_FOUND, sync_pb2.ERROR_REASON_ENTITY_NOT_FOUND),
+    errors.DataTooLarge: (StatusCode.FAILED_PRECONDITION, sync_pb2.ERROR_REASON_DATA_TOO_LARGE),
+    errors.AnswerTooLarge: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_ANSWER_TOO_LARGE),
+    errors.KeyInvalid: (StatusCode.UNAUTHENTICATED, sync_pb2.ERROR_REASON_KEY_INVALID),
+    errors.SessionInvalid: (StatusCode.UNAUTHENTICATED, sync_pb2.ERROR_REASON_SESSION_INVALID),
+    errors.SessionExpired: (StatusCode.UNAUTHENTICATED, sync_pb2.ERROR_REASON_SESSION_EXPIRED),
+    errors.ServerKeyRequired: (StatusCode.PERMISSION_DENIED, sync_pb2.ERROR_REASON_SERVER_KEY_REQUIRED),
+    errors.UserForbidden: (StatusCode.PERMISSION_DENIED, sync_pb2.ERROR_REASON_USER_FORBIDDEN),
+    errors.TypeForbidden: (StatusCode.PERMISSION_DENIED, sync_pb2.ERROR_REASON_TYPE_FORBIDDEN),
+    errors.RateLimited: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_RATE_LIMITED),
+    errors.ReaderTooSlow: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_READER_TOO_SLOW),
+    errors.Draining: (StatusCode.UNAVAILABLE, sync_pb2.ERROR_REASON_DRAINING),
+    errors.StoreUnavailable: (StatusCode.UNAVAILABLE, sync_pb2.ERROR_REASON_STORE_UNAVAILABLE),
+}
+
+
+def status_of(error: errors.SyncError) -> grpc.Status:
+    """Return the status of an error that clients are told about."""
+    code, reason = STATUS_OF[type(error)]
+    details: list[Message] = [_error_info(reason, error.details)]
+    if isinstance(error, errors.RequestInvalid | errors.ChangeInvalid | errors.CheckpointInvalid):
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.problem)
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if isinstance(error, errors.RateLimited | errors.UnavailableError):
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    return _status(code, str(error), details)
+
+
+def internal_status(request_id: str) -> grpc.Status:
+    """Return the status of a defect; it says nothing of its cause."""
+    info = _error_info(sync_pb2.ERROR_REASON_INTERNAL, {"request_id": request_id})
+    return _status(StatusCode.INTERNAL, "Internal error.", [info])
+
+
+def _error_info(reason: sync_pb2.ErrorReason, details: dict[str, str | int]) -> error_details_pb2.ErrorInfo:
+    name = sync_pb2.ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
+    metadata = {key: str(value) for key, value in details.items()}
+    return error_details_pb2.ErrorInfo(reason=name, domain=DOMAIN, metadata=metadata)
+
+
+def _status(code: StatusCode, message: str, details: list[Message]) -> grpc.Status:
+    packed = []
+    for detail in details:
+        packed.append(any_pb2.Any())
+        packed[-1].Pack(detail)
+    status: grpc.Status = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=message, details=packed))
+    return status

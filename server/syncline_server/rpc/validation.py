@@ -1,0 +1,209 @@
+"""Whether a request is in form; a malformed one is refused whole, before anything is read or written (P1)."""
+
+import math
+import re
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jiter
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from syncline.v1 import sync_pb2
+from syncline_server.rpc.auth import Principal, has_control
+from syncline_server.sync.changes import Action, Change, Push, entity_key
+from syncline_server.sync.errors import ChangeInvalid, RequestInvalid
+from syncline_server.sync.pull import PageSize, Reading
+
+_ENTITY_TYPE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}", re.ASCII)
+_MAX_ID_BYTES: Final = 128
+_MAX_DEPTH: Final = 32
+_MAX_ENTITY_TYPES: Final = 100
+_MAX_AHEAD_SECONDS: Final = 24 * 3600
+_LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
+_NANOS: Final = 1_000_000_000
+_DEFAULT_PAGE_SIZE: Final = 100
+_MAX_PAGE_SIZE: Final = 1000
+_ACTIONS: Final = {int(action): action for action in Action}
+_MAX_REVISION: Final = 2**62
+_DIGITS_OF_A_DOUBLE: Final = 308
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What a request may not exceed."""
+
+    max_changes: int = 1000
+    max_data_bytes: int = 256 * 1024
+    max_page_bytes: int = 2 * 1024 * 1024
+
+
+class Validator:
+    """Turns requests into the values of the rules; raises RequestInvalid and ChangeInvalid."""
+
+    def __init__(self, limits: RequestLimits) -> None:
+        """Hold requests to these limits."""
+        self._limits = limits
+
+    def push(self, request: sync_pb2.PushRequest, principal: Principal, shown_revision: int | None) -> Push:
+        """Return the push that a request stands for; `shown_revision` is the position of its token."""
+        if len(request.changes) > self._limits.max_changes:
+            raise RequestInvalid("changes", f"must be at most {self._limits.max_changes}, got {len(request.changes)}")
+        expected_head_ms = request.expected_head_ms if request.HasField("expected_head_ms") else None
+        if expected_head_ms is not None and expected_head_ms < 0:
+            raise RequestInvalid("expected_head_ms", "must be 0 or more")
+        user = principal.user
+        changes = tuple(
+            [self._change(index, change, principal.project_id, user) for index, change in enumerate(request.changes)]
+        )
+        return Push(
+            project_id=principal.project_id,
+            user_id=user,
+            session=principal.session,
+            device_known=principal.device_known,
+            changes=changes,
+            shown_revision=shown_revision,
+            expected_head_ms=expected_head_ms,
+            require_existing=request.require_existing,
+        )
+
+    def pull(self, request: sync_pb2.PullRequest, principal: Principal) -> tuple[Reading, PageSize]:
+        """Return what a request asks to read, and how much of it."""
+        if not 0 <= request.page_size <= _MAX_PAGE_SIZE:
+            raise RequestInvalid("page_size", f"must be 0 to {_MAX_PAGE_SIZE}")
+        if request.skip < 0:
+            raise RequestInvalid("skip", "must be 0 or more")
+        size = PageSize(
+            limit=request.page_size or _DEFAULT_PAGE_SIZE,
+            max_bytes=self._limits.max_page_bytes,
+            skip=request.skip,
+            include_total=request.include_total,
+        )
+        return self.reading(request, principal), size
+
+    def reading(self, request: sync_pb2.PullRequest | sync_pb2.StreamPullRequest, principal: Principal) -> Reading:
+        """Return whose log a request reads, and from where."""
+        _check_entity_types(request.entity_types, principal)
+        after = request.after_revision if request.HasField("after_revision") else None
+        if after is not None and not 0 <= after <= _MAX_REVISION:
+            raise RequestInvalid("after_revision", f"must be 0 to {_MAX_REVISION}")
+        return Reading(
+            project_id=principal.project_id,
+            user_id=principal.user_id,
+            session_key=principal.session_key,
+            entity_types=tuple(dict.fromkeys(request.entity_types)),
+            checkpoint_token=request.checkpoint_token,
+            after_revision=after,
+            reset_when_expired=request.reset_when_expired,
+        )
+
+    def _change(self, index: int, change: sync_pb2.Change, project_id: int, user_id: str) -> Change:
+        entity_type = change.entity_type
+        if not _ENTITY_TYPE.fullmatch(entity_type):
+            raise ChangeInvalid(
+                index, "entity_type", "must be a letter or _, then letters, digits, _ . -; at most 64 characters"
+            )
+        action = _ACTIONS.get(change.action)
+        if action is None:
+            raise ChangeInvalid(index, "action", "must be create, update or delete")
+        entity_id = _entity_id(index, change.entity_id, action)
+        base_revision = change.base_revision if change.HasField("base_revision") else None
+        if base_revision is not None and base_revision < 0:
+            raise ChangeInvalid(index, "base_revision", "must be 0 or more")
+        return Change(
+            entity_key(project_id, user_id, entity_type, entity_id),
+            entity_type,
+            entity_id,
+            action,
+            self._data(index, change.data),
+            _timestamp_us(index, change.client_timestamp) if change.HasField("client_timestamp") else None,
+            base_revision,
+        )
+
+    def _data(self, index: int, data: bytes) -> str:
+        if not data:
+            return "{}"
+        if len(data) > self._limits.max_data_bytes:
+            raise ChangeInvalid(index, "data", f"must be at most {self._limits.max_data_bytes} bytes, got {len(data)}")
+        problem = json_problem(data)
+        if problem is not None:
+            raise ChangeInvalid(index, "data", problem)
+        return data.decode()
+
+
+def json_problem(data: bytes) -> str | None:
+    """Say what keeps `data` from being a strict JSON object, nested at most 32 deep; None: nothing.
+
+    Refused: duplicate keys, NaN and Infinity, numbers beyond a double's range, lone surrogates, invalid UTF-8.
+    """
+    try:
+        value = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError as error:
+        return f"must be a JSON object: {error}"
+    if not isinstance(value, dict):
+        return "must be a JSON object"
+    # Both are rare, and cheap to rule out from the text.
+    if data.count(b"{") + data.count(b"[") > _MAX_DEPTH and _depth(value) > _MAX_DEPTH:
+        return f"must be nested at most {_MAX_DEPTH} deep"
+    if (b"e" in data or b"E" in data or len(data) > _DIGITS_OF_A_DOUBLE) and not all(
+        math.isfinite(number) for number in _floats(value)
+    ):
+        return "must not contain numbers beyond the range of a double"
+    return None
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [item for container in level for item in _items(container) if isinstance(item, dict | list)]
+    return depth
+
+
+def _items(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _floats(value: Any) -> Iterator[float]:
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, float):
+            yield value
+        waiting.extend(_items(value))
+
+
+def _entity_id(index: int, entity_id: str, action: Action) -> str:
+    if not entity_id and action is Action.CREATE:
+        return str(uuid.uuid4())
+    if not 0 < len(entity_id.encode()) <= _MAX_ID_BYTES:
+        raise ChangeInvalid(index, "entity_id", f"must be 1 to {_MAX_ID_BYTES} bytes long")
+    if not entity_id.isprintable() and has_control(entity_id):
+        raise ChangeInvalid(index, "entity_id", "must not contain control characters")
+    return entity_id
+
+
+def _timestamp_us(index: int, timestamp: Timestamp) -> int:
+    seconds, nanos = timestamp.seconds, timestamp.nanos
+    if not 0 <= seconds <= _LAST_SECOND or not 0 <= nanos < _NANOS:
+        raise ChangeInvalid(index, "client_timestamp", "must be in the years 1970 to 9999")
+    if seconds > time.time() + _MAX_AHEAD_SECONDS:
+        raise ChangeInvalid(index, "client_timestamp", "must not be more than 24 h in the future")
+    return seconds * 1_000_000 + nanos // 1000
+
+
+def _check_entity_types(entity_types: Sequence[str], principal: Principal) -> None:
+    if len(entity_types) > _MAX_ENTITY_TYPES:
+        raise RequestInvalid("entity_types", f"must be at most {_MAX_ENTITY_TYPES}")
+    for index, entity_type in enumerate(entity_types):
+        if not _ENTITY_TYPE.fullmatch(entity_type):
+            raise RequestInvalid(
+                f"entity_types[{index}]", "must be a letter or _, then letters, digits, _ . -; at most 64 characters"
+            )
+    if not entity_types and principal.scopes.limited:
+        raise RequestInvalid("entity_types", "a session with scopes has to name the types it reads")

@@ -1,0 +1,1 @@
+"""SQL: the databases that hold the log."""

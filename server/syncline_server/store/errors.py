@@ -1,0 +1,45 @@
+"""How driver errors become the two that the rules know; nothing of a driver passes this line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from syncline_server.sync.errors import StoreUnavailable
+from syncline_server.sync.store import StoreRejected
+
+_UNAVAILABLE_SQLSTATE_CLASSES: Final = frozenset(
+    {
+        "08",  # connection exceptions
+        "25",  # read-only transaction, idle in transaction for too long
+        "40",  # deadlock, serialisation
+        "53",  # disk full, out of memory, too many connections
+        "55",  # lock not available
+        "57",  # shutting down, cancelled by a time limit
+        "58",  # I/O error
+    }
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn driver errors of the block into StoreUnavailable and StoreRejected; others are defects and pass."""
+    try:
+        yield
+    except (DataError, IntegrityError) as error:
+        raise StoreRejected(str(error.orig)) from error
+    except DBAPIError as error:
+        if not _is_unavailable(error):
+            raise
+        raise StoreUnavailable from error
+    except (PoolTimeout, OSError) as error:  # OSError: asyncpg could not connect
+        raise StoreUnavailable from error
+
+
+def _is_unavailable(error: DBAPIError) -> bool:
+    sqlstate = getattr(error.orig, "sqlstate", None)
+    if isinstance(sqlstate, str):
+        return sqlstate[:2] in _UNAVAILABLE_SQLSTATE_CLASSES
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)

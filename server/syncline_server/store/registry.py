@@ -1,0 +1,95 @@
+"""Projects and their keys in SQL."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Row, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.selectable import LABEL_STYLE_TABLENAME_PLUS_COL as _TABLE_NAMES
+
+from syncline_server.store.engine import Engines
+from syncline_server.store.errors import translated
+from syncline_server.store.store import system_clock_us
+from syncline_server.store.tables import project_keys, projects
+from syncline_server.sync.projects import (
+    KeyKind,
+    NewKey,
+    Project,
+    ProjectKey,
+    hash_key,
+    new_key,
+    new_session_secret,
+)
+
+
+class ProjectExists(Exception):
+    """There is a project of this name already."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewProject:
+    """A project just made, with the only copy of its keys' texts."""
+
+    name: str
+    client_key: NewKey
+    server_key: NewKey
+
+
+class SqlRegistry:
+    """Finds and makes projects; see sync.projects.Registry."""
+
+    def __init__(self, engines: Engines) -> None:
+        """Use these engines."""
+        self._engines = engines
+
+    async def find_key(self, key_id: str) -> ProjectKey | None:
+        """Return the key of this public id. Raises StoreUnavailable."""
+        statement = select(project_keys, projects).join_from(project_keys, projects).where(project_keys.c.id == key_id)
+        with translated():
+            async with self._engines.reading.connect() as connection:
+                row = (await connection.execute(statement.set_label_style(_TABLE_NAMES))).first()
+        if row is None:
+            return None
+        return ProjectKey(
+            row.project_keys_id, _project(row), KeyKind(row.project_keys_kind), row.project_keys_secret_hash
+        )
+
+    async def find_project(self, name: str) -> Project | None:
+        """Return the project of this name. Raises StoreUnavailable."""
+        found = [project for project in await self.projects() if project.name == name]
+        return found[0] if found else None
+
+    async def projects(self) -> list[Project]:
+        """Return all projects, oldest first. Raises StoreUnavailable."""
+        statement = select(projects).order_by(projects.c.id).set_label_style(_TABLE_NAMES)
+        with translated():
+            async with self._engines.reading.connect() as connection:
+                return [_project(row) for row in await connection.execute(statement)]
+
+    async def create(self, name: str) -> NewProject:
+        """Make a project with one key of each kind. Raises ProjectExists and StoreUnavailable."""
+        made = NewProject(name, new_key(KeyKind.CLIENT), new_key(KeyKind.SERVER))
+        now = system_clock_us()
+        project = {"name": name, "head": 0, "session_secret": new_session_secret(), "created_at_us": now}
+        with translated():
+            try:
+                async with self._engines.writing.begin() as connection:
+                    project_id = (await connection.execute(insert(projects).values(**project))).inserted_primary_key
+                    assert project_id is not None
+                    keys = [
+                        {
+                            "id": key.id,
+                            "project_id": project_id[0],
+                            "kind": key.kind,
+                            "secret_hash": hash_key(key.text),
+                            "created_at_us": now,
+                        }
+                        for key in (made.client_key, made.server_key)
+                    ]
+                    await connection.execute(insert(project_keys), keys)
+            except IntegrityError:
+                raise ProjectExists(name) from None
+        return made
+
+
+def _project(row: "Row[tuple[object, ...]]") -> Project:
+    return Project(row.projects_id, row.projects_name, row.projects_session_secret, row.projects_created_at_us)

@@ -1,0 +1,253 @@
+"""The log in SQL: runs the statements of one database and speaks in the values of the rules."""
+
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from syncline_server.store.engine import Engines
+from syncline_server.store.errors import translated
+from syncline_server.store.sql import POSTGRESQL, SQLITE, PageShape, Statements
+from syncline_server.store.sqlite import SqliteCheckpointer
+from syncline_server.sync.changes import Version
+from syncline_server.sync.store import (
+    LockedHead,
+    PageQuery,
+    PageRow,
+    ShownPosition,
+    Standing,
+    StandingQuery,
+    Store,
+    StoredPage,
+    WriteTransaction,
+)
+
+_FETCH_ROWS: Final = 250
+
+Row = Sequence[Any]
+
+
+def system_clock_us() -> int:
+    """Return this machine's time, µs since the Unix epoch."""
+    return time.time_ns() // 1000
+
+
+def open_store(engines: Engines, clock_us: Callable[[], int] | None = None) -> Store:
+    """Return the store behind these engines; `clock_us` takes the place of its clock, in tests."""
+    if engines.database.is_sqlite:
+        return SqliteStore(engines, clock_us or system_clock_us)
+    return PostgresqlStore(engines, clock_us)
+
+
+class _Transaction(ABC):
+    """One transaction; what differs between databases is how many values go into a statement."""
+
+    def __init__(self, connection: AsyncConnection, sql: Statements, clock_us: Callable[[], int] | None) -> None:
+        self._connection = connection
+        self._sql = sql
+        self._clock_us = clock_us
+
+    async def lock_head(self, project_id: int) -> LockedHead:
+        ((head, clock_us),) = await self._rows(self._sql.lock_head, (project_id,))
+        return LockedHead(head, self._clock_us() if self._clock_us else clock_us)
+
+    async def positions(self, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for key, entity_type, revision in await self._rows(self._sql.positions, (self._many(session_keys),)):
+            found.setdefault(key, {})[entity_type] = revision
+        return found
+
+    async def standings(self, project_id: int, queries: Collection[StandingQuery]) -> dict[StandingQuery, Standing]:
+        asked = list(queries)
+        rows = await self._rows(self._sql.standings, (project_id, *self._table(asked)))
+        return {asked[ordinal - self._first_ordinal]: Standing(head, bool(foreign)) for ordinal, head, foreign in rows}
+
+    async def versions(self, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
+        rows = await self._rows(self._sql.versions, (max_inline_bytes, self._many(keys)))
+        return {row[0]: Version._make(row) for row in rows}
+
+    async def large_data(self, keys: Collection[str]) -> dict[str, str]:
+        rows = await self._rows(self._sql.large_data, (self._many(keys),))
+        return {row[0]: row[1] for row in rows}
+
+    async def move_head(self, project_id: int, head: int) -> None:
+        await self._connection.exec_driver_sql(self._sql.move_head, (head, project_id))
+
+    async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
+        return (await self._connection.exec_driver_sql(statement, parameters)).all()
+
+    @abstractmethod
+    async def write(self, project_id: int, versions: Collection[Version]) -> None: ...
+
+    @abstractmethod
+    async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None: ...
+
+    _first_ordinal: int
+
+    @abstractmethod
+    def _many(self, values: Collection[str]) -> Any:
+        """Return the parameter that stands for many values."""
+
+    @abstractmethod
+    def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
+        """Return the parameters that stand for a table of values."""
+
+
+class _SqliteTransaction(_Transaction):
+    _first_ordinal = 0
+
+    async def write(self, project_id: int, versions: Collection[Version]) -> None:
+        await self._connection.exec_driver_sql(self._sql.write, [(project_id, *version) for version in versions])
+
+    async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
+        now = system_clock_us()
+        rows = [(*position, project_id, now) for position in positions]
+        await self._connection.exec_driver_sql(self._sql.save_positions, rows)
+
+    def _many(self, values: Collection[str]) -> str:
+        return json.dumps(list(values))
+
+    def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
+        return (json.dumps(list(rows)),)
+
+
+class _PostgresqlTransaction(_Transaction):
+    _first_ordinal = 1
+
+    async def write(self, project_id: int, versions: Collection[Version]) -> None:
+        await self._connection.exec_driver_sql(self._sql.write, (project_id, *self._table(versions)))
+
+    async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
+        now = system_clock_us()
+        # In one order everywhere, so that two processes never wait for each other's rows.
+        rows = sorted((*position, project_id, now) for position in positions)
+        await self._connection.exec_driver_sql(self._sql.save_positions, self._table(rows))
+
+    def _many(self, values: Collection[str]) -> list[str]:
+        return list(values)
+
+    def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
+        return tuple(list(column) for column in zip(*rows, strict=True))
+
+
+class _SqlStore(ABC):
+    def __init__(self, engines: Engines, sql: Statements) -> None:
+        self._engines = engines
+        self._sql = sql
+
+    async def page(self, query: PageQuery) -> StoredPage:
+        shape = PageShape(
+            of_user=query.user_id is not None,
+            of_types=bool(query.entity_types),
+            with_total=query.include_total,
+            with_shown=query.session_key != "",
+        )
+        with translated():
+            async with self._engines.reading.connect() as connection:
+                rows = await self._page_rows(connection, self._sql.page(shape), query)
+        return _page(rows, query)
+
+    @abstractmethod
+    async def _page_rows(self, connection: AsyncConnection, statement: str, query: PageQuery) -> list[Row]:
+        """Return the header, then rows up to at least one over the limit or over the most bytes, if there are."""
+
+
+class SqliteStore(_SqlStore):
+    """The log in an embedded SQLite database; one connection writes."""
+
+    def __init__(self, engines: Engines, clock_us: Callable[[], int]) -> None:
+        """Stamp revisions by `clock_us`, as SQLite has no finer clock of its own."""
+        super().__init__(engines, SQLITE)
+        self._clock_us = clock_us
+        self._checkpointer = SqliteCheckpointer(engines.database.sqlite_path)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[WriteTransaction]:
+        """Open a transaction, as sync.store.Store says."""
+        with translated():
+            async with self._engines.writing.connect() as connection:
+                try:
+                    async with connection.begin():
+                        yield _SqliteTransaction(connection, self._sql, self._clock_us)
+                    await self._checkpointer.committed(connection)
+                except DBAPIError:
+                    # After a failed fsync the connection's idea of the file cannot be trusted.
+                    await connection.invalidate()
+                    raise
+
+    async def _page_rows(self, connection: AsyncConnection, statement: str, query: PageQuery) -> list[Row]:
+        named = {
+            "p1": query.project_id,
+            "p2": query.user_id,
+            "p3": query.session_key,
+            "p4": query.after_revision,
+            "p5": json.dumps(query.entity_types),
+            "p6": query.limit + 1,
+            "p7": query.skip,
+        }
+        used = {name: value for name, value in named.items() if f"?{name[1]}" in statement}
+        result = await connection.stream(text(statement.replace("?", ":p")), used)
+        rows: list[Row] = []
+        size_bytes = 0
+        # SQLite steps through a statement as its rows are asked for: stop once the page is full.
+        while size_bytes <= query.max_bytes and (chunk := await result.fetchmany(_FETCH_ROWS)):
+            rows.extend(chunk)
+            size_bytes += sum(len(row[4] or "") for row in chunk)
+        await result.close()
+        return rows
+
+
+class PostgresqlStore(_SqlStore):
+    """The log in PostgreSQL."""
+
+    def __init__(self, engines: Engines, clock_us: Callable[[], int] | None) -> None:
+        """Stamp revisions by the database's clock, or by `clock_us` in tests."""
+        super().__init__(engines, POSTGRESQL)
+        self._clock_us = clock_us
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[WriteTransaction]:
+        """Open a transaction, as sync.store.Store says."""
+        with translated():
+            async with self._engines.writing.begin() as connection:
+                yield _PostgresqlTransaction(connection, self._sql, self._clock_us)
+
+    async def _page_rows(self, connection: AsyncConnection, statement: str, query: PageQuery) -> list[Row]:
+        parameters = (
+            query.project_id,
+            query.user_id,
+            query.session_key,
+            query.after_revision,
+            list(query.entity_types),
+            query.limit + 1,
+            query.skip,
+            query.max_bytes,
+        )
+        return list((await connection.exec_driver_sql(statement, parameters)).all())
+
+
+def _page(rows: list[Row], query: PageQuery) -> StoredPage:
+    """Cut the page by count and by bytes (T2) and read its header."""
+    header, page = rows[0], rows[1:]
+    assert header[0] is None, "the header comes first"
+    kept = min(len(page), query.limit)
+    size_bytes = 0
+    for index in range(kept):
+        size_bytes += len(page[index][4].encode())
+        if size_bytes > query.max_bytes and index > 0:
+            kept = index
+            break
+    return StoredPage(
+        rows=[PageRow._make(row) for row in page[:kept]],
+        cut=kept < len(page),
+        project_head=header[6],
+        user_head=header[7] or 0,
+        total=header[5],
+        shown=json.loads(header[4]) if header[4] else {},
+    )

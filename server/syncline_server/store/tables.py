@@ -1,0 +1,103 @@
+"""The schema, stated once; migrations build it and a test holds them to it."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+Name: Final = Text().with_variant(Text(collation="C"), "postgresql")
+"""Compared byte for byte, on PostgreSQL as on SQLite."""
+
+BigKey: Final = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers only INTEGER PRIMARY KEY by itself."""
+
+projects: Final = Table(
+    "projects",
+    metadata,
+    Column("id", BigKey, Identity(always=True), primary_key=True),
+    Column("name", Name, nullable=False, unique=True),
+    Column("head", BigInteger, nullable=False, default=0, comment="last revision; its row lock orders all commits"),
+    Column("session_secret", Text, nullable=False, comment="HS256 secret of session tokens"),
+    Column("created_at_us", BigInteger, nullable=False),
+    # The head moves with every commit: room on the page keeps those updates from touching the index.
+    postgresql_with={"fillfactor": 20},
+)
+
+project_keys: Final = Table(
+    "project_keys",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("project_id", BigInteger, ForeignKey("projects.id", name="fk_project_keys_project"), nullable=False),
+    Column("kind", Name, CheckConstraint("kind IN ('client', 'server')", name="ck_project_keys_kind"), nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+)
+
+entities: Final = Table(
+    "entities",
+    metadata,
+    Column("entity_key", Name, primary_key=True, comment="digest of project, user, type and id"),
+    Column("project_id", BigInteger, nullable=False),
+    Column("user_id", Name, nullable=False),
+    Column("entity_type", Name, nullable=False),
+    Column("entity_id", Name, nullable=False),
+    Column("deleted", Boolean(create_constraint=False), nullable=False),
+    Column("size_bytes", Integer, nullable=False, comment="of data"),
+    Column("revision", BigInteger, nullable=False),
+    Column("created_revision", BigInteger, nullable=False),
+    Column("client_timestamp_us", BigInteger, nullable=False),
+    Column("session", Name, nullable=False, comment="who wrote it"),
+    Column("merged_unseen", Boolean(create_constraint=False), nullable=False),
+    Column("digest", LargeBinary, nullable=False, comment="of the change that made it"),
+    # Last, so that SQLite finds the other columns without walking the overflow pages of large data.
+    Column("data", Text, nullable=False, comment="JSON object"),
+    Index("ix_entities_user_revision", "project_id", "user_id", "revision", unique=True),
+    Index("ix_entities_project_revision", "project_id", "revision", unique=True),
+    sqlite_autoincrement=False,
+)
+
+session_positions: Final = Table(
+    "session_positions",
+    metadata,
+    Column("session_key", Name, primary_key=True, comment="digest of project, user and session"),
+    Column("entity_type", Name, primary_key=True, comment="empty: every type without a row of its own"),
+    Column("revision", BigInteger, nullable=False),
+    Column("project_id", BigInteger, nullable=False),
+    Column("updated_at_us", BigInteger, nullable=False),
+)
+
+checkpoint_keys: Final = Table(
+    "checkpoint_keys",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("secret", LargeBinary, nullable=False, comment="signs checkpoint tokens"),
+    Column("created_at_us", BigInteger, nullable=False),
+)
+
+epochs: Final = Table(
+    "epochs",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False, comment="random, never reused"),
+    Column("started_at_us", BigInteger, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""The rules of sync, in the standard library alone."""

@@ -1,0 +1,121 @@
+"""What a change, a stored version and a pushed batch are."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+MICROSECONDS_PER_MS = 1000
+
+
+class Action(IntEnum):
+    """What a change does to its entity; the numbers are those of the contract."""
+
+    CREATE = 1
+    UPDATE = 2
+    DELETE = 3
+
+
+class Change(NamedTuple):
+    """One pushed change, in form. A named tuple, not a dataclass: a push builds hundreds of them."""
+
+    key: str
+    """Of the entity; see `entity_key`."""
+    entity_type: str
+    entity_id: str
+    action: Action
+    data: str
+    """JSON object text."""
+    client_timestamp_us: int | None
+    base_revision: int | None
+
+    @property
+    def digest(self) -> bytes:
+        """Identify what was pushed, so that a retry is recognised (P3); 16 bytes."""
+        stamp = f"{self.action:d}|{self.client_timestamp_us}|"
+        return hashlib.blake2b(stamp.encode() + self.data.encode(), digest_size=16).digest()
+
+
+class Version(NamedTuple):
+    """The stored state of one entity; a tombstone where `deleted`."""
+
+    key: str
+    user_id: str
+    entity_type: str
+    entity_id: str
+    deleted: bool
+    data: str | None
+    """JSON object text; None only where the store left out large data (see Store.versions)."""
+    size_bytes: int
+    """Of `data`, as UTF-8."""
+    revision: int
+    created_revision: int
+    client_timestamp_us: int
+    session: str
+    """Who wrote it; empty when not known."""
+    merged_unseen: bool
+    """An update was merged over a version that its session had not been shown, so the session does not know it all."""
+    digest: bytes
+    """Of the change that made it."""
+
+    @property
+    def server_ms(self) -> int:
+        """The commit time in milliseconds."""
+        return self.revision // MICROSECONDS_PER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A batch of changes of one user, in form."""
+
+    project_id: int
+    user_id: str
+    session: str
+    """The device if known, else a hash of the session token; empty for a server key that names no device."""
+    device_known: bool
+    changes: tuple[Change, ...]
+    shown_revision: int | None = None
+    """The position of the request's checkpoint token."""
+    expected_head_ms: int | None = None
+    require_existing: bool = False
+
+
+class Result(NamedTuple):
+    """What became of one change."""
+
+    applied: bool
+    replayed: bool
+    version: Version
+    carries_data: bool
+    """Whether the answer has to carry `version.data`: the pusher does not know it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushOutcome:
+    """What became of a push."""
+
+    results: list[Result]
+    checkpoint_revision: int
+    """The position of the token to return (P9)."""
+    head_revision: int
+    """The user's head after the push; 0 without changes."""
+
+
+def entity_key(project_id: int, user_id: str, entity_type: str, entity_id: str) -> str:
+    """Derive the one-column key of an entity: 22 characters of base64url.
+
+    One column, because only the unique index can serve a look-up by it (docs/decisions, entity key). Ids have no
+    control characters, so the separator cannot be forged.
+    """
+    text = f"{project_id}\x1f{user_id}\x1f{entity_type}\x1f{entity_id}"
+    return _short_digest(text)
+
+
+def session_key(project_id: int, user_id: str, session: str) -> str:
+    """Derive the one-column key of a session's shown positions; as `entity_key`."""
+    return _short_digest(f"{project_id}\x1f{user_id}\x1f{session}")
+
+
+def _short_digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.blake2b(text.encode(), digest_size=16).digest())[:22].decode()

@@ -1,0 +1,80 @@
+"""What a checkpoint token is: a position, bound to one scope of one store's history (T1)."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from syncline_server.sync.errors import CheckpointExpired, CheckpointInvalid
+
+_VERSION: Final = 1
+_BODY: Final = struct.Struct(">BBQ8sq")
+_TAG_BYTES: Final = 16
+_TOKEN_CHARACTERS: Final = (_BODY.size + _TAG_BYTES) * 4 // 3
+assert (_BODY.size + _TAG_BYTES) % 3 == 0, "no padding, so that every position has one spelling"
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The history in force and the ones that are part of it."""
+
+    id: int
+    """Random, 63 bits, never reused."""
+    known: frozenset[int]
+    """All epochs whose positions are still good, this one among them."""
+
+
+class CheckpointCodec:
+    """Writes and reads tokens.
+
+    A token is base64url of version, key id, epoch id, scope tag, revision and a truncated HMAC-SHA256. It is a
+    position, never an authorisation: the scope always comes from the credentials of the call.
+    """
+
+    def __init__(self, key_id: int, secret: bytes, epoch: Epoch) -> None:
+        """Sign with `secret`, known to readers as `key_id` (0 to 255)."""
+        self._key_id = key_id
+        self._secret = secret
+        self._epoch = epoch
+
+    def scope_tag(self, project_id: int, user_id: str | None) -> bytes:
+        """Name a scope: one user of a project, or (None) the whole project; 8 bytes."""
+        scope = f"scope\x1f{project_id}" if user_id is None else f"scope\x1f{project_id}\x1f{user_id}"
+        return hmac.digest(self._secret, scope.encode(), hashlib.sha256)[:8]
+
+    def encode(self, scope_tag: bytes, revision: int) -> str:
+        """Return the token of a position."""
+        body = _BODY.pack(_VERSION, self._key_id, self._epoch.id, scope_tag, revision)
+        return base64.urlsafe_b64encode(body + self._sign(body)).decode()
+
+    def decode(self, scope_tag: bytes, token: str) -> int:
+        """Return the revision of a token of this scope.
+
+        Raises CheckpointInvalid for anything but such a token, CheckpointExpired when its epoch is not known.
+        """
+        body, tag = self._split(token)
+        if not hmac.compare_digest(tag, self._sign(body)):
+            raise CheckpointInvalid
+        _, _, epoch_id, token_scope, revision = _BODY.unpack(body)
+        if not hmac.compare_digest(token_scope, scope_tag):
+            raise CheckpointInvalid
+        if epoch_id not in self._epoch.known:
+            raise CheckpointExpired
+        return int(revision)
+
+    def _split(self, token: str) -> tuple[bytes, bytes]:
+        if len(token) != _TOKEN_CHARACTERS:
+            raise CheckpointInvalid
+        try:
+            raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
+        except (binascii.Error, UnicodeEncodeError):
+            raise CheckpointInvalid from None
+        if raw[:2] != bytes((_VERSION, self._key_id)):
+            raise CheckpointInvalid
+        return raw[: _BODY.size], raw[_BODY.size :]
+
+    def _sign(self, body: bytes) -> bytes:
+        return hmac.digest(self._secret, b"checkpoint\x1f" + body, hashlib.sha256)[:_TAG_BYTES]

@@ -1,0 +1,197 @@
+"""Everything that can go wrong in a way a client is told about.
+
+    SyncError
+    ├── InvalidError             the request is out of form
+    │   ├── RequestInvalid
+    │   ├── ChangeInvalid
+    │   └── CheckpointInvalid
+    ├── CheckpointExpired
+    ├── RefusedError             the request is in form, the state is against it; nothing was applied
+    │   ├── HeadMismatch
+    │   ├── EntityNotFound
+    │   ├── DataTooLarge
+    │   └── AnswerTooLarge
+    ├── IdentityError            who is speaking is not known
+    │   ├── KeyInvalid
+    │   ├── SessionInvalid
+    │   └── SessionExpired
+    ├── ForbiddenError           who is speaking may not do this
+    │   ├── ServerKeyRequired
+    │   ├── UserForbidden
+    │   └── TypeForbidden
+    ├── RateLimited
+    ├── ReaderTooSlow
+    └── UnavailableError         try again
+        ├── Draining
+        └── StoreUnavailable
+
+Each leaf maps to one gRPC code and reason in rpc/status.py. Messages are written for clients.
+"""
+
+
+class SyncError(Exception):
+    """Base of all errors that clients are told about; `details` are its machine-readable facts."""
+
+    message = "The request failed."
+
+    def __init__(self, message: str | None = None, **details: str | int) -> None:
+        super().__init__(message or self.message)
+        self.details = details
+
+
+class InvalidError(SyncError):
+    """The request is out of form."""
+
+
+class RequestInvalid(InvalidError):
+    """A field of the request is out of form."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}", field=field)
+        self.field = field
+        self.problem = problem
+
+
+class ChangeInvalid(InvalidError):
+    """A field of one change is out of form."""
+
+    def __init__(self, index: int, field: str, problem: str) -> None:
+        super().__init__(f"changes[{index}].{field}: {problem}", index=index, field=field)
+        self.field = f"changes[{index}].{field}"
+        self.problem = problem
+
+
+class CheckpointInvalid(InvalidError):
+    """A token is damaged, or belongs to another user or project."""
+
+    message = "checkpoint_token: not a token of this server for this user and project"
+    field = "checkpoint_token"
+    problem = "not a token of this server for this user and project"
+
+
+class CheckpointExpired(SyncError):
+    """A token's history is not kept (any more)."""
+
+    message = "The history this checkpoint belongs to is gone; start over without a checkpoint."
+
+
+class RefusedError(SyncError):
+    """The request is in form but the state is against it; nothing was applied."""
+
+
+class HeadMismatch(RefusedError):
+    """`expected_head_ms` is not the user's head."""
+
+    def __init__(self, head_ms: int) -> None:
+        super().__init__("The user's head is not the expected one; pull, then push again.", head_ms=head_ms)
+        self.head_ms = head_ms
+
+
+class EntityNotFound(RefusedError):
+    """A change names an entity that has to exist and does not."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"changes[{index}]: there is no such entity", index=index)
+
+
+class DataTooLarge(RefusedError):
+    """An update would make its entity's data larger than data may be."""
+
+    def __init__(self, index: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"changes[{index}].data: merged with what is stored it is over the limit of {limit_bytes} bytes",
+            index=index,
+            limit_bytes=limit_bytes,
+        )
+
+
+class AnswerTooLarge(RefusedError):
+    """The versions to answer with are larger than an answer may be."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"The versions to answer with are over {limit_bytes} bytes; push fewer changes at once.",
+            limit_bytes=limit_bytes,
+        )
+
+
+class IdentityError(SyncError):
+    """Who is speaking is not known."""
+
+
+class KeyInvalid(IdentityError):
+    """There is no key in the call, or it is not known."""
+
+    message = "x-api-key: no such key"
+
+
+class SessionInvalid(IdentityError):
+    """There is no session token where one is needed, or it cannot be trusted."""
+
+    message = "authorization: not a valid session token of this project"
+
+
+class SessionExpired(IdentityError):
+    """The session token has expired."""
+
+    message = "authorization: the session token has expired"
+
+
+class ForbiddenError(SyncError):
+    """Who is speaking may not do this."""
+
+
+class ServerKeyRequired(ForbiddenError):
+    """A client key was used where a server key is needed."""
+
+    message = "This needs a server key."
+
+
+class UserForbidden(ForbiddenError):
+    """A session named another user than its own."""
+
+    message = "user_id: a session may only name its own user"
+
+
+class TypeForbidden(ForbiddenError):
+    """The session's scopes do not cover an entity type."""
+
+    def __init__(self, entity_type: str, message: str | None = None) -> None:
+        super().__init__(
+            message or f"The session's scopes do not cover the entity type {entity_type!r}.", entity_type=entity_type
+        )
+
+
+class RateLimited(SyncError):
+    """Too many calls in a window of time."""
+
+    def __init__(self, *, scope: str, window_seconds: int, maximum: int, retry_after_seconds: float) -> None:
+        super().__init__(
+            f"More than {maximum} calls in {window_seconds} s.", scope=scope, window_seconds=window_seconds, max=maximum
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ReaderTooSlow(SyncError):
+    """The reader of a stream took nothing for too long."""
+
+    def __init__(self, checkpoint_token: str) -> None:
+        super().__init__("The reader took nothing for too long.", checkpoint_token=checkpoint_token)
+
+
+class UnavailableError(SyncError):
+    """The server cannot serve this now; try again."""
+
+    retry_after_seconds = 1.0
+
+
+class Draining(UnavailableError):
+    """The server is going away."""
+
+    message = "The server is going away; connect again."
+
+
+class StoreUnavailable(UnavailableError):
+    """The database cannot be reached, or is busy beyond its time limits."""
+
+    message = "The store is not available; try again."

@@ -1,0 +1,83 @@
+"""What a project is: a tenant with its keys and the secret of its session tokens."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+_KEY_ID_BYTES: Final = 6
+_KEY_SECRET_BYTES: Final = 32
+_SESSION_SECRET_BYTES: Final = 48
+
+
+class KeyKind(StrEnum):
+    """Who a project key is for."""
+
+    CLIENT = "client"
+    """Apps; needs a session token beside it."""
+    SERVER = "server"
+    """Internal services; may act for any user and read the whole project."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A tenant: one app, its keys, its users, its log."""
+
+    id: int
+    name: str
+    session_secret: str
+    """HS256 secret of the project's session tokens."""
+    created_at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectKey:
+    """A project key as it is stored."""
+
+    id: str
+    project: Project
+    kind: KeyKind
+    secret_hash: bytes
+    """SHA-256 of the whole key; the secret has 256 bits, so a slow hash would only be a way to overload the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key just made; its text is shown once."""
+
+    id: str
+    kind: KeyKind
+    text: str
+
+
+class Registry(Protocol):
+    """Finds and makes projects and their keys."""
+
+    async def find_key(self, key_id: str) -> ProjectKey | None:
+        """Return the key of this public id. Raises StoreUnavailable."""
+
+    async def find_project(self, name: str) -> Project | None:
+        """Return the project of this name. Raises StoreUnavailable."""
+
+
+def new_key(kind: KeyKind) -> NewKey:
+    """Make a key: `sl_<kind>_<public id>_<secret>`."""
+    key_id = secrets.token_hex(_KEY_ID_BYTES)
+    return NewKey(key_id, kind, f"sl_{kind}_{key_id}_{secrets.token_hex(_KEY_SECRET_BYTES)}")
+
+
+def key_id_of(text: str) -> str | None:
+    """Return the public id in the text of a key; None when the text has not the form of one."""
+    parts = text.split("_")
+    return parts[2] if len(parts) == 4 and parts[0] == "sl" else None  # noqa: PLR2004  # sl, kind, id, secret
+
+
+def hash_key(text: str) -> bytes:
+    """Return what is stored of a key."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+def new_session_secret() -> str:
+    """Make the secret of a project's session tokens."""
+    return secrets.token_urlsafe(_SESSION_SECRET_BYTES)

@@ -1,0 +1,162 @@
+"""What a reader gets next: one page after its position (T1, T2, L5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action
+from syncline_server.sync.checkpoint import CheckpointCodec
+from syncline_server.sync.errors import CheckpointExpired
+from syncline_server.sync.push import Presented, Pusher
+from syncline_server.sync.store import PageQuery, PageRow, Store, StoredPage
+
+_START: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Whose log is read, by whom, from where."""
+
+    project_id: int
+    user_id: str | None
+    """None: all users."""
+    session_key: str
+    """Whose position is noted for P9; empty: nobody's."""
+    entity_types: tuple[str, ...]
+    checkpoint_token: str = ""
+    after_revision: int | None = None
+    """Used when there is no token; None: from the start."""
+    reset_when_expired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PageSize:
+    """How much a page may hold, and what else is asked of it."""
+
+    limit: int
+    max_bytes: int
+    skip: int = 0
+    include_total: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, ready for its reader."""
+
+    rows: Sequence[PageRow]
+    after_revision: int
+    """The position the page was read from; see `action_of`."""
+    next_revision: int
+    has_more: bool
+    head_ms: int
+    """The user's head; 0 for a user without changes, and where all users were asked for."""
+    total: int
+    reset: bool
+
+
+def action_of(row: PageRow, after_revision: int) -> Action:
+    """Return what a version is to a reader at a position."""
+    if row.deleted:
+        return Action.DELETE
+    return Action.CREATE if row.created_revision > after_revision else Action.UPDATE
+
+
+class Puller:
+    """Reads pages, and notes what their readers have shown to have."""
+
+    def __init__(self, store: Store, pusher: Pusher, checkpoints: CheckpointCodec) -> None:
+        """`pusher` stores the positions, in one order with the pushes that depend on them."""
+        self._store = store
+        self._pusher = pusher
+        self._checkpoints = checkpoints
+
+    async def pull(self, reading: Reading, size: PageSize) -> Page:
+        """Read one page from where the reader is.
+
+        Raises CheckpointInvalid, CheckpointExpired (unless told to start over) and StoreUnavailable.
+        """
+        try:
+            position = self._position(reading)
+            stored = await self._store.page(_query(reading, position, size))
+            _check_history(reading, position, stored)
+            reset = False
+        except CheckpointExpired:
+            if not reading.reset_when_expired:
+                raise
+            reading, position, reset = replace(reading, checkpoint_token="", after_revision=None), _START, True
+            stored = await self._store.page(_query(reading, position, size))
+        await self._note(reading, position, stored)
+        return _page(reading, position, stored, reset)
+
+    async def read_on(self, reading: Reading, position: int, size: PageSize) -> Page:
+        """Read one page from a position that this server has itself come to, for the same reader."""
+        return _page(reading, position, await self._store.page(_query(reading, position, size)), False)
+
+    def _position(self, reading: Reading) -> int:
+        if reading.checkpoint_token:
+            tag = self._checkpoints.scope_tag(reading.project_id, reading.user_id)
+            return self._checkpoints.decode(tag, reading.checkpoint_token)
+        return _START if reading.after_revision is None else max(reading.after_revision, _START)
+
+    async def _note(self, reading: Reading, position: int, stored: StoredPage) -> None:
+        """Note the position that the session has presented, if that is news (P9)."""
+        if not reading.session_key:
+            return
+        before = [stored.shown.get(kind, stored.shown.get("", _START)) for kind in reading.entity_types]
+        if not reading.entity_types:
+            before = [stored.shown.get("", _START), *stored.shown.values()]
+        falls = any(shown > position for shown in before)
+        # A revision is no proof of having read up to it, but of not having read past it.
+        rises = any(shown < position for shown in before) and reading.after_revision is None
+        if falls or rises:
+            presented = Presented(reading.project_id, reading.session_key, reading.entity_types, position)
+            await self._pusher.present(presented, durably=falls)
+
+
+def _query(reading: Reading, position: int, size: PageSize) -> PageQuery:
+    return PageQuery(
+        project_id=reading.project_id,
+        user_id=reading.user_id,
+        entity_types=reading.entity_types,
+        after_revision=position,
+        limit=size.limit,
+        max_bytes=size.max_bytes,
+        skip=size.skip,
+        include_total=size.include_total,
+        session_key=reading.session_key,
+    )
+
+
+def _check_history(reading: Reading, position: int, stored: StoredPage) -> None:
+    """Refuse a position past the head: it belongs to a history that is lost.
+
+    A plain revision may be a time, so it is held against the head only where the reader is ready to start over; then
+    the user's head counts, to the millisecond, since that is what such a reader was given.
+    """
+    if reading.checkpoint_token:
+        lost = position > stored.project_head
+    else:
+        head = stored.user_head if reading.user_id is not None else stored.project_head
+        lost = reading.reset_when_expired and position // MICROSECONDS_PER_MS > head // MICROSECONDS_PER_MS
+    if lost:
+        raise CheckpointExpired
+
+
+def _page(reading: Reading, position: int, stored: StoredPage, reset: bool) -> Page:
+    head = stored.user_head if reading.user_id is not None else stored.project_head
+    if stored.cut:
+        next_revision = stored.rows[-1].revision
+    elif reading.after_revision is None:
+        next_revision = max(head, position)
+    else:
+        # Not the revision that was asked for: it may be a time at which the log has yet to arrive.
+        next_revision = head
+    return Page(
+        rows=stored.rows,
+        after_revision=position,
+        next_revision=next_revision,
+        has_more=stored.cut,
+        head_ms=stored.user_head // MICROSECONDS_PER_MS,
+        total=stored.total,
+        reset=reset,
+    )

@@ -1,0 +1,172 @@
+"""Who wins: what becomes of each change of a push, given what is stored (P2 to P8). Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from syncline_server.sync import members
+from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action, Change, Push, Result, Version
+from syncline_server.sync.errors import AnswerTooLarge, DataTooLarge, EntityNotFound
+from syncline_server.sync.revision import RevisionAllocator
+
+_NO_DIGEST: Final = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a push may not exceed."""
+
+    max_data_bytes: int = 256 * 1024
+    """Of one entity's data."""
+    max_answer_bytes: int = 16 * 1024 * 1024
+    """Of all the versions that one answer carries."""
+
+
+@dataclass(slots=True)
+class Resolution:
+    """What a push comes to: its results, and the versions to store, last one per entity."""
+
+    results: list[Result] = field(default_factory=list)
+    written: dict[str, Version] = field(default_factory=dict)
+
+
+def resolve(
+    push: Push, before: Mapping[str, Version], shown: int, revisions: RevisionAllocator, limits: Limits
+) -> Resolution:
+    """Decide every change of a push, in order, each against the state before the request (P2).
+
+    `before` holds the stored versions of the push's entities by key; `shown` is the position the session has shown
+    to have reached (P9). Raises EntityNotFound, DataTooLarge or AnswerTooLarge when the push as a whole is refused.
+    """
+    revisions.begin_push(push.user_id)
+    resolver = _Resolver(push, before, shown, revisions, limits)
+    for index, change in enumerate(push.changes):
+        resolver.resolution.results.append(resolver.resolve(index, change))
+    _check_answer_size(resolver.resolution, limits)
+    return resolver.resolution
+
+
+def needed_data(push: Push, before: Mapping[str, Version], now_ms: int) -> Iterator[Version]:
+    """Yield the stored versions whose large data the store has left out and `resolve` will want."""
+    for change in push.changes:
+        stored = before.get(change.key)
+        if stored is None or stored.data is not None:
+            continue
+        if change.action is Action.UPDATE or _conflicts(push, change, stored, now_ms):
+            yield stored
+
+
+class _Resolver:
+    """The state of one push while it is decided."""
+
+    def __init__(
+        self, push: Push, before: Mapping[str, Version], shown: int, revisions: RevisionAllocator, limits: Limits
+    ) -> None:
+        self.resolution = Resolution()
+        self._push = push
+        self._before = before
+        self._shown = shown
+        self._revisions = revisions
+        self._limits = limits
+        self._replayed = _replayed_keys(push, before)
+
+    def resolve(self, index: int, change: Change) -> Result:
+        stored = self._before.get(change.key)
+        if stored is not None and change.key in self._replayed:
+            return Result(True, True, stored, change.action is Action.UPDATE)
+        current = self.resolution.written.get(change.key, stored)
+        if self._push.require_existing:
+            _check_exists(index, change, current)
+        if _has_nothing_to_delete(change, current):
+            return Result(True, False, current or _never_was(self._push, change), False)
+        if _conflicts(self._push, change, stored, self._revisions.ms) or _updates_tombstone(change, stored, current):
+            return Result(False, False, current or _never_was(self._push, change), True)
+        version = self._next_version(index, change, current)
+        self.resolution.written[change.key] = version
+        return Result(True, False, version, change.action is Action.UPDATE)
+
+    def _next_version(self, index: int, change: Change, current: Version | None) -> Version:
+        """Return what the change makes of its entity (P5)."""
+        data, merged_unseen = self._merge(change, current)
+        size_bytes = len(data.encode())
+        if size_bytes > self._limits.max_data_bytes:
+            raise DataTooLarge(index, self._limits.max_data_bytes)
+        revision = self._revisions.draw(self._push.user_id)
+        goes_on = current is not None and (not current.deleted or change.action is Action.DELETE)
+        return Version(
+            key=change.key,
+            user_id=self._push.user_id,
+            entity_type=change.entity_type,
+            entity_id=change.entity_id,
+            deleted=change.action is Action.DELETE,
+            data=data,
+            size_bytes=size_bytes,
+            revision=revision,
+            created_revision=current.created_revision if current is not None and goes_on else revision,
+            client_timestamp_us=revision if change.client_timestamp_us is None else change.client_timestamp_us,
+            session=self._push.session,
+            merged_unseen=merged_unseen,
+            digest=change.digest,
+        )
+
+    def _merge(self, change: Change, current: Version | None) -> tuple[str, bool]:
+        """Return the data to store, and whether there are parts in it that the session has not been shown."""
+        if change.action is not Action.UPDATE or current is None or current.deleted:
+            return change.data, False
+        assert current.data is not None, "loaded, see needed_data"
+        unknown = current.session != self._push.session or current.merged_unseen
+        return members.merge(current.data, change.data), unknown and current.revision > self._shown
+
+
+def _replayed_keys(push: Push, before: Mapping[str, Version]) -> set[str]:
+    """Return the entities whose last change in the request is the one last applied to them (P3)."""
+    if push.expected_head_ms is not None:
+        return set()
+    last = {change.key: change for change in push.changes if change.key in before}
+    return {key for key, change in last.items() if before[key].digest == change.digest}
+
+
+def _has_nothing_to_delete(change: Change, current: Version | None) -> bool:
+    """Tell whether a delete finds its work done (P5); with a base revision it is held to that (P6)."""
+    is_plain_delete = change.action is Action.DELETE and change.base_revision is None
+    return is_plain_delete and (current is None or current.deleted)
+
+
+def _check_exists(index: int, change: Change, current: Version | None) -> None:
+    """Apply `require_existing` (P7)."""
+    if change.action is Action.UPDATE and (current is None or current.deleted):
+        raise EntityNotFound(index)
+    if change.action is Action.DELETE and current is None:
+        raise EntityNotFound(index)
+
+
+def _conflicts(push: Push, change: Change, stored: Version | None, now_ms: int) -> bool:
+    """Tell whether the server's version wins: by revision (P6), never when the head decides (P7), by time (P4)."""
+    if change.base_revision is not None:
+        return change.base_revision != (stored.revision if stored else 0)
+    if stored is None or push.expected_head_ms is not None or change.client_timestamp_us is None:
+        return False
+    changed_ms = change.client_timestamp_us // MICROSECONDS_PER_MS
+    if push.device_known and stored.session == push.session:
+        return stored.client_timestamp_us // MICROSECONDS_PER_MS > changed_ms
+    return stored.server_ms > min(changed_ms, now_ms)
+
+
+def _updates_tombstone(change: Change, stored: Version | None, current: Version | None) -> bool:
+    """Tell whether an update meets a tombstone (P5) that this request did not itself make (P2)."""
+    if change.action is not Action.UPDATE or current is None or not current.deleted:
+        return False
+    return stored is not None and stored.revision == current.revision
+
+
+def _never_was(push: Push, change: Change) -> Version:
+    """Return the version of an entity that does not exist: revision 0, deleted."""
+    return Version(
+        change.key, push.user_id, change.entity_type, change.entity_id, True, "", 0, 0, 0, 0, "", False, _NO_DIGEST
+    )
+
+
+def _check_answer_size(resolution: Resolution, limits: Limits) -> None:
+    carried = sum(result.version.size_bytes for result in resolution.results if result.carries_data)
+    if carried > limits.max_answer_bytes:
+        raise AnswerTooLarge(limits.max_answer_bytes)

@@ -1,0 +1,43 @@
+"""How revisions are drawn: positions in the log that are also commit times (L2)."""
+
+from syncline_server.sync.changes import MICROSECONDS_PER_MS
+
+Mark = tuple[int, int, dict[str, int]]
+
+
+class RevisionAllocator:
+    """Draws the revisions of one transaction, under the lock of the project's head.
+
+    Revisions are strictly increasing. Their milliseconds are later than the head's, and no two pushes of one user
+    share a millisecond, so that a user's head in ms names one head only.
+    """
+
+    def __init__(self, head: int, clock_us: int) -> None:
+        """Start after `head` (a revision) and not before `clock_us` (the store's clock, µs since the epoch)."""
+        self.ms = max(clock_us // MICROSECONDS_PER_MS, head // MICROSECONDS_PER_MS + 1)
+        """The transaction's time, later than that of anything stored."""
+        self.head = head
+        self._next = self.ms * MICROSECONDS_PER_MS
+        self._user_heads: dict[str, int] = {}
+
+    def begin_push(self, user_id: str) -> None:
+        """Begin a new millisecond if this user already has a push in the current one."""
+        last = self._user_heads.get(user_id)
+        if last is not None and last // MICROSECONDS_PER_MS >= self._next // MICROSECONDS_PER_MS:
+            self._next = (last // MICROSECONDS_PER_MS + 1) * MICROSECONDS_PER_MS
+
+    def draw(self, user_id: str) -> int:
+        """Return the next revision."""
+        revision = self._next
+        self._next = revision + 1
+        self.head = revision
+        self._user_heads[user_id] = revision
+        return revision
+
+    def mark(self) -> "Mark":
+        """Return a place to rewind to."""
+        return self.head, self._next, dict(self._user_heads)
+
+    def rewind(self, mark: "Mark") -> None:
+        """Take back what was drawn since the mark, for a push that is refused after all."""
+        self.head, self._next, self._user_heads = mark

@@ -1,0 +1,139 @@
+"""What the rules need of a database; store/ provides it, one conformance suite holds every store to it.
+
+Driver errors never cross this line: a store raises StoreUnavailable (unreachable, busy beyond its time limits, full)
+or StoreRejected (the database refuses a value).
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from syncline_server.sync.changes import Version
+
+
+class StoreRejected(Exception):
+    """The database refused a value of a statement; a defect of ours, or of one push of a group."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedHead:
+    """A project's head, locked until the transaction ends."""
+
+    revision: int
+    clock_us: int
+    """The store's clock, µs since the Unix epoch."""
+
+
+class Standing(NamedTuple):
+    """Where a user's log stands, seen from one session at one position."""
+
+    head: int
+    """The user's last revision; 0 without changes."""
+    foreign: bool
+    """After the position there is a version that this session has not itself written, or not all of it."""
+
+
+class StandingQuery(NamedTuple):
+    """Asks for a standing. An empty session has written nothing."""
+
+    user_id: str
+    session: str
+    after_revision: int
+
+
+class ShownPosition(NamedTuple):
+    """The position that a session has shown to have for one entity type (empty: for every type without its own)."""
+
+    session_key: str
+    entity_type: str
+    revision: int
+
+
+class PageRow(NamedTuple):
+    """One stored version on its way to a reader."""
+
+    user_id: str
+    entity_type: str
+    entity_id: str
+    deleted: bool
+    data: str
+    client_timestamp_us: int
+    revision: int
+    created_revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageQuery:
+    """Asks for the versions after a position, in order of revision."""
+
+    project_id: int
+    user_id: str | None
+    """None: all users."""
+    entity_types: tuple[str, ...]
+    """Empty: all."""
+    after_revision: int
+    limit: int
+    max_bytes: int
+    """Of data in a page. At least one version is returned whatever its size."""
+    skip: int = 0
+    include_total: bool = False
+    session_key: str = ""
+    """Also return what this session has shown; empty: nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """A page and the heads it is complete up to, from one snapshot (L5)."""
+
+    rows: Sequence[PageRow]
+    cut: bool
+    """There was more."""
+    project_head: int
+    user_head: int
+    """0 for a user without changes, and where all users were asked for."""
+    total: int
+    """0 unless asked for."""
+    shown: dict[str, int]
+    """Entity type → position that the session has shown."""
+
+
+class WriteTransaction(Protocol):
+    """One transaction on one project, from the lock of its head to the commit."""
+
+    async def lock_head(self, project_id: int) -> LockedHead:
+        """Lock the project's head and return it; the first statement of the transaction."""
+
+    async def positions(self, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
+        """Return what sessions have shown: session key → entity type → revision."""
+
+    async def standings(self, project_id: int, queries: Collection[StandingQuery]) -> dict[StandingQuery, Standing]:
+        """Return where each query's user stands."""
+
+    async def versions(self, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
+        """Return the stored versions of these entities, without data larger than `max_inline_bytes`."""
+
+    async def large_data(self, keys: Collection[str]) -> dict[str, str]:
+        """Return the data of these entities."""
+
+    async def write(self, project_id: int, versions: Collection[Version]) -> None:
+        """Store these versions, each in the place of the one before."""
+
+    async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
+        """Store what sessions have shown."""
+
+    async def move_head(self, project_id: int, head: int) -> None:
+        """Set the project's head."""
+
+
+class Store(Protocol):
+    """A database that holds the log."""
+
+    def writing(self) -> AbstractAsyncContextManager[WriteTransaction]:
+        """Open a transaction; commits at the end of the block, rolls back on an error.
+
+        An error at the commit leaves the outcome unknown.
+        """
+
+    async def page(self, query: PageQuery) -> StoredPage:
+        """Read one page, in one statement."""
