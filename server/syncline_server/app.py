@@ -77,12 +77,14 @@ async def opened_engines(settings: ServerSettings) -> AsyncIterator[Engines]:
 
 
 async def prepare_schema(engines: Engines) -> None:
-    """Migrate an embedded database; refuse any other that is not current. Raises SchemaNotCurrent."""
-    if engines.database.is_sqlite:
+    """Migrate an embedded database that is behind; refuse any other. Raises SchemaNotCurrent."""
+    try:
+        await schema.check_current(engines)
+    except schema.SchemaNotCurrent as error:
+        if not engines.database.is_sqlite or error.newer:
+            raise
         with sqlite.checkpoint_excluded(engines.database.sqlite_path):
             await schema.migrate(engines)
-    else:
-        await schema.check_current(engines)
 
 
 @asynccontextmanager

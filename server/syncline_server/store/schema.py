@@ -26,14 +26,22 @@ _SECRET_BYTES: Final = 32
 class SchemaNotCurrent(Exception):
     """The database's schema is not the one this version works with."""
 
-    def __init__(self, found: str | None, wanted: str | None) -> None:
-        super().__init__(f"the schema is at {found or 'nothing'}, this version needs {wanted}")
-        self.found = found
-        self.wanted = wanted
+    def __init__(self, found: str | None, wanted: str, *, newer: bool) -> None:
+        advice = "use a newer version of Syncline" if newer else "run `syncline migrate` on it first"
+        super().__init__(f"the database's schema is at {found or 'nothing'}, this version needs {wanted}: {advice}")
+        self.newer = newer
 
 
 async def migrate(engines: Engines) -> str:
-    """Bring the schema up to date and return its revision; on a new database also make its history and its keys."""
+    """Bring the schema up to date and return its revision; on a new database also make its history and its keys.
+
+    Raises SchemaNotCurrent when the database is ahead of this version.
+    """
+    try:
+        await check_current(engines)
+    except SchemaNotCurrent as error:
+        if error.newer:
+            raise
     with translated():
         async with engines.writing.begin() as connection:
             if not engines.database.is_sqlite:
@@ -50,9 +58,12 @@ async def check_current(engines: Engines) -> None:
     with translated():
         async with engines.reading.connect() as connection:
             found = await connection.run_sync(_current)
-    wanted = ScriptDirectory.from_config(_config()).get_current_head()
+    scripts = ScriptDirectory.from_config(_config())
+    wanted = scripts.get_current_head()
+    assert wanted is not None, "there are migrations"
     if found != wanted:
-        raise SchemaNotCurrent(found, wanted)
+        known = {script.revision for script in scripts.walk_revisions()}
+        raise SchemaNotCurrent(found, wanted, newer=found is not None and found not in known)
 
 
 async def open_checkpoints(engines: Engines) -> CheckpointCodec:

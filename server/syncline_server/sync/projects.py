@@ -1,14 +1,18 @@
 """What a project is: a tenant with its keys and the secret of its session tokens."""
 
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
+from syncline_server.sync.errors import RequestInvalid
+
 _KEY_ID_BYTES: Final = 6
 _KEY_SECRET_BYTES: Final = 32
 _SESSION_SECRET_BYTES: Final = 48
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}", re.ASCII)
 
 
 class KeyKind(StrEnum):
@@ -81,3 +85,9 @@ def hash_key(text: str) -> bytes:
 def new_session_secret() -> str:
     """Make the secret of a project's session tokens."""
     return secrets.token_urlsafe(_SESSION_SECRET_BYTES)
+
+
+def check_project_name(name: str) -> None:
+    """Raise RequestInvalid unless `name` is one for a project: 1 to 64 letters, digits, `_ . -`."""
+    if not _NAME.fullmatch(name):
+        raise RequestInvalid("name", "must be 1 to 64 letters, digits, _ . -, and begin with a letter or digit")

@@ -1,0 +1,73 @@
+"""What the commands do that come and go: migrations, projects, tokens, tails."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+
+from syncline_server.app import opened_engines, prepare_schema
+from syncline_server.rpc.auth import issue_token
+from syncline_server.settings import ServerSettings
+from syncline_server.store import schema, sqlite
+from syncline_server.store.engine import Engines
+from syncline_server.store.registry import NewProject, SqlRegistry
+from syncline_server.sync.projects import Project, check_project_name
+from syncline_server.tail import Tail, lines
+
+
+class NoSuchProject(Exception):
+    """There is no project of this name."""
+
+
+async def migrate(settings: ServerSettings) -> str:
+    """Bring the schema up to date and return its revision."""
+    async with opened_engines(settings) as engines:
+        with _writing_alone(engines):
+            return await schema.migrate(engines)
+
+
+async def create_project(settings: ServerSettings, name: str) -> NewProject:
+    """Make a project. Raises ProjectExists and RequestInvalid."""
+    check_project_name(name)
+    async with _registry(settings) as (registry, engines):
+        with _writing_alone(engines):
+            return await registry.create(name)
+
+
+async def projects(settings: ServerSettings) -> list[Project]:
+    """Return all projects."""
+    async with _registry(settings) as (registry, _):
+        return await registry.projects()
+
+
+async def project(settings: ServerSettings, name: str) -> Project:
+    """Return a project. Raises NoSuchProject."""
+    async with _registry(settings) as (registry, _):
+        found = await registry.find_project(name)
+    if found is None:
+        raise NoSuchProject(name)
+    return found
+
+
+async def token(
+    settings: ServerSettings, name: str, user: str, ttl_seconds: int, device: str | None, scope: str | None
+) -> str:
+    """Return a session token. Raises NoSuchProject and RequestInvalid."""
+    secret = (await project(settings, name)).session_secret
+    return issue_token(secret, user, ttl_seconds=ttl_seconds, device_id=device, scope=scope)
+
+
+async def print_tail(tail: Tail) -> None:
+    """Print a log, line by line."""
+    async for line in lines(tail):
+        print(line, flush=True)
+
+
+@asynccontextmanager
+async def _registry(settings: ServerSettings) -> AsyncIterator[tuple[SqlRegistry, Engines]]:
+    async with opened_engines(settings) as engines:
+        await prepare_schema(engines)
+        yield SqlRegistry(engines), engines
+
+
+def _writing_alone(engines: Engines) -> AbstractContextManager[None]:
+    where = engines.database
+    return sqlite.checkpoint_excluded(where.sqlite_path) if where.is_sqlite else nullcontext()
