@@ -100,7 +100,7 @@ class Puller:
 
     async def _note(self, reading: Reading, position: int, stored: StoredPage) -> None:
         """Note the position that the session has presented, if that is news (P9)."""
-        if not reading.session_key:
+        if reading.user_id is None or not reading.session_key:
             return
         before = [stored.shown.get(kind, stored.shown.get("", _START)) for kind in reading.entity_types]
         if not reading.entity_types:
@@ -109,7 +109,9 @@ class Puller:
         # A revision is no proof of having read up to it, but of not having read past it.
         rises = any(shown < position for shown in before) and reading.after_revision is None
         if falls or rises:
-            presented = Presented(reading.project_id, reading.session_key, reading.entity_types, position)
+            presented = Presented(
+                reading.project_id, reading.user_id, reading.session_key, reading.entity_types, position
+            )
             await self._pusher.present(presented, durably=falls)
 
 

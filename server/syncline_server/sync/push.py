@@ -40,6 +40,7 @@ class Presented:
     """A reader has presented a position for some entity types (empty: all); see P9."""
 
     project_id: int
+    user_id: str
     session_key: str
     entity_types: tuple[str, ...]
     revision: int
@@ -145,25 +146,31 @@ class _Committer:
             self._task = None
 
     def _take_group(self) -> list[_Waiting]:
-        """Take from the head of the queue, in order; what is too much of one user stays, in order."""
-        group: list[_Waiting] = []
+        """Take from the head of the queue; what is too much of one user stays.
+
+        Each user's items keep their order. First pushes come before second ones, so that a group spans few
+        milliseconds however its users are mixed.
+        """
+        rounds: list[list[_Waiting]] = [[] for _ in range(_MAX_PUSHES_OF_A_USER)]
         left: list[_Waiting] = []
-        pushes_of: dict[str, int] = {}
-        changes = 0
-        while self._queue and len(group) < _MAX_GROUP_PUSHES and changes < _MAX_GROUP_CHANGES:
+        round_of: dict[str, int] = {}
+        taken = changes = 0
+        while self._queue and taken < _MAX_GROUP_PUSHES and changes < _MAX_GROUP_CHANGES:
             waiting = self._queue.popleft()
             if waiting.future.cancelled():
                 continue
+            user = waiting.item.user_id
+            number = round_of.get(user, 0)
+            if number == _MAX_PUSHES_OF_A_USER:
+                left.append(waiting)
+                continue
             if isinstance(waiting.item, Push):
-                user = waiting.item.user_id
-                pushes_of[user] = pushes_of.get(user, 0) + 1
-                if pushes_of[user] > _MAX_PUSHES_OF_A_USER:
-                    left.append(waiting)
-                    continue
+                round_of[user] = number + 1
+            rounds[number].append(waiting)
+            taken += 1
             changes += waiting.changes
-            group.append(waiting)
         self._queue.extendleft(reversed(left))
-        return group
+        return [waiting for each in rounds for waiting in each]
 
     async def _apply(self, group: list[_Waiting]) -> None:
         try:
