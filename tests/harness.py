@@ -92,7 +92,7 @@ class Client:
                 return changes
 
 
-def change(  # noqa: PLR0913
+def change(
     action: str = "create",
     entity_id: str = "e1",
     data: Any = None,
@@ -171,7 +171,9 @@ async def make_project(settings: ServerSettings, name: str = "default") -> Proje
 
 
 @asynccontextmanager
-async def started_server(settings: ServerSettings, project: Project | None = None, **options: Any) -> AsyncIterator[Server]:
+async def started_server(
+    settings: ServerSettings, project: Project | None = None, **options: Any
+) -> AsyncIterator[Server]:
     """Run a server in this process, on a project of its own unless one is given."""
     project = project or await make_project(settings)
     async with running_server(settings, **options) as running:

@@ -74,7 +74,7 @@ ERROR_REASON_STORE_UNAVAILABLE: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
 
 class Change(_message.Message):
-    __slots__ = ("entity_type", "entity_id", "action", "data", "client_timestamp", "base_revision", "revision", "created_revision", "user_id")
+    __slots__ = ("entity_type", "entity_id", "action", "data", "client_timestamp", "base_revision", "revision", "created_revision", "user_id", "required_entities", "only_if_absent", "retained_members")
     ENTITY_TYPE_FIELD_NUMBER: _ClassVar[int]
     ENTITY_ID_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
@@ -84,6 +84,9 @@ class Change(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CREATED_REVISION_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUIRED_ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    ONLY_IF_ABSENT_FIELD_NUMBER: _ClassVar[int]
+    RETAINED_MEMBERS_FIELD_NUMBER: _ClassVar[int]
     entity_type: str
     entity_id: str
     action: Action
@@ -93,7 +96,18 @@ class Change(_message.Message):
     revision: int
     created_revision: int
     user_id: str
-    def __init__(self, entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., action: _Optional[_Union[Action, str]] = ..., data: _Optional[bytes] = ..., client_timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., base_revision: _Optional[int] = ..., revision: _Optional[int] = ..., created_revision: _Optional[int] = ..., user_id: _Optional[str] = ...) -> None: ...
+    required_entities: _containers.RepeatedCompositeFieldContainer[EntityReference]
+    only_if_absent: bool
+    retained_members: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., action: _Optional[_Union[Action, str]] = ..., data: _Optional[bytes] = ..., client_timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., base_revision: _Optional[int] = ..., revision: _Optional[int] = ..., created_revision: _Optional[int] = ..., user_id: _Optional[str] = ..., required_entities: _Optional[_Iterable[_Union[EntityReference, _Mapping]]] = ..., only_if_absent: _Optional[bool] = ..., retained_members: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class EntityReference(_message.Message):
+    __slots__ = ("entity_type", "entity_id")
+    ENTITY_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ENTITY_ID_FIELD_NUMBER: _ClassVar[int]
+    entity_type: str
+    entity_id: str
+    def __init__(self, entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ...) -> None: ...
 
 class PushRequest(_message.Message):
     __slots__ = ("changes", "checkpoint_token", "expected_head_ms", "require_existing", "user_id")
@@ -130,7 +144,7 @@ class PushResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[PushResult, _Mapping]]] = ..., checkpoint_token: _Optional[str] = ..., head_ms: _Optional[int] = ...) -> None: ...
 
 class PullRequest(_message.Message):
-    __slots__ = ("entity_types", "checkpoint_token", "after_revision", "page_size", "skip", "include_total", "user_id", "reset_when_expired")
+    __slots__ = ("entity_types", "checkpoint_token", "after_revision", "page_size", "skip", "include_total", "user_id", "reset_when_expired", "omit_forbidden_types", "head_only")
     ENTITY_TYPES_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_TOKEN_FIELD_NUMBER: _ClassVar[int]
     AFTER_REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +153,8 @@ class PullRequest(_message.Message):
     INCLUDE_TOTAL_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     RESET_WHEN_EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    OMIT_FORBIDDEN_TYPES_FIELD_NUMBER: _ClassVar[int]
+    HEAD_ONLY_FIELD_NUMBER: _ClassVar[int]
     entity_types: _containers.RepeatedScalarFieldContainer[str]
     checkpoint_token: str
     after_revision: int
@@ -147,7 +163,9 @@ class PullRequest(_message.Message):
     include_total: bool
     user_id: str
     reset_when_expired: bool
-    def __init__(self, entity_types: _Optional[_Iterable[str]] = ..., checkpoint_token: _Optional[str] = ..., after_revision: _Optional[int] = ..., page_size: _Optional[int] = ..., skip: _Optional[int] = ..., include_total: _Optional[bool] = ..., user_id: _Optional[str] = ..., reset_when_expired: _Optional[bool] = ...) -> None: ...
+    omit_forbidden_types: bool
+    head_only: bool
+    def __init__(self, entity_types: _Optional[_Iterable[str]] = ..., checkpoint_token: _Optional[str] = ..., after_revision: _Optional[int] = ..., page_size: _Optional[int] = ..., skip: _Optional[int] = ..., include_total: _Optional[bool] = ..., user_id: _Optional[str] = ..., reset_when_expired: _Optional[bool] = ..., omit_forbidden_types: _Optional[bool] = ..., head_only: _Optional[bool] = ...) -> None: ...
 
 class PullResponse(_message.Message):
     __slots__ = ("changes", "checkpoint_token", "has_more", "head_ms", "total_size", "reset")

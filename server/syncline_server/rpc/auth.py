@@ -149,6 +149,8 @@ def check_id(field: str, value: object) -> None:
     """Raise RequestInvalid unless `value` is an id: 1 to 128 bytes of UTF-8 without control characters."""
     if not isinstance(value, str) or not 0 < len(value.encode(errors="replace")) <= _MAX_ID_BYTES:
         raise RequestInvalid(field, f"must be 1 to {_MAX_ID_BYTES} bytes long")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise RequestInvalid(field, "must not contain lone surrogates")
     if not value.isprintable() and has_control(value):
         raise RequestInvalid(field, "must not contain control characters")
 
@@ -187,6 +189,8 @@ def _claims(token: str, secret: str) -> dict[str, Any]:
         raise SessionInvalid(f"authorization: the claim {error}") from None
     if not isinstance(claims.get("scope", ""), str):
         raise SessionInvalid("authorization: the claim scope: must be a string")
+    if not isinstance(claims["exp"], int | float):
+        raise SessionInvalid("authorization: the claim exp: must be a number")
     scopes = Scopes(claims.get("scope"))
     if not scopes.allow_sync:
         raise TypeForbidden("", "The session's scopes do not cover sync.")

@@ -25,7 +25,7 @@ Handler = Any
 """A grpc.RpcMethodHandler, which is generic in its stubs alone."""
 
 
-class CallObserver(aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs alone
+class CallObserver(aio.ServerInterceptor):
     """Observes each call of our service, unary or stream, from its start to its end."""
 
     def __init__(self, service: str, metrics: Metrics) -> None:

@@ -59,7 +59,6 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
     async def Pull(self, request: sync_pb2.PullRequest, context: Any) -> sync_pb2.PullResponse:  # noqa: N802  # as above
         """Read one page."""
         principal = await self._principal(request.user_id, context)
-        principal.check_types(request.entity_types)
         reading, size = self._validator.pull(request, principal)
         page = await self._puller.pull(reading, size)
         scope = self._checkpoints.scope_tag(principal.project_id, principal.user)
@@ -92,7 +91,6 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         else:
             principal = (await self._authenticator.authenticate(context.invocation_metadata())).acting_for_all()
             self._limiter.check(principal)
-        principal.check_types(request.entity_types)
         return principal
 
     def _shown(self, scope: bytes, token: str) -> int | None:

@@ -20,6 +20,8 @@ from syncline_server.sync.pull import PageSize, Reading
 _ENTITY_TYPE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}", re.ASCII)
 _MAX_ID_BYTES: Final = 128
 _MAX_DEPTH: Final = 32
+_MAX_REQUIRED: Final = 16
+_MAX_RETAINED: Final = 16
 _MAX_ENTITY_TYPES: Final = 100
 _MAX_AHEAD_SECONDS: Final = 24 * 3600
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
@@ -75,17 +77,31 @@ class Validator:
             raise RequestInvalid("page_size", f"must be 0 to {_MAX_PAGE_SIZE}")
         if request.skip < 0:
             raise RequestInvalid("skip", "must be 0 or more")
+        reading = self.reading(request, principal, omit_forbidden=request.omit_forbidden_types)
+        if request.head_only or (request.entity_types and not reading.entity_types):
+            return reading, PageSize(limit=0, max_bytes=0)
         size = PageSize(
             limit=request.page_size or _DEFAULT_PAGE_SIZE,
             max_bytes=self._limits.max_page_bytes,
             skip=request.skip,
             include_total=request.include_total,
         )
-        return self.reading(request, principal), size
+        return reading, size
 
-    def reading(self, request: sync_pb2.PullRequest | sync_pb2.StreamPullRequest, principal: Principal) -> Reading:
-        """Return whose log a request reads, and from where."""
+    def reading(
+        self,
+        request: sync_pb2.PullRequest | sync_pb2.StreamPullRequest,
+        principal: Principal,
+        *,
+        omit_forbidden: bool = False,
+    ) -> Reading:
+        """Return whose log a request reads, and from where.
+
+        Types that the session's scopes do not cover are left out, or refused with TypeForbidden.
+        """
         _check_entity_types(request.entity_types, principal)
+        if not omit_forbidden:
+            principal.check_types(request.entity_types)
         after = request.after_revision if request.HasField("after_revision") else None
         if after is not None and not 0 <= after <= _MAX_REVISION:
             raise RequestInvalid("after_revision", f"must be 0 to {_MAX_REVISION}")
@@ -93,7 +109,7 @@ class Validator:
             project_id=principal.project_id,
             user_id=principal.user_id,
             session_key=principal.session_key,
-            entity_types=tuple(dict.fromkeys(request.entity_types)),
+            entity_types=tuple(filter(principal.scopes.cover, dict.fromkeys(request.entity_types))),
             checkpoint_token=request.checkpoint_token,
             after_revision=after,
             reset_when_expired=request.reset_when_expired,
@@ -120,6 +136,9 @@ class Validator:
             self._data(index, change.data),
             _timestamp_us(index, change.client_timestamp) if change.HasField("client_timestamp") else None,
             base_revision,
+            _required_keys(index, change, project_id, user_id) if change.required_entities else (),
+            _only_if_absent(index, change, action),
+            _retained_members(index, change, action) if change.retained_members else (),
         )
 
     def _data(self, index: int, data: bytes) -> str:
@@ -186,6 +205,29 @@ def _entity_id(index: int, entity_id: str, action: Action) -> str:
     if not entity_id.isprintable() and has_control(entity_id):
         raise ChangeInvalid(index, "entity_id", "must not contain control characters")
     return entity_id
+
+
+def _required_keys(index: int, change: sync_pb2.Change, project_id: int, user_id: str) -> tuple[str, ...]:
+    if len(change.required_entities) > _MAX_REQUIRED:
+        raise ChangeInvalid(index, "required_entities", f"must be at most {_MAX_REQUIRED}")
+    return tuple(
+        entity_key(project_id, user_id, required.entity_type, required.entity_id)
+        for required in change.required_entities
+    )
+
+
+def _only_if_absent(index: int, change: sync_pb2.Change, action: Action) -> bool:
+    if change.only_if_absent and action is not Action.CREATE:
+        raise ChangeInvalid(index, "only_if_absent", "goes with a create alone")
+    return change.only_if_absent
+
+
+def _retained_members(index: int, change: sync_pb2.Change, action: Action) -> tuple[str, ...]:
+    if action is not Action.DELETE:
+        raise ChangeInvalid(index, "retained_members", "goes with a delete alone")
+    if len(change.retained_members) > _MAX_RETAINED:
+        raise ChangeInvalid(index, "retained_members", f"must be at most {_MAX_RETAINED}")
+    return tuple(change.retained_members)
 
 
 def _timestamp_us(index: int, timestamp: Timestamp) -> int:

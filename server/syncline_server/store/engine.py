@@ -110,6 +110,7 @@ def _open_postgresql(where: Database) -> Engines:
             pool_size=size,
             max_overflow=0,
             pool_timeout=_POOL_TIMEOUT_SECONDS,
+            hide_parameters=True,  # payloads stay out of errors, and so out of logs
             connect_args={"server_settings": server_settings, "timeout": _CONNECT_TIMEOUT_SECONDS},
             **options,
         )
@@ -125,7 +126,12 @@ def _open_postgresql(where: Database) -> Engines:
 def _open_sqlite(where: Database) -> Engines:
     def engine(size: int, setup: Callable[[sqlite3.Cursor], None]) -> AsyncEngine:
         made = create_async_engine(
-            where.url, pool_size=size, max_overflow=0, pool_timeout=_POOL_TIMEOUT_SECONDS, pool_reset_on_return=None
+            where.url,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=_POOL_TIMEOUT_SECONDS,
+            pool_reset_on_return=None,
+            hide_parameters=True,
         )
 
         @event.listens_for(made.sync_engine, "connect")

@@ -84,13 +84,15 @@ def _postgresql_page(shape: PageShape) -> str:
         WHERE id = $1 AND ($2::text IS NULL OR true) AND ($3::text IS NULL OR true) AND ($5::text[] IS NULL OR true)
         UNION ALL (
         SELECT {_PAGE_COLUMNS} FROM (
-            SELECT *, sum(size_bytes) OVER (ORDER BY revision ROWS UNBOUNDED PRECEDING) - size_bytes AS bytes_before
+            SELECT *, row_number() OVER by_revision AS place,
+                sum(size_bytes) OVER by_revision - size_bytes AS bytes_before
             FROM (
                 SELECT {_PAGE_COLUMNS}, size_bytes FROM entities
                 WHERE {after} ORDER BY revision LIMIT $6 OFFSET $7
             ) AS page
+            WINDOW by_revision AS (ORDER BY revision ROWS UNBOUNDED PRECEDING)
         ) AS sized
-        WHERE bytes_before <= $8 ORDER BY revision)"""
+        WHERE place <= 2 OR bytes_before <= $8 ORDER BY revision)"""
 
 
 @cache

@@ -192,14 +192,14 @@ class SqliteStore(_SqlStore):
             "p7": query.skip,
         }
         used = {name: value for name, value in named.items() if f"?{name[1]}" in statement}
-        result = await connection.stream(text(statement.replace("?", ":p")), used)
-        rows: list[Row] = []
-        size_bytes = 0
-        # SQLite steps through a statement as its rows are asked for: stop once the page is full.
-        while size_bytes <= query.max_bytes and (chunk := await result.fetchmany(_FETCH_ROWS)):
-            rows.extend(chunk)
-            size_bytes += sum(len(row[4] or "") for row in chunk)
-        await result.close()
+        # An open cursor holds on to its snapshot, so it is closed whatever happens.
+        async with connection.stream(text(statement.replace("?", ":p")), used) as result:
+            rows: list[Row] = list(await result.fetchmany(1))
+            size_bytes = 0
+            # SQLite steps through a statement as its rows are asked for: stop once the page is full.
+            while size_bytes <= query.max_bytes and (chunk := await result.fetchmany(_FETCH_ROWS)):
+                rows.extend(chunk)
+                size_bytes += sum(len(row[4]) for row in chunk)
         return rows
 
 
@@ -245,7 +245,7 @@ def _page(rows: list[Row], query: PageQuery) -> StoredPage:
             break
     return StoredPage(
         rows=[PageRow._make(row) for row in page[:kept]],
-        cut=kept < len(page),
+        cut=0 < kept < len(page),
         project_head=header[6],
         user_head=header[7] or 0,
         total=header[5],

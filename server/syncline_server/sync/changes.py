@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -29,6 +30,11 @@ class Change(NamedTuple):
     """JSON object text."""
     client_timestamp_us: int | None
     base_revision: int | None
+    required_keys: tuple[str, ...] = ()
+    """Of entities that have to be there."""
+    only_if_absent: bool = False
+    retained_members: tuple[str, ...] = ()
+    """What the tombstone of a delete keeps of the stored object."""
 
     @property
     def digest(self) -> bytes:
@@ -76,9 +82,15 @@ class Push:
     device_known: bool
     changes: tuple[Change, ...]
     shown_revision: int | None = None
-    """The position of the request's checkpoint token."""
+    """The position of the request's checkpoint token; 0 when it belongs to a lost history."""
     expected_head_ms: int | None = None
     require_existing: bool = False
+
+    def entity_keys(self) -> Iterator[str]:
+        """Yield the keys of all entities that the push changes or requires."""
+        for change in self.changes:
+            yield change.key
+            yield from change.required_keys
 
 
 class Result(NamedTuple):

@@ -72,7 +72,8 @@ class CheckpointCodec:
             raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
         except (binascii.Error, UnicodeEncodeError):
             raise CheckpointInvalid from None
-        if raw[:2] != bytes((_VERSION, self._key_id)):
+        # The decoder takes `+` and `/` too, and so a second spelling.
+        if raw[:2] != bytes((_VERSION, self._key_id)) or "+" in token or "/" in token:
             raise CheckpointInvalid
         return raw[: _BODY.size], raw[_BODY.size :]
 

@@ -1,6 +1,7 @@
 """Merges JSON objects without touching the text of their values."""
 
 import json
+from collections.abc import Collection
 from json.decoder import scanstring  # type: ignore[attr-defined]  # in json.decoder since 2.6, not in its stubs
 from typing import Final
 
@@ -14,9 +15,13 @@ def merge(stored: str, pushed: str) -> str:
     Both are the text of valid JSON objects without duplicate keys. Values keep their text to the byte, so numbers
     beyond 2^53, `1.10` and `1e2` survive; members keep their place, new ones come last.
     """
-    members = split(stored)
-    members.update(split(pushed))
-    return "{" + ",".join([f"{json.dumps(key, ensure_ascii=False)}:{value}" for key, value in members.items()]) + "}"
+    return _join({**split(stored), **split(pushed)})
+
+
+def retain(stored: str, names: Collection[str], pushed: str) -> str:
+    """Return the pushed object over these members of the stored one; texts as in `merge`."""
+    kept = {name: value for name, value in split(stored).items() if name in names}
+    return _join({**kept, **split(pushed)})
 
 
 def split(text: str) -> dict[str, str]:
@@ -32,6 +37,10 @@ def split(text: str) -> dict[str, str]:
         if text[at] == ",":
             at = _skip_space(text, at + 1)
     return members
+
+
+def _join(members: dict[str, str]) -> str:
+    return "{" + ",".join([f"{json.dumps(name, ensure_ascii=False)}:{value}" for name, value in members.items()]) + "}"
 
 
 def _skip_space(text: str, at: int) -> int:

@@ -34,6 +34,7 @@ class PageSize:
     """How much a page may hold, and what else is asked of it."""
 
     limit: int
+    """0: only the head is asked for."""
     max_bytes: int
     skip: int = 0
     include_total: bool = False

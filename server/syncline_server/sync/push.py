@@ -259,7 +259,7 @@ class _GroupCommit:
         if pushes:
             queries = {_standing_query(push, state.shown[id(push)]) for push in pushes}
             state.standings = await transaction.standings(project_id, queries)
-            keys = {change.key for push in pushes for change in push.changes}
+            keys = {key for push in pushes for key in push.entity_keys()}
             state.versions = await transaction.versions(keys, max_inline_bytes=_MAX_INLINE_BYTES)
         return state
 

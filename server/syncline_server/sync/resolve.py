@@ -52,7 +52,7 @@ def needed_data(push: Push, before: Mapping[str, Version], now_ms: int) -> Itera
         stored = before.get(change.key)
         if stored is None or stored.data is not None:
             continue
-        if change.action is Action.UPDATE or _conflicts(push, change, stored, now_ms):
+        if change.action is Action.UPDATE or change.retained_members or _conflicts(push, change, stored, now_ms):
             yield stored
 
 
@@ -75,15 +75,23 @@ class _Resolver:
         if stored is not None and change.key in self._replayed:
             return Result(True, True, stored, change.action is Action.UPDATE)
         current = self.resolution.written.get(change.key, stored)
-        if self._push.require_existing:
-            _check_exists(index, change, current)
-        if _has_nothing_to_delete(change, current):
+        self._check_present(index, change, current)
+        if _has_nothing_to_do(self._push, change, current):
             return Result(True, False, current or _never_was(self._push, change), False)
         if _conflicts(self._push, change, stored, self._revisions.ms) or _updates_tombstone(change, stored, current):
             return Result(False, False, current or _never_was(self._push, change), True)
         version = self._next_version(index, change, current)
         self.resolution.written[change.key] = version
         return Result(True, False, version, change.action is Action.UPDATE)
+
+    def _check_present(self, index: int, change: Change, current: Version | None) -> None:
+        """Raise EntityNotFound when what the change needs is not there (P7)."""
+        if self._push.require_existing:
+            _check_exists(index, change, current)
+        for key in change.required_keys:
+            required = self.resolution.written.get(key, self._before.get(key))
+            if required is None or required.deleted:
+                raise EntityNotFound(index)
 
     def _next_version(self, index: int, change: Change, current: Version | None) -> Version:
         """Return what the change makes of its entity (P5)."""
@@ -111,6 +119,9 @@ class _Resolver:
 
     def _merge(self, change: Change, current: Version | None) -> tuple[str, bool]:
         """Return the data to store, and whether there are parts in it that the session has not been shown."""
+        if current is not None and change.action is Action.DELETE and change.retained_members:
+            assert current.data is not None, "loaded, see needed_data"
+            return members.retain(current.data, change.retained_members, change.data), False
         if change.action is not Action.UPDATE or current is None or current.deleted:
             return change.data, False
         assert current.data is not None, "loaded, see needed_data"
@@ -126,10 +137,17 @@ def _replayed_keys(push: Push, before: Mapping[str, Version]) -> set[str]:
     return {key for key, change in last.items() if before[key].digest == change.digest}
 
 
-def _has_nothing_to_delete(change: Change, current: Version | None) -> bool:
-    """Tell whether a delete finds its work done (P5); with a base revision it is held to that (P6)."""
-    is_plain_delete = change.action is Action.DELETE and change.base_revision is None
-    return is_plain_delete and (current is None or current.deleted)
+def _has_nothing_to_do(push: Push, change: Change, current: Version | None) -> bool:
+    """Tell whether a change finds its work done: a delete (P5), or a create that leaves alone what is there.
+
+    With a base revision a change is held to that (P6). Under an expected head a tombstone moves to the new head, so
+    that the last change of an answer is always the head (mutation sync, POST).
+    """
+    if change.action is Action.CREATE:
+        return change.only_if_absent and current is not None and not current.deleted
+    if change.action is not Action.DELETE or change.base_revision is not None:
+        return False
+    return current is None or (current.deleted and push.expected_head_ms is None)
 
 
 def _check_exists(index: int, change: Change, current: Version | None) -> None:

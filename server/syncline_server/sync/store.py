@@ -74,6 +74,7 @@ class PageQuery:
     """Empty: all."""
     after_revision: int
     limit: int
+    """0: only the heads are asked for."""
     max_bytes: int
     """Of data in a page. At least one version is returned whatever its size."""
     skip: int = 0

@@ -1,0 +1,37 @@
+# `make serve` needs Python 3.11 or newer and nothing else; everything is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PROTO := protos/syncline/v1/sync.proto
+
+.PHONY: help install serve test lint format proto clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+install: .venv/.installed ## Build .venv with everything in it
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+serve: install ## Run Syncline on this machine
+	$(BIN)/syncline serve
+
+test: install ## Run every check and every test
+	$(BIN)/pytest
+
+lint: install ## Run the checks alone
+	$(BIN)/pytest tests/architecture tests/protos
+
+format: install ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+proto: install ## Generate the code of the contract
+	$(BIN)/python -m grpc_tools.protoc -I protos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+		--python_out=protos --pyi_out=protos --grpc_python_out=protos --mypy_grpc_out=protos $(PROTO)
+
+clean: ## Remove what was built
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,99 @@
+"""What happens to every request whatever it asks: an id, a log line, headers, and an answer even to a defect."""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from syncline_bridge.failure import DEFECT, STOPPING, Failure
+from syncline_bridge.logs import described
+
+AnswerFailure = Callable[[str, Failure], Response]
+"""Renders a failure in the dialect that the path belongs to."""
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")  # what the server takes too, so that both logs name one id
+_MAX_LOGGED_PATH = 200
+_CLIENT_GONE = 499
+_SERVER_ERROR = 500
+
+
+class Access:
+    """Wrap the whole application, so that nothing is answered past it."""
+
+    def __init__(self, app: ASGIApp, answer_failure: AnswerFailure, quiet_paths: Sequence[str] = ()) -> None:
+        self._app = app
+        self._answer_failure = answer_failure
+        self._quiet_paths = frozenset(quiet_paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        exchange = _Exchange(send, _request_id(scope), time.perf_counter())
+        scope.setdefault("state", {})["request_id"] = exchange.request_id
+        try:
+            await self._app(scope, receive, exchange.send)
+        except asyncio.CancelledError:  # the grace is over; uvicorn would answer in plain text
+            await self._last_words(STOPPING, scope, receive, exchange)
+            raise
+        except Exception as defect:
+            _log_defect(defect, exchange.request_id)
+            await self._last_words(DEFECT, scope, receive, exchange)
+            if not exchange.complete:
+                raise  # a torn answer: uvicorn has to close the connection
+        finally:
+            self._log(scope, exchange)
+
+    async def _last_words(self, failure: Failure, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+        if exchange.status is None:
+            await self._answer_failure(scope["path"], failure)(scope, receive, exchange.send)
+
+    def _log(self, scope: Scope, exchange: "_Exchange") -> None:
+        status = exchange.status or _CLIENT_GONE
+        log = structlog.get_logger(__name__)
+        quiet = scope["path"] in self._quiet_paths and status < _SERVER_ERROR
+        write = log.debug if quiet else log.warning if status >= _SERVER_ERROR else log.info
+        write(
+            "request",
+            method=scope["method"],
+            path=scope["path"][:_MAX_LOGGED_PATH],
+            status=status,
+            duration_ms=round((time.perf_counter() - exchange.started) * 1000, 1),
+            request_id=exchange.request_id,
+        )
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """Follow one answer on its way out."""
+
+    _send: Send
+    request_id: str
+    started: float
+    status: int | None = None
+    complete: bool = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["x-request-id"] = self.request_id
+            headers["cache-control"] = "no-store"
+            headers["x-content-type-options"] = "nosniff"
+        elif message["type"] == "http.response.body":
+            self.complete = not message.get("more_body", False)
+        await self._send(message)
+
+
+def _request_id(scope: Scope) -> str:
+    sent = Headers(scope=scope).get("x-request-id", "")
+    return sent if _SANE_ID.fullmatch(sent) else uuid.uuid4().hex
+
+
+def _log_defect(defect: Exception, request_id: str) -> None:
+    structlog.get_logger(__name__).error("defect", request_id=request_id, **described(defect))

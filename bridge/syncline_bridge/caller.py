@@ -1,0 +1,44 @@
+"""Who is calling: the credentials a client sent, unchecked, on their way to the server that checks them."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from syncline_bridge.failure import RefusedError, invalid
+
+# gRPC refuses metadata between 8 and 16 KiB at random; this leaves room for what it adds itself.
+MAX_METADATA_BYTES = 7 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Carry what identifies a call; a dialect fills it from its own headers."""
+
+    request_id: str
+    api_key: str = ""
+    authorization: str = ""
+    device_id: str = ""
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Spell it as gRPC metadata; what is empty is left out, and the server decides what that means."""
+        pairs = (
+            ("x-api-key", self.api_key),
+            ("authorization", self.authorization),
+            ("x-device-id", self.device_id),
+            ("x-request-id", self.request_id),
+        )
+        present = tuple((key, value) for key, value in pairs if value)
+        if sum(len(key) + len(value) for key, value in present) > MAX_METADATA_BYTES:
+            raise RefusedError(invalid(f"The credentials are larger than {MAX_METADATA_BYTES} bytes."))
+        return present
+
+
+def header(request: Request, name: str) -> str:
+    """Return a header that may come at most once, as printable ASCII; empty when absent."""
+    values = request.headers.getlist(name)
+    if len(values) > 1:
+        raise RefusedError(invalid(f"{name}: was sent more than once."))
+    value = values[0].strip() if values else ""
+    if not (value.isascii() and value.isprintable()):  # nothing else can travel as metadata
+        raise RefusedError(invalid(f"{name}: has to be printable ASCII."))
+    return value

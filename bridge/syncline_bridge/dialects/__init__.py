@@ -1,0 +1,1 @@
+"""The documented JSON protocols that the bridge speaks, one package each."""

@@ -1,0 +1,120 @@
+"""The JSON of this dialect: every key it reads or writes."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+JsonObject = Annotated[Raw, Meta(extra_json_schema={"type": "object", "additionalProperties": True})]
+"""An object that is passed on to the byte."""
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class PushedChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One change that a client made."""
+
+    entity_type: Annotated[str, Meta(description="A letter or `_`, then letters, digits, `_ . -`; at most 64.")]
+    entity_id: Annotated[str, Meta(description="1 to 128 bytes of UTF-8 without control characters.")]
+    action: Annotated[str, Meta(description="`create` (or `insert`), `update` or `delete`, in any letter case.")]
+    data: Annotated[
+        Raw | UnsetType,
+        Meta(
+            description="The entity; for `update` the members to merge; not needed for `delete`.",
+            extra_json_schema={"type": ["object", "null"], "additionalProperties": True},
+        ),
+    ] = UNSET
+    client_timestamp: Annotated[Timestamp, Meta(description="When the client made it: RFC 3339 with offset.")]
+
+
+class PushBody(msgspec.Struct, frozen=True):
+    """A batch of changes, applied in order, all or none."""
+
+    changes: Annotated[list[PushedChange], Meta(description="At most 1,000.")]
+    checkpoint_token: Annotated[
+        str | None, Meta(description="The position the client has reached, if it wants to show it.")
+    ] = None
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """A change that lost to the server's version."""
+
+    entity_type: str
+    entity_id: str
+    resolution: Literal["server_wins"]
+    server_data: Annotated[
+        Mapping[str, Raw],
+        Meta(
+            description="The server's version, with `last_synced_at`, and `deleted: true` for a deleted entity.",
+            extra_json_schema={
+                "properties": {
+                    "last_synced_at": {"type": "string", "format": "date-time"},
+                    "deleted": {"type": "boolean", "const": True},
+                },
+                "required": ["last_synced_at"],
+                "additionalProperties": True,
+            },
+        ),
+    ]
+
+
+class Pushed(msgspec.Struct, frozen=True):
+    """What became of a batch."""
+
+    applied: Annotated[int, Meta(description="How many changes are in the log, repeated ones included.")]
+    conflicts: list[Conflict]
+    checkpoint_token: Annotated[str, Meta(description="A position to pull from without missing anything.")]
+
+
+class PushAnswer(msgspec.Struct, frozen=True):
+    """The answer to a push."""
+
+    data: Pushed
+
+
+class PulledChange(msgspec.Struct, frozen=True):
+    """The latest version of an entity."""
+
+    entity_type: str
+    entity_id: str
+    action: Annotated[
+        Literal["create", "update", "delete"],
+        Meta(description="`create` when it came into being since the checkpoint."),
+    ]
+    data: Annotated[JsonObject, Meta(description="The whole entity; empty for `delete`.")]
+    client_timestamp: Timestamp
+
+
+class Pulled(msgspec.Struct, frozen=True):
+    """A page of changes, oldest first."""
+
+    changes: Annotated[list[PulledChange], Meta(description="At most 100.")]
+    checkpoint_token: Annotated[str, Meta(description="Where to go on from.")]
+    has_more: Annotated[bool, Meta(description="Whether there is more right now.")]
+    reset: Annotated[
+        bool | UnsetType, Meta(description="Present and true when the token was no longer valid: a full sync.")
+    ] = UNSET
+
+
+class PullAnswer(msgspec.Struct, frozen=True):
+    """The answer to a pull."""
+
+    data: Pulled
+
+
+class Error(msgspec.Struct, frozen=True):
+    """Why a request failed."""
+
+    code: str
+    message: str
+    details: Mapping[str, int | str] | UnsetType = UNSET
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True):
+    """The answer to any request that failed."""
+
+    error: Error
+
+
+DOCUMENTED: tuple[type[msgspec.Struct], ...] = (PushBody, PushAnswer, PullAnswer, ErrorAnswer)

@@ -1,0 +1,123 @@
+"""Where this dialect is served, and how each route is documented."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from syncline_bridge import json_text
+from syncline_bridge.caller import Caller, header
+from syncline_bridge.dialects.checkpoint_sync import translate
+from syncline_bridge.dialects.checkpoint_sync.models import ErrorAnswer, PullAnswer, PushAnswer, PushBody
+from syncline_bridge.upstream import Upstream
+
+PATHS = ("/v1/client/sync", "/client/sync")  # every SDK calls the first, the protocol's page names the second
+
+SECURITY_SCHEMES: Mapping[str, Mapping[str, Any]] = {
+    "client_key": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The project's client key."},
+    "session_token": {"type": "http", "scheme": "bearer", "description": "The session token of a user."},
+}
+
+_FAILURES = {
+    400: "The request is out of form; the message names the place.",
+    401: "The key or the session token is missing, unknown, bad or expired.",
+    403: "The key is of the wrong kind, or the session may not use this type.",
+    408: "The body did not arrive in time.",
+    413: "The body or the answer is over the limit.",
+    429: "Too many requests; wait as long as Retry-After says.",
+    500: "A defect.",
+    503: "The server or its database is away, or restarting; try again after Retry-After.",
+}
+
+
+class Handlers:
+    """Answer the two requests of the dialect."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+
+    async def push(self, request: Request) -> Response:
+        """Push what the client changed."""
+        body = json_text.decode(await request.body(), PushBody)
+        response = await self._upstream.push(translate.push_request(body), _caller(request))
+        return _answer(PushAnswer(translate.pushed(response)))
+
+    async def pull(self, request: Request) -> Response:
+        """Pull what changed since a checkpoint, up to 100 changes, oldest first."""
+        query = translate.pull_request(request.query_params.multi_items())
+        response = await self._upstream.pull(query, _caller(request))
+        return _answer(PullAnswer(translate.pulled(response)))
+
+
+def router(upstream: Upstream) -> APIRouter:
+    """Serve the dialect at each of its paths."""
+    handlers = Handlers(upstream)
+    routes = APIRouter(tags=["checkpoint sync"])
+    for path in PATHS:
+        routes.add_api_route(
+            path,
+            handlers.push,
+            methods=["POST"],
+            responses=_responses(PushAnswer),
+            openapi_extra=_documented([_DEVICE], {"required": True, "content": _json(PushBody)}),
+        )
+        routes.add_api_route(
+            path,
+            handlers.pull,
+            methods=["GET"],
+            responses=_responses(PullAnswer),
+            openapi_extra=_documented([_ENTITY_TYPE, _CHECKPOINT_TOKEN, _DEVICE]),
+        )
+    return routes
+
+
+def _caller(request: Request) -> Caller:
+    return Caller(
+        request_id=request.state.request_id,
+        api_key=header(request, "X-Api-Key"),
+        authorization=header(request, "Authorization"),
+        device_id=header(request, "X-Device-Id"),
+    )
+
+
+def _answer(answer: msgspec.Struct) -> Response:
+    return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+_ENTITY_TYPE = {
+    "name": "entity_type",
+    "in": "query",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"},
+}
+_CHECKPOINT_TOKEN = {
+    "name": "checkpoint_token",
+    "in": "query",
+    "description": "From an earlier answer; without it, everything from the start.",
+    "schema": {"type": "string"},
+}
+_DEVICE = {
+    "name": "X-Device-Id",
+    "in": "header",
+    "description": "The installation that is speaking, if it has a stable id.",
+    "schema": {"type": "string"},
+}
+
+
+def _documented(parameters: list[dict[str, Any]], body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    operation: dict[str, Any] = {"parameters": parameters, "security": [dict.fromkeys(SECURITY_SCHEMES, ())]}
+    return operation if body is None else {**operation, "requestBody": body}
+
+
+def _responses(success: type[msgspec.Struct]) -> dict[int | str, dict[str, Any]]:
+    failures: dict[int | str, dict[str, Any]] = {
+        status: {"description": description, "content": _json(ErrorAnswer)} for status, description in _FAILURES.items()
+    }
+    return {200: {"description": "Done.", "content": _json(success)}, **failures}
+
+
+def _json(model: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}

@@ -1,0 +1,143 @@
+"""How this dialect's messages map to the contract's, and back."""
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from syncline.v1 import sync_pb2
+from syncline_bridge.dialects.checkpoint_sync import timestamps
+from syncline_bridge.dialects.checkpoint_sync.models import (
+    Conflict,
+    Pulled,
+    PulledChange,
+    PushBody,
+    Pushed,
+    PushedChange,
+)
+from syncline_bridge.failure import RefusedError, invalid
+
+PAGE_SIZE = 100
+EMPTY_OBJECT = b"{}"
+
+ACTIONS: Mapping[str, sync_pb2.Action] = MappingProxyType(
+    {
+        "create": sync_pb2.ACTION_CREATE,
+        "insert": sync_pb2.ACTION_CREATE,  # what the Swift and Unity SDKs say
+        "update": sync_pb2.ACTION_UPDATE,
+        "delete": sync_pb2.ACTION_DELETE,
+    }
+)
+_NAMES: Mapping[sync_pb2.Action, Literal["create", "update", "delete"]] = MappingProxyType(
+    {
+        sync_pb2.ACTION_CREATE: "create",
+        sync_pb2.ACTION_UPDATE: "update",
+        sync_pb2.ACTION_DELETE: "delete",
+    }
+)
+_ENTITY_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+
+
+def push_request(body: PushBody) -> sync_pb2.PushRequest:
+    """Translate a batch; raises RefusedError that names the change and the field."""
+    return sync_pb2.PushRequest(
+        changes=[_change(index, change) for index, change in enumerate(body.changes)],
+        checkpoint_token=body.checkpoint_token or "",
+    )
+
+
+def pushed(response: sync_pb2.PushResponse) -> Pushed:
+    """Translate what became of a batch."""
+    conflicts = [result.change for result in response.results if result.outcome == sync_pb2.OUTCOME_CONFLICT]
+    return Pushed(
+        applied=sum(result.outcome == sync_pb2.OUTCOME_APPLIED for result in response.results),
+        conflicts=[_conflict(change) for change in conflicts],
+        checkpoint_token=response.checkpoint_token,
+    )
+
+
+def pull_request(query: Iterable[tuple[str, str]]) -> sync_pb2.PullRequest:
+    """Translate the parameters of a pull; unknown ones are ignored."""
+    entity_type = _only(query, "entity_type")
+    if not _ENTITY_TYPE.fullmatch(entity_type):
+        problem = "has to be a letter or _, then letters, digits, _ . -, at most 64" if entity_type else "is required"
+        raise RefusedError(invalid(f"entity_type: {problem}.", field="entity_type"))
+    token = _only(query, "checkpoint_token")
+    return sync_pb2.PullRequest(
+        entity_types=[entity_type],
+        checkpoint_token=token or None,  # None leaves the position unset: from the start
+        page_size=PAGE_SIZE,
+        reset_when_expired=True,
+    )
+
+
+def pulled(response: sync_pb2.PullResponse) -> Pulled:
+    """Translate a page."""
+    return Pulled(
+        changes=[_pulled_change(change) for change in response.changes],
+        checkpoint_token=response.checkpoint_token,
+        has_more=response.has_more,
+        reset=response.reset or UNSET,
+    )
+
+
+def _change(index: int, change: PushedChange) -> sync_pb2.Change:
+    action = ACTIONS.get(change.action.lower())
+    if action is None:
+        raise _bad(index, "action", "has to be create, update or delete")
+    if not change.entity_id:
+        # The server would make an id, but this dialect has no way to return it, and a retry would make another.
+        raise _bad(index, "entity_id", "must not be empty")
+    try:
+        moment = timestamps.parse(change.client_timestamp)
+    except ValueError as error:
+        raise _bad(index, "client_timestamp", str(error)) from None
+    return sync_pb2.Change(
+        entity_type=change.entity_type,
+        entity_id=change.entity_id,
+        action=action,
+        data=b"" if action == sync_pb2.ACTION_DELETE else _data(index, change),
+        client_timestamp=moment,
+    )
+
+
+def _data(index: int, change: PushedChange) -> bytes:
+    text = b"null" if change.data is UNSET else bytes(change.data)
+    if text == b"null":
+        raise _bad(index, "data", "is required unless the action is delete")
+    if not text.startswith(b"{"):
+        raise _bad(index, "data", "has to be an object")
+    return text
+
+
+def _bad(index: int, field: str, problem: str) -> RefusedError:
+    return RefusedError(invalid(f"changes[{index}].{field}: {problem}.", index=index, field=field))
+
+
+def _only(query: Iterable[tuple[str, str]], name: str) -> str:
+    values = [value for key, value in query if key == name]
+    if len(values) > 1:
+        raise RefusedError(invalid(f"{name}: was given more than once.", field=name))
+    return values[0] if values else ""
+
+
+def _conflict(change: sync_pb2.Change) -> Conflict:
+    server_data = msgspec.json.decode(change.data or EMPTY_OBJECT, type=dict[str, Raw])
+    server_data["last_synced_at"] = Raw(msgspec.json.encode(timestamps.text_of_ms(change.revision // 1_000)))
+    if change.action == sync_pb2.ACTION_DELETE:
+        server_data["deleted"] = Raw(b"true")
+    return Conflict(change.entity_type, change.entity_id, "server_wins", server_data)
+
+
+def _pulled_change(change: sync_pb2.Change) -> PulledChange:
+    deleted = change.action == sync_pb2.ACTION_DELETE
+    return PulledChange(
+        entity_type=change.entity_type,
+        entity_id=change.entity_id,
+        action=_NAMES[change.action],
+        data=Raw(EMPTY_OBJECT if deleted else change.data or EMPTY_OBJECT),
+        client_timestamp=timestamps.text_of(change.client_timestamp),
+    )

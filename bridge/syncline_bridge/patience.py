@@ -1,0 +1,85 @@
+"""How long the head of a request may take and how large it may be, both unlimited in uvicorn."""
+
+from asyncio import TimerHandle, Transport
+from typing import ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+class ImpatientProtocol(HttpToolsProtocol):
+    """Close connections that are silent, trickle their headers or never end them.
+
+    Idle connections between two requests are uvicorn's business (keep-alive), bodies are BodyLimits'.
+    """
+
+    head_timeout_seconds: ClassVar[float] = 10.0
+    max_head_bytes: ClassVar[int] = 64 * 1024
+
+    malformed_body: ClassVar[bytes] = b""
+
+    _head_deadline: TimerHandle | None = None
+    _head_bytes: int = 0
+    _in_head: bool = True
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
+        """Give a new connection its time for the first head."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a head that has not ended yet."""
+        super().data_received(data)
+        if not self._in_head:
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > self.max_head_bytes:
+            self._give_up()
+        elif self._head_deadline is None:
+            self._await_head()
+
+    def on_message_begin(self) -> None:
+        """Enter a head."""
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Leave a head: from here on others watch."""
+        self._in_head = False
+        self._head_bytes = 0
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP in JSON too; uvicorn's text stays unsaid."""
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(self.malformed_body)}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + self.malformed_body)
+        self.transport.close()
+
+    def _await_head(self) -> None:
+        self._head_deadline = self.loop.call_later(self.head_timeout_seconds, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def impatient(malformed: bytes) -> type[ImpatientProtocol]:
+    """Make the protocol that answers with this body what is no HTTP: uvicorn passes it nothing of ours."""
+
+    class Configured(ImpatientProtocol):
+        malformed_body = malformed
+
+    return Configured

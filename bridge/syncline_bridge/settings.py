@@ -1,0 +1,85 @@
+"""Every knob of the bridge process, where it reads the environment."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})")
+_MAX_PORT = 65535
+
+
+class BridgeSettings(BaseSettings):
+    """Configure the bridge; each field can be set by `SYNCLINE_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="SYNCLINE_", frozen=True, use_attribute_docstrings=True)
+
+    http_address: str = "127.0.0.1:8080"
+    """Where to listen for HTTP, HOST:PORT; port 0 takes a free one."""
+
+    grpc_target: str = "127.0.0.1:50051"
+    """Where the sync server listens, HOST:PORT or any target name that gRPC knows."""
+
+    push_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """How long the server may take for a push before the client is told to try again."""
+
+    pull_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """How long the server may take for a page before the client is told to try again."""
+
+    ready_deadline_seconds: Annotated[float, Field(gt=0)] = 1.5
+    """How long /readyz waits for the server."""
+
+    max_body_bytes: Annotated[int, Field(gt=0)] = 4 * 1024 * 1024
+    """The largest body of a request; anything larger is answered 413."""
+
+    body_read_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """How long a body may take to arrive, on top of the time its bytes need at the lowest rate."""
+
+    body_min_bytes_per_second: Annotated[int, Field(gt=0)] = 8 * 1024
+    """The lowest rate at which a body may arrive; slower clients are answered 408."""
+
+    limit_concurrency: Annotated[int, Field(gt=0)] = 512
+    """How many requests may be in progress at once; more are answered 503."""
+
+    keep_alive_seconds: Annotated[int, Field(gt=0)] = 75
+    """How long an idle connection is kept open."""
+
+    shutdown_grace_seconds: Annotated[int, Field(ge=0)] = 12
+    """How long requests in progress may take to finish after SIGTERM."""
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Browser origins that may call, separated by commas; none by default, `*` for all."""
+
+    docs_enabled: bool = True
+    """Whether /docs and /openapi.json are served."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important log line that is written."""
+
+    log_format: Literal["json", "console"] = "json"
+    """How log lines look: json for machines, console for people."""
+
+    exit_with_parent: bool = False
+    """Stop when the process that started this one dies (Linux)."""
+
+    @field_validator("http_address")
+    @classmethod
+    def _address_has_host_and_port(cls, value: str) -> str:
+        split_address(value)
+        return value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _origins_are_a_comma_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+        return value
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Split HOST:PORT or [IPV6]:PORT; raises ValueError."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None or int(match["port"]) > _MAX_PORT:
+        raise ValueError("has to be HOST:PORT, for example 127.0.0.1:8080")
+    return match["host"].strip("[]"), int(match["port"])

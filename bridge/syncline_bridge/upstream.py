@@ -1,0 +1,96 @@
+"""How the bridge calls the server: one channel, a deadline on every call, the caller's credentials as metadata."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from grpc import aio
+from grpc_health.v1 import health_pb2
+
+from syncline.v1 import sync_pb2, sync_pb2_grpc
+from syncline_bridge.caller import Caller
+from syncline_bridge.failure import RefusedError
+from syncline_bridge.status import failure_of
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_SERVICE = "syncline.v1.SyncService"
+_DETAIL_PREFIX = "x-syncline-"
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+    ("grpc.max_send_message_length", -1),  # the body limit has spoken; the server has the last word
+    # By default the pause between two attempts to connect grows to two minutes: as long as a restart would be felt.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.enable_http_proxy", 0),  # https_proxy is meant for the way out, not for the server next door
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What the server says of itself."""
+
+    serving: bool
+    details: Mapping[str, str]
+
+
+class Upstream:
+    """Call the sync service; every error comes out as a RefusedError."""
+
+    def __init__(
+        self,
+        channel: aio.Channel,
+        push_deadline_seconds: float,
+        pull_deadline_seconds: float,
+        ready_deadline_seconds: float,
+    ) -> None:
+        self._sync = sync_pb2_grpc.SyncServiceStub(channel)
+        self._check: aio.UnaryUnaryMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
+            channel.unary_unary(
+                "/grpc.health.v1.Health/Check",
+                request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+                response_deserializer=health_pb2.HealthCheckResponse.FromString,
+            )
+        )
+        self._push_deadline_seconds = push_deadline_seconds
+        self._pull_deadline_seconds = pull_deadline_seconds
+        self._ready_deadline_seconds = ready_deadline_seconds
+
+    async def push(self, request: sync_pb2.PushRequest, caller: Caller) -> sync_pb2.PushResponse:
+        """Push a batch."""
+        try:
+            return await self._sync.Push(request, timeout=self._push_deadline_seconds, metadata=caller.metadata())
+        except aio.AioRpcError as error:
+            raise RefusedError(failure_of(error)) from error
+
+    async def pull(self, request: sync_pb2.PullRequest, caller: Caller) -> sync_pb2.PullResponse:
+        """Pull a page."""
+        try:
+            return await self._sync.Pull(request, timeout=self._pull_deadline_seconds, metadata=caller.metadata())
+        except aio.AioRpcError as error:
+            raise RefusedError(failure_of(error)) from error
+
+    async def readiness(self) -> Readiness:
+        """Ask the server whether it serves; not being reached is an answer too."""
+        call = self._check(health_pb2.HealthCheckRequest(service=_SERVICE), timeout=self._ready_deadline_seconds)
+        try:
+            serving = (await call).status == health_pb2.HealthCheckResponse.SERVING
+        except aio.AioRpcError as error:
+            trailing: Any = error.trailing_metadata()  # pairs; the stub packages for gRPC disagree
+            return Readiness(False, _shown(trailing))
+        return Readiness(serving, _shown(await call.trailing_metadata()))
+
+
+@asynccontextmanager
+async def open_upstream(
+    grpc_target: str, push_deadline_seconds: float, pull_deadline_seconds: float, ready_deadline_seconds: float
+) -> AsyncIterator[Upstream]:
+    """Open the channel for as long as the context lasts; it connects by itself, when first used and again later."""
+    async with aio.insecure_channel(grpc_target, options=_OPTIONS) as channel:
+        yield Upstream(channel, push_deadline_seconds, pull_deadline_seconds, ready_deadline_seconds)
+
+
+def _shown(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:
+    return {key: str(value) for key, value in metadata or () if key.startswith(_DETAIL_PREFIX)}
