@@ -1,7 +1,7 @@
-"""Every knob of the server; each is an environment variable SYNCLINE_<NAME>."""
+"""Every knob of the server; each is an environment variable, `SYNCLINE_` and its name in capitals."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,24 +13,57 @@ _MIB = 1024 * 1024
 class ServerSettings(BaseSettings):
     """What can be set of the server."""
 
-    model_config = SettingsConfigDict(env_prefix="SYNCLINE_", frozen=True, extra="ignore")
-
-    data_dir: Path = Field(Path("syncline-data"), description="Folder of the embedded SQLite database.")
-    database: str | None = Field(
-        None, description="Database URL, `postgresql://…` or `sqlite:///path`; unset: SQLite in the data folder."
+    model_config = SettingsConfigDict(
+        env_prefix="SYNCLINE_", frozen=True, extra="ignore", use_attribute_docstrings=True
     )
-    grpc_address: str = Field("127.0.0.1:50051", description="HOST:PORT of the gRPC server.")
-    http_address: str = Field("127.0.0.1:8080", description="HOST:PORT of the HTTP bridge that `serve` starts.")
-    no_http: bool = Field(False, description="`serve` without the HTTP bridge.")
-    metrics_address: str | None = Field(None, description="HOST:PORT of Prometheus metrics; unset: none.")
-    max_push_changes: int = Field(1000, ge=1, le=1000, description="Most changes in a push.")
-    max_data_bytes: int = Field(256 * _KIB, ge=1, le=_MIB, description="Largest data of an entity.")
-    max_message_bytes: int = Field(4 * _MIB, ge=_KIB, description="Largest gRPC request.")
-    max_page_bytes: int = Field(2 * _MIB, ge=_KIB, description="Data in a page, after which it is cut.")
-    max_answer_bytes: int = Field(16 * _MIB, ge=_MIB, description="Most data that the answer to a push may carry.")
-    calls_per_minute: int = Field(0, ge=0, description="Most calls of a user in a minute; 0: any number.")
-    heartbeat_seconds: float = Field(15, gt=0, description="An idle stream gets a checkpoint this often.")
-    slow_reader_seconds: float = Field(30, gt=0, description="A stream whose reader takes nothing for so long is cut.")
-    drain_seconds: float = Field(10, ge=0, description="What calls get to finish when the server ends.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    log_format: Literal["console", "json"] = Field("console", description="How a log line looks.")
+
+    data_dir: Path = Path("syncline-data")
+    """Folder of the embedded SQLite database."""
+
+    database: str | None = None
+    """Database URL, `postgresql://…` or `sqlite:///path`; unset: SQLite in the data folder."""
+
+    grpc_address: str = "127.0.0.1:50051"
+    """Where to listen for gRPC, HOST:PORT; port 0 takes a free one."""
+
+    http_address: str = "127.0.0.1:8080"
+    """Where to listen for HTTP, HOST:PORT; port 0 takes a free one."""
+
+    no_http: bool = False
+    """`syncline serve` without the HTTP bridge."""
+
+    metrics_address: str | None = None
+    """Where to serve Prometheus metrics, HOST:PORT; unset: nowhere."""
+
+    max_push_changes: Annotated[int, Field(ge=1, le=1000)] = 1000
+    """Most changes in a push."""
+
+    max_data_bytes: Annotated[int, Field(ge=1, le=_MIB)] = 256 * _KIB
+    """Largest data of an entity."""
+
+    max_message_bytes: Annotated[int, Field(ge=_KIB)] = 4 * _MIB
+    """Largest gRPC request."""
+
+    max_page_bytes: Annotated[int, Field(ge=_KIB)] = 2 * _MIB
+    """Data in a page, after which it is cut."""
+
+    max_answer_bytes: Annotated[int, Field(ge=_MIB)] = 16 * _MIB
+    """Most data that the answer to a push may carry."""
+
+    calls_per_minute: Annotated[int, Field(ge=0)] = 0
+    """Most calls of a user in a minute; 0: any number."""
+
+    heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
+    """How often an idle stream gets a checkpoint."""
+
+    slow_reader_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """How long the reader of a stream may take nothing before it is cut."""
+
+    drain_seconds: Annotated[float, Field(ge=0)] = 10.0
+    """How long calls in progress may take to finish after SIGTERM."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important log line that is written."""
+
+    log_format: Literal["json", "console"] = "console"
+    """How log lines look: json for machines, console for people."""
