@@ -57,7 +57,7 @@ class BridgeSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log line that is written."""
 
-    log_format: Literal["json", "console"] = "json"
+    log_format: Literal["json", "console"] = "console"
     """How log lines look: json for machines, console for people."""
 
     exit_with_parent: bool = False

@@ -74,13 +74,28 @@ def serve(
     _run(lambda: run_all(settings), settings)
 
 
-@app.command(epilog=_examples("syncline server --database postgresql://syncline@db/syncline"))
-def server(data_dir: DataDir = None, database: Database = None, grpc_address: GrpcAddress = None) -> None:
+@app.command(
+    epilog=_examples(
+        "syncline server --database postgresql://syncline@db/syncline",
+        "syncline server --database postgresql://syncline@db/syncline --workers 4",
+    )
+)
+def server(
+    data_dir: DataDir = None,
+    database: Database = None,
+    grpc_address: GrpcAddress = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(envvar="SYNCLINE_WORKERS", help="Processes that share the port; needs PostgreSQL.  [default: 1]"),
+    ] = None,
+) -> None:
     """Run the gRPC server alone."""
     from syncline_server.serve import run_server
+    from syncline_server.workers import run_workers
 
-    settings = _settings(data_dir=data_dir, database=database, grpc_address=grpc_address)
-    _run(lambda: run_server(settings), settings)
+    settings = _settings(data_dir=data_dir, database=database, grpc_address=grpc_address, workers=workers)
+    run = run_server if settings.workers == 1 else run_workers
+    _run(lambda: run(settings), settings)
 
 
 @app.command(
@@ -228,6 +243,7 @@ def _told(settings: ServerSettings) -> Iterator[None]:
     from syncline_server.store.schema import SchemaNotCurrent
     from syncline_server.store.sqlite import DatabaseInUse
     from syncline_server.sync.errors import RequestInvalid, StoreUnavailable
+    from syncline_server.workers import WorkersRefused
 
     try:
         yield
@@ -243,7 +259,7 @@ def _told(settings: ServerSettings) -> Iterator[None]:
         _fail(f"there is no project {error}; `syncline project list` lists them")
     except AioRpcError as error:
         _fail(f"{error.code().name}: {error.details()}")
-    except (DatabaseUrlInvalid, SchemaNotCurrent, BridgeFailed, RequestInvalid) as error:
+    except (DatabaseUrlInvalid, SchemaNotCurrent, BridgeFailed, WorkersRefused, RequestInvalid) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import start_http_server
 
+from syncline_server.health import HealthReport
 from syncline_server.rpc.auth import Authenticator
 from syncline_server.rpc.limits import CallLimiter
 from syncline_server.rpc.metrics import Metrics
@@ -17,6 +18,7 @@ from syncline_server.rpc.validation import RequestLimits, Validator
 from syncline_server.settings import ServerSettings
 from syncline_server.store import schema, sqlite
 from syncline_server.store.engine import Engines, database, open_engines
+from syncline_server.store.notifications import Notifications
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.store import open_store
 from syncline_server.sync.checkpoint import CheckpointCodec
@@ -26,8 +28,9 @@ from syncline_server.sync.push import Committed, Pusher
 from syncline_server.sync.resolve import Limits
 from syncline_server.sync.store import Store
 
-_STREAM_CHANGES = 1000
-_STREAM_BYTES = 1024 * 1024
+_STREAM_CHANGES = 500
+_STREAM_BYTES = 256 * 1024
+"""A stuck reader holds a message or two; see docs/performance.md."""
 
 _log = structlog.get_logger()
 
@@ -38,29 +41,6 @@ class RunningServer:
 
     grpc_address: str
     registry: SqlRegistry
-
-
-class ClockWatch:
-    """Says when the store's clock falls behind the log, and when it has caught up (L2)."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        """Show it in `metrics` too."""
-        self._gauge = metrics.clock_behind_ms
-        self.behind_ms = 0
-
-    def report(self, behind_ms: int) -> None:
-        """Take in how many milliseconds the clock is behind; 0: it is not."""
-        if behind_ms and not self.behind_ms:
-            _log.warning("the clock was set back; revisions go on from the head", behind_ms=behind_ms)
-        elif self.behind_ms and not behind_ms:
-            _log.info("the clock has caught up with the log")
-        if behind_ms != self.behind_ms:
-            self._gauge.set(behind_ms)
-            self.behind_ms = behind_ms
-
-    def details(self) -> dict[str, str]:
-        """Return the health details."""
-        return {"x-syncline-clock-behind-ms": str(self.behind_ms)}
 
 
 @asynccontextmanager
@@ -100,62 +80,89 @@ async def running_server(
         if engines.database.is_sqlite:
             stack.enter_context(sqlite.owned(engines.database.sqlite_path))
         await prepare_schema(engines)
-        registry = SqlRegistry(engines)
         metrics = Metrics()
-        clock = ClockWatch(metrics)
-        checkpoints = await schema.open_checkpoints(engines)
-        service, feed = _service(stack, settings, open_store(engines, clock_us), registry, checkpoints, metrics, clock)
+        health = HealthReport(metrics)
+        rules = _Rules(stack, settings, open_store(engines, clock_us), await schema.open_checkpoints(engines), health)
+        rules.on_commit(lambda _: metrics.commits.inc())
+        if not engines.database.is_sqlite:
+            _join_other_processes(stack, engines, rules, health)
+        registry = SqlRegistry(engines)
+        service = _service(settings, rules, registry, metrics)
         if settings.metrics_address:
             _serve_metrics(stack, settings.metrics_address, metrics)
-        health = HealthService(clock.details)
         port = await stack.enter_async_context(
-            serving(service, metrics, health, _options(settings), on_drain=feed.drain)
+            serving(service, metrics, HealthService(health), _options(settings), on_drain=rules.feed.drain)
         )
-        host = settings.grpc_address.rpartition(":")[0]
-        _log.info(
-            "serving gRPC", address=f"{host}:{port}", database=str(engines.database), sqlite=sqlite3.sqlite_version
+        address = f"{settings.grpc_address.rpartition(':')[0]}:{port}"
+        _log.info("serving gRPC", address=address, database=str(engines.database), sqlite=sqlite3.sqlite_version)
+        yield RunningServer(address, registry)
+
+
+class _Rules:
+    """The parts of sync/, put together."""
+
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        settings: ServerSettings,
+        store: Store,
+        checkpoints: CheckpointCodec,
+        health: HealthReport,
+    ) -> None:
+        limits = Limits(max_data_bytes=settings.max_data_bytes, max_answer_bytes=settings.max_answer_bytes)
+        self._told: list[Callable[[Committed], object]] = []
+        self.checkpoints = checkpoints
+        self.pusher = Pusher(store, limits=limits, on_commit=self._committed, on_clock_behind=health.clock_is_behind)
+        self.puller = Puller(store, self.pusher, checkpoints)
+        self.feed = Feed(
+            store,
+            self.puller,
+            batch_size=PageSize(_STREAM_CHANGES, _STREAM_BYTES),
+            heartbeat_seconds=settings.heartbeat_seconds,
+            poll_seconds=settings.poll_seconds,
         )
-        yield RunningServer(f"{host}:{port}", registry)
+        health.watch(self.feed.lag_seconds)
+        self._told.append(self.feed.committed)
+        stack.push_async_callback(self.feed.close)
+        stack.push_async_callback(self.pusher.close)
+
+    def on_commit(self, told: Callable[[Committed], object]) -> None:
+        """Tell somebody else, too, of every commit."""
+        self._told.append(told)
+
+    def _committed(self, commit: Committed) -> None:
+        for told in self._told:
+            told(commit)
 
 
-def _service(
-    stack: AsyncExitStack,
-    settings: ServerSettings,
-    store: Store,
-    registry: SqlRegistry,
-    checkpoints: CheckpointCodec,
-    metrics: Metrics,
-    clock: ClockWatch,
-) -> tuple[SyncService, Feed]:
-    def committed(commit: Committed) -> None:
-        metrics.commits.inc()
-        feed.committed(commit)
+def _join_other_processes(stack: AsyncExitStack, engines: Engines, rules: _Rules, health: HealthReport) -> None:
+    """Tell the other processes on this database of commits, and hear of theirs."""
+    notifications = Notifications(engines, on_commit=rules.feed.nudge, on_reconnect=rules.feed.nudge_all)
+    rules.on_commit(lambda commit: notifications.announce(commit.project_id))
+    health.watch(notifications.away_seconds)
+    notifications.start()
+    stack.push_async_callback(notifications.close)
 
-    limits = Limits(max_data_bytes=settings.max_data_bytes, max_answer_bytes=settings.max_answer_bytes)
-    pusher = Pusher(store, limits=limits, on_commit=committed, on_clock_behind=clock.report)
-    stack.push_async_callback(pusher.close)
-    puller = Puller(store, pusher, checkpoints)
-    batch_size = PageSize(_STREAM_CHANGES, _STREAM_BYTES)
-    feed = Feed(puller, batch_size=batch_size, heartbeat_seconds=settings.heartbeat_seconds)
-    service = SyncService(
+
+def _service(settings: ServerSettings, rules: _Rules, registry: SqlRegistry, metrics: Metrics) -> SyncService:
+    return SyncService(
         authenticator=Authenticator(registry),
         limiter=CallLimiter(settings.calls_per_minute),
         validator=Validator(RequestLimits(settings.max_push_changes, settings.max_data_bytes, settings.max_page_bytes)),
-        checkpoints=checkpoints,
-        pusher=pusher,
-        puller=puller,
-        feed=feed,
+        checkpoints=rules.checkpoints,
+        pusher=rules.pusher,
+        puller=rules.puller,
+        feed=rules.feed,
         metrics=metrics,
         slow_reader_seconds=settings.slow_reader_seconds,
     )
-    return service, feed
 
 
 def _options(settings: ServerSettings) -> ServerOptions:
     return ServerOptions(
         address=settings.grpc_address,
         max_message_bytes=settings.max_message_bytes,
-        reuse_port=False,
+        reuse_port=settings.reuse_port,
         drain_seconds=settings.drain_seconds,
     )
 

@@ -31,14 +31,16 @@ class BridgeFailed(Exception):
 
 async def run_server(settings: ServerSettings) -> None:
     """Run the gRPC server until SIGTERM or SIGINT."""
-    stop = _stop_signal()
+    stop = stop_signal()
+    if settings.exit_with_parent:
+        asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
     async with running_server(settings):
         await stop.wait()
 
 
 async def run_all(settings: ServerSettings) -> None:
     """Run the gRPC server and the bridge until SIGTERM or SIGINT, or until the bridge fails."""
-    stop = _stop_signal()
+    stop = stop_signal()
     async with running_server(settings) as server:
         if settings.no_http:
             await _welcome(settings, server)
@@ -49,7 +51,8 @@ async def run_all(settings: ServerSettings) -> None:
             await _until(stop, bridge)
 
 
-def _stop_signal() -> asyncio.Event:
+def stop_signal() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

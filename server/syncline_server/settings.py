@@ -32,8 +32,14 @@ class ServerSettings(BaseSettings):
     no_http: bool = False
     """`syncline serve` without the HTTP bridge."""
 
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes of `syncline server` that share the gRPC port; more than one needs PostgreSQL."""
+
+    reuse_port: bool = False
+    """Let other processes listen on the same gRPC port; `workers` sets it for its own."""
+
     metrics_address: str | None = None
-    """Where to serve Prometheus metrics, HOST:PORT; unset: nowhere."""
+    """Where to serve Prometheus metrics, HOST:PORT; unset: nowhere. Each further worker takes the next port."""
 
     max_push_changes: Annotated[int, Field(ge=1, le=1000)] = 1000
     """Most changes in a push."""
@@ -56,11 +62,17 @@ class ServerSettings(BaseSettings):
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
     """How often an idle stream gets a checkpoint."""
 
+    poll_seconds: Annotated[float, Field(gt=0)] = 1.0
+    """How often a followed log is looked at even when no commit was heard of (jittered)."""
+
     slow_reader_seconds: Annotated[float, Field(gt=0)] = 30.0
     """How long the reader of a stream may take nothing before it is cut."""
 
     drain_seconds: Annotated[float, Field(ge=0)] = 10.0
     """How long calls in progress may take to finish after SIGTERM."""
+
+    exit_with_parent: bool = False
+    """Stop when standard input ends, as it does when the process that started this one dies."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log line that is written."""

@@ -15,7 +15,7 @@ from prometheus_client import Gauge
 
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.status import internal_status, status_of
-from syncline_server.sync.errors import SyncError, UnavailableError
+from syncline_server.sync.errors import StoreUnavailable, SyncError
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}", re.ASCII)
 
@@ -93,7 +93,7 @@ class _Call:
             return
         if isinstance(error, SyncError):
             status = status_of(error)
-            if isinstance(error, UnavailableError):
+            if isinstance(error, StoreUnavailable):
                 _log.warning("call could not be served", **self._facts(), error=str(error), cause=_cause(error))
         else:
             request_id = self._request_id()

@@ -32,3 +32,8 @@ class Metrics:
             "How far the store's clock is behind the log; over 0 means that it was set back.",
             registry=self.registry,
         )
+        self.feed_lag_seconds = Gauge(
+            "syncline_feed_lag_seconds",
+            "For how long there has been something that this process's readers do not have yet.",
+            registry=self.registry,
+        )

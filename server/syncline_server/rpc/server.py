@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -38,17 +38,29 @@ class ServerOptions:
     """What calls get to finish when the server ends."""
 
 
-class HealthService(HealthServicer):
-    """grpc.health.v1, with details about a serving server in the trailing metadata."""
+class HealthReport(Protocol):
+    """What a server says of its own health."""
 
-    def __init__(self, details: Callable[[], dict[str, str]]) -> None:
-        """`details` are metadata keys and values."""
+    def is_ready(self) -> bool:
+        """Whether calls should come here."""
+
+    def details(self) -> dict[str, str]:
+        """Return what else there is to say, as metadata."""
+
+
+class HealthService(HealthServicer):
+    """grpc.health.v1; a server that serves but lags says NOT_SERVING. Details are in the trailing metadata."""
+
+    def __init__(self, report: HealthReport) -> None:
+        """Say what `report` says."""
         super().__init__()
-        self._details = details
+        self._report = report
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> Any:  # noqa: N802  # the contract's name
         """Answer a health check."""
-        context.set_trailing_metadata(tuple(self._details().items()))
+        context.set_trailing_metadata(tuple(self._report.details().items()))
+        if request.service == SERVICE and not self._report.is_ready():
+            return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
         return await super().Check(request, context)
 
 

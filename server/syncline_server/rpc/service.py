@@ -1,6 +1,7 @@
 """The handlers: each validates, calls the rules and fills the response; CallObserver translates the errors."""
 
 import asyncio
+from contextlib import aclosing
 from typing import Any, Final
 
 from syncline.v1 import sync_pb2, sync_pb2_grpc
@@ -11,7 +12,7 @@ from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.validation import Validator
 from syncline_server.sync.changes import PushOutcome
 from syncline_server.sync.checkpoint import CheckpointCodec
-from syncline_server.sync.errors import CheckpointExpired, ReaderTooSlow, SyncError
+from syncline_server.sync.errors import CheckpointExpired, ReaderTooSlow, SessionExpired, UnavailableError
 from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import Puller
 from syncline_server.sync.push import Pusher
@@ -49,9 +50,9 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
     async def Push(self, request: sync_pb2.PushRequest, context: Any) -> sync_pb2.PushResponse:  # noqa: N802  # the contract's name
         """Apply a batch of changes."""
         principal = await self._principal(request.user_id, context)
-        principal.check_types({change.entity_type for change in request.changes})
         scope = self._checkpoints.scope_tag(principal.project_id, principal.user)
         push = self._validator.push(request, principal, self._shown(scope, request.checkpoint_token))
+        principal.check_types({change.entity_type for change in push.changes})
         outcome = await self._pusher.push(push)
         self._count(outcome)
         return codec.push_response(outcome, self._checkpoints.encode(scope, outcome.checkpoint_revision))
@@ -71,13 +72,15 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         scope = self._checkpoints.scope_tag(principal.project_id, principal.user_id)
         token = request.checkpoint_token
         try:
-            async for batch in self._feed.follow(reading, follow=request.follow, expires_at=principal.expires_at):
-                next_token = self._checkpoints.encode(scope, batch.page.next_revision)
-                await self._send(context, codec.stream_pull_response(batch, next_token), token)
-                token = next_token
-        except SyncError as error:
-            error.details.setdefault("checkpoint_token", token)
-            raise
+            batches = self._feed.follow(reading, follow=request.follow, expires_at=principal.expires_at)
+            async with aclosing(batches):
+                async for batch in batches:
+                    next_token = self._checkpoints.encode(scope, batch.page.complete_revision)
+                    await self._send(context, codec.stream_pull_response(batch, next_token), token)
+                    token = next_token
+        except (UnavailableError, SessionExpired) as error:
+            # The store's failure may be shared with other calls, so it is not written on.
+            raise type(error)(checkpoint_token=token) from error.__cause__ or error
 
     async def _principal(self, user_id: str, context: Any) -> Principal:
         principal = await self._authenticator.authenticate(context.invocation_metadata())

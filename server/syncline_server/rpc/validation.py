@@ -5,7 +5,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import jiter
@@ -22,6 +22,7 @@ _MAX_ID_BYTES: Final = 128
 _MAX_DEPTH: Final = 32
 _MAX_REQUIRED: Final = 16
 _MAX_RETAINED: Final = 16
+_MAX_PROBLEM: Final = 200
 _MAX_ENTITY_TYPES: Final = 100
 _MAX_AHEAD_SECONDS: Final = 24 * 3600
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
@@ -79,7 +80,8 @@ class Validator:
             raise RequestInvalid("skip", "must be 0 or more")
         reading = self.reading(request, principal, omit_forbidden=request.omit_forbidden_types)
         if request.head_only or (request.entity_types and not reading.entity_types):
-            return reading, PageSize(limit=0, max_bytes=0)
+            # Shows nothing for any type: not even what it leaves out has been read up to the token.
+            return replace(reading, session_key=""), PageSize(limit=0, max_bytes=0)
         size = PageSize(
             limit=request.page_size or _DEFAULT_PAGE_SIZE,
             max_bytes=self._limits.max_page_bytes,
@@ -160,7 +162,7 @@ def json_problem(data: bytes) -> str | None:
     try:
         value = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError as error:
-        return f"must be a JSON object: {error}"
+        return f"must be a JSON object: {_shortened(str(error))}"
     if not isinstance(value, dict):
         return "must be a JSON object"
     # Both are rare, and cheap to rule out from the text.
@@ -171,6 +173,11 @@ def json_problem(data: bytes) -> str | None:
     ):
         return "must not contain numbers beyond the range of a double"
     return None
+
+
+def _shortened(text: str) -> str:
+    """Cut the middle, which may be a key of any size, so that the text fits into an error."""
+    return text if len(text) <= _MAX_PROBLEM else f"{text[: _MAX_PROBLEM // 2]}…{text[-_MAX_PROBLEM // 2 :]}"
 
 
 def _depth(value: Any) -> int:

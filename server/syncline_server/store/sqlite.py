@@ -1,13 +1,17 @@
 """What is particular to SQLite: who may checkpoint its WAL, and that one server owns the file."""
 
 import fcntl
+import logging
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+_log = logging.getLogger(__name__)
 
 _CHECKPOINT_AFTER_COMMITS: Final = 128
 _LARGE_WAL_BYTES: Final = 64 * 1024 * 1024
@@ -54,6 +58,9 @@ class SqliteCheckpointer:
             self._commits = 0
         except DatabaseInUse:
             return
+        except (sqlite3.Error, OSError):
+            # What was committed is; a full disk, say, must not make the answer to it an error.
+            _log.exception("the WAL could not be checkpointed")
 
     async def _checkpoint(self, connection: AsyncConnection) -> None:
         # PASSIVE waits for nobody; readers that overlap without end keep the WAL from starting over, so once it is

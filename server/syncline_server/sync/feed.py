@@ -2,7 +2,9 @@
 
 The contract of `Feed.follow`, for one reading:
 - It starts after the reader's position, exclusively, and yields versions in strictly increasing order of revision.
-- Nothing is skipped: a reader registers for wake-ups before it reads, and reads for itself; wake-ups carry no data.
+- Nothing is skipped: a reader registers for wake-ups before it reads, and wake-ups carry no data. Catching up, it reads
+  from the store; live, from the window that its process shares (see live.py), and from the store again when it has
+  fallen out of that.
 - The first batch comes at once, even when nothing is new; `caught_up` is true in one batch.
 - It ends by itself only when it has caught up and was not asked to follow on. Otherwise it ends with one of:
   CheckpointInvalid, CheckpointExpired (before the first batch; start over), SessionExpired (sign in again, resume),
@@ -11,14 +13,15 @@ The contract of `Feed.follow`, for one reading:
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from syncline_server.sync.errors import Draining, SessionExpired
+from syncline_server.sync.live import LiveLog, monotonic
 from syncline_server.sync.pull import Page, PageSize, Puller, Reading
 from syncline_server.sync.push import Committed
+from syncline_server.sync.store import PageRow, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,58 +33,124 @@ class Batch:
 
 
 class Feed:
-    """Wakes the readers that a commit concerns, and reads on for them."""
+    """Follows logs for readers, and wakes those that a commit concerns."""
 
-    def __init__(self, puller: Puller, *, batch_size: PageSize, heartbeat_seconds: float) -> None:
-        """An idle stream gets a checkpoint every `heartbeat_seconds`."""
+    def __init__(
+        self, store: Store, puller: Puller, *, batch_size: PageSize, heartbeat_seconds: float, poll_seconds: float
+    ) -> None:
+        """An idle stream gets a checkpoint every `heartbeat_seconds`; see LiveLog for `poll_seconds`."""
+        self._store = store
         self._puller = puller
         self._batch_size = batch_size
         self._heartbeat_seconds = heartbeat_seconds
-        self._wakeups: defaultdict[tuple[int, str | None], set[asyncio.Event]] = defaultdict(set)
+        self._poll_seconds = poll_seconds
+        self._logs: dict[int, LiveLog] = {}
         self._draining = False
 
     def committed(self, commit: Committed) -> None:
-        """Wake the readers of the users that a commit brought something for, and those of the whole project."""
-        for user_id in (None, *commit.users):
-            for wakeup in self._wakeups.get((commit.project_id, user_id), ()):
-                wakeup.set()
+        """Look for what a commit of this process brought."""
+        self.nudge(commit.project_id)
+
+    def nudge(self, project_id: int) -> None:
+        """Look for what a commit of any process may have brought."""
+        if log := self._logs.get(project_id):
+            log.nudge()
+
+    def nudge_all(self) -> None:
+        """Look everywhere: nudges may have been lost."""
+        for log in self._logs.values():
+            log.nudge()
 
     def drain(self) -> None:
         """End all streams, each after a last checkpoint."""
         self._draining = True
-        for wakeups in self._wakeups.values():
-            for wakeup in wakeups:
-                wakeup.set()
+        for log in self._logs.values():
+            log.wake_all()
 
-    async def follow(self, reading: Reading, *, follow: bool, expires_at: float | None = None) -> AsyncIterator[Batch]:
+    def lag_seconds(self) -> float:
+        """Return for how long the slowest log has had something that was not read yet."""
+        return max((log.lag_seconds() for log in self._logs.values()), default=0.0)
+
+    async def close(self) -> None:
+        """Stop reading."""
+        for log in self._logs.values():
+            await log.close()
+
+    async def follow(
+        self, reading: Reading, *, follow: bool, expires_at: float | None = None
+    ) -> AsyncGenerator[Batch, None]:
         """Yield batches, as this module's docstring says; `expires_at` is the end of the session, in epoch seconds."""
-        with self._wakeup(reading) as wakeup:
+        log = self._log(reading.project_id)
+        with log.attached(reading.user_id) if follow else nullcontext(asyncio.Event()) as wakeup:
             page = await self._puller.pull(reading, self._batch_size)
             # From here on the position is this server's own: no longer a time that lies ahead, nor news of the reader.
             reading = replace(reading, checkpoint_token="", after_revision=None, session_key="")
             caught_up, sent_at = False, -self._heartbeat_seconds
             while True:
                 newly_caught_up = not caught_up and not page.has_more
-                if page.rows or newly_caught_up or time.monotonic() >= sent_at + self._heartbeat_seconds:
+                if page.rows or newly_caught_up or monotonic() >= sent_at + self._heartbeat_seconds:
                     caught_up = caught_up or newly_caught_up
                     yield Batch(page, newly_caught_up)
-                    sent_at = time.monotonic()
+                    sent_at = monotonic()
                 if caught_up and not follow:
                     return
-                if not page.has_more and not self._draining:
-                    await self._wait(wakeup, sent_at, expires_at)
-                _check_session(expires_at)
-                wakeup.clear()
-                page = await self._next_page(reading, page)
+                page = await self._next(reading, page, log, wakeup, sent_at, expires_at)
 
-    async def _next_page(self, reading: Reading, page: Page) -> Page:
+    async def _next(
+        self,
+        reading: Reading,
+        page: Page,
+        log: LiveLog,
+        wakeup: asyncio.Event,
+        sent_at: float,
+        expires_at: float | None,
+    ) -> Page:
+        """Return what comes after a page, or an empty one when a heartbeat is due."""
+        self._check(expires_at)
+        if page.has_more:
+            return await self._read_on(reading, page)
+        recent = self._recent(reading, page, log)
+        if recent is None:
+            return await self._read_on(reading, page)
+        if recent.rows or recent.has_more:
+            return recent
+        wakeup.clear()
+        # Nothing is awaited between the look at the window and this wait, so no wake-up falls in between.
+        await self._wait(wakeup, sent_at, expires_at)
+        self._check(expires_at)
+        return self._recent(reading, recent, log) or await self._read_on(reading, recent)
+
+    async def _read_on(self, reading: Reading, page: Page) -> Page:
+        return await self._puller.read_on(reading, page.complete_revision, self._batch_size)
+
+    def _recent(self, reading: Reading, page: Page, log: LiveLog) -> Page | None:
+        """Return what the shared window has after a page; None: it does not reach back so far."""
+        changes = log.since(reading.user_id, page.complete_revision)
+        if changes is None:
+            return None
+        wanted = [
+            change for change in changes if not reading.entity_types or change.entity_type in reading.entity_types
+        ]
+        kept = _cut(wanted, self._batch_size)
+        cut = len(kept) < len(wanted)
+        return replace(
+            page,
+            rows=kept,
+            after_revision=page.complete_revision,
+            complete_revision=kept[-1].revision if cut else max(log.position, page.complete_revision),
+            has_more=cut,
+            reset=False,
+        )
+
+    def _check(self, expires_at: float | None) -> None:
         if self._draining:
             raise Draining
-        return await self._puller.read_on(reading, page.next_revision, self._batch_size)
+        if expires_at is not None and time.time() >= expires_at:
+            raise SessionExpired
 
     async def _wait(self, wakeup: asyncio.Event, sent_at: float, expires_at: float | None) -> None:
         """Wait for news, at most until a heartbeat or the end of the session is due."""
-        seconds = max(0.0, sent_at + self._heartbeat_seconds - time.monotonic())
+        seconds = max(0.0, sent_at + self._heartbeat_seconds - monotonic())
         if expires_at is not None:
             seconds = max(0.0, min(seconds, expires_at - time.time()))
         try:
@@ -90,19 +159,18 @@ class Feed:
         except TimeoutError:
             pass
 
-    @contextmanager
-    def _wakeup(self, reading: Reading) -> Iterator[asyncio.Event]:
-        scope = (reading.project_id, reading.user_id)
-        wakeup = asyncio.Event()
-        self._wakeups[scope].add(wakeup)
-        try:
-            yield wakeup
-        finally:
-            self._wakeups[scope].discard(wakeup)
-            if not self._wakeups[scope]:
-                del self._wakeups[scope]
+    def _log(self, project_id: int) -> LiveLog:
+        log = self._logs.get(project_id)
+        if log is None:
+            log = self._logs[project_id] = LiveLog(self._store, project_id, self._poll_seconds, monotonic)
+        return log
 
 
-def _check_session(expires_at: float | None) -> None:
-    if expires_at is not None and time.time() >= expires_at:
-        raise SessionExpired
+def _cut(changes: list[PageRow], size: PageSize) -> list[PageRow]:
+    """Return the first changes that fit into a batch, one at least."""
+    size_bytes = 0
+    for index, change in enumerate(changes[: size.limit]):
+        size_bytes += len(change.data)
+        if size_bytes > size.max_bytes and index > 0:
+            return changes[:index]
+    return changes[: size.limit]

@@ -48,6 +48,9 @@ class Page:
     after_revision: int
     """The position the page was read from; see `action_of`."""
     next_revision: int
+    """Of the token to return: the user's head, so that an idle user's token stays the same."""
+    complete_revision: int
+    """Up to here the reader has everything; at or past `next_revision`, since the log is shared by all users."""
     has_more: bool
     head_ms: int
     """The user's head; 0 for a user without changes, and where all users were asked for."""
@@ -76,6 +79,7 @@ class Puller:
 
         Raises CheckpointInvalid, CheckpointExpired (unless told to start over) and StoreUnavailable.
         """
+        is_presenting = self._pusher.is_presenting(reading.session_key)
         try:
             position = self._position(reading)
             stored = await self._store.page(_query(reading, position, size))
@@ -86,7 +90,7 @@ class Puller:
                 raise
             reading, position, reset = replace(reading, checkpoint_token="", after_revision=None), _START, True
             stored = await self._store.page(_query(reading, position, size))
-        await self._note(reading, position, stored)
+        await self._note(reading, position, stored, is_presenting)
         return _page(reading, position, stored, reset)
 
     async def read_on(self, reading: Reading, position: int, size: PageSize) -> Page:
@@ -99,8 +103,11 @@ class Puller:
             return self._checkpoints.decode(tag, reading.checkpoint_token)
         return _START if reading.after_revision is None else max(reading.after_revision, _START)
 
-    async def _note(self, reading: Reading, position: int, stored: StoredPage) -> None:
-        """Note the position that the session has presented, if that is news (P9)."""
+    async def _note(self, reading: Reading, position: int, stored: StoredPage, is_presenting: bool) -> None:
+        """Note the position that the session has presented, if that is news (P9).
+
+        While another is on its way into the store, it is always news.
+        """
         if reading.user_id is None or not reading.session_key:
             return
         before = [stored.shown.get(kind, stored.shown.get("", _START)) for kind in reading.entity_types]
@@ -109,11 +116,16 @@ class Puller:
         falls = any(shown > position for shown in before)
         # A revision is no proof of having read up to it, but of not having read past it.
         rises = any(shown < position for shown in before) and reading.after_revision is None
-        if falls or rises:
+        if falls or rises or is_presenting:
             presented = Presented(
-                reading.project_id, reading.user_id, reading.session_key, reading.entity_types, position
+                reading.project_id,
+                reading.user_id,
+                reading.session_key,
+                reading.entity_types,
+                position,
+                only_lowers=reading.after_revision is not None,
             )
-            await self._pusher.present(presented, durably=falls)
+            await self._pusher.present(presented, durably=falls or is_presenting)
 
 
 def _query(reading: Reading, position: int, size: PageSize) -> PageQuery:
@@ -158,6 +170,7 @@ def _page(reading: Reading, position: int, stored: StoredPage, reset: bool) -> P
         rows=stored.rows,
         after_revision=position,
         next_revision=next_revision,
+        complete_revision=next_revision if stored.cut else max(next_revision, stored.project_head),
         has_more=stored.cut,
         head_ms=stored.user_head // MICROSECONDS_PER_MS,
         total=stored.total,

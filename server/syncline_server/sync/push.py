@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,7 +17,6 @@ from syncline_server.sync.store import (
     Standing,
     StandingQuery,
     Store,
-    StoreRejected,
     WriteTransaction,
 )
 
@@ -44,6 +43,8 @@ class Presented:
     session_key: str
     entity_types: tuple[str, ...]
     revision: int
+    only_lowers: bool
+    """It is no proof of having read up to it, but of not having read past it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Pusher:
         self._on_commit = on_commit
         self._on_clock_behind = on_clock_behind
         self._committers: dict[int, _Committer] = {}
+        self._presenting: Counter[str] = Counter()
 
     async def push(self, push: Push) -> PushOutcome:
         """Apply a push and return what became of it, once it is durable.
@@ -99,10 +101,21 @@ class Pusher:
         a lower one only makes a client read its own changes again.
         """
         future = self._committer(presented.project_id).submit(presented, 0)
+        self._presenting[presented.session_key] += 1
+        future.add_done_callback(lambda done: self._presented(presented.session_key, done))
         if durably:
             await future
-        else:
-            future.add_done_callback(_retrieve)
+
+    def is_presenting(self, session_key: str) -> bool:
+        """Tell whether a position of this session is on its way, so that what is stored of it is old."""
+        return session_key in self._presenting
+
+    def _presented(self, session_key: str, future: "asyncio.Future[PushOutcome | None]") -> None:
+        if not future.cancelled():
+            future.exception()  # taken note of, as nobody may wait for it
+        self._presenting[session_key] -= 1
+        if not self._presenting[session_key]:
+            del self._presenting[session_key]
 
     async def close(self) -> None:
         """Wait until everything that was taken is answered."""
@@ -189,8 +202,8 @@ class _Committer:
             self._on_commit(committed)
 
     async def _failed(self, group: list[_Waiting], error: Exception) -> None:
-        """Answer a group that could not be committed; one whose values were refused is tried push by push."""
-        if isinstance(error, StoreRejected) and len(group) > 1:
+        """Answer a group that could not be committed; unless the store was away, it is tried push by push (L4)."""
+        if not isinstance(error, StoreUnavailable) and len(group) > 1:
             for waiting in group:
                 await self._apply([waiting])
             return
@@ -221,9 +234,12 @@ class _GroupCommit:
             revisions = RevisionAllocator(head.revision, head.clock_us)
             outcomes: list[PushOutcome | SyncError | None] = []
             for item in items:
-                outcomes.append(
-                    await self._decide(transaction, item, state, revisions) if isinstance(item, Push) else None
-                )
+                if isinstance(item, Push):
+                    outcomes.append(await self._decide(transaction, item, state, revisions))
+                else:
+                    # Once more, over what earlier pushes of the group have moved.
+                    state.present(item)
+                    outcomes.append(None)
             await self._write(transaction, project_id, head, state, revisions)
         if not state.written:
             return outcomes, None
@@ -274,7 +290,7 @@ class _GroupCommit:
             if push.expected_head_ms is not None:
                 # Who names the head has been there.
                 shown = _check_head(push.expected_head_ms, standing)
-            await self._load_large_data(transaction, push, state.versions, revisions.ms)
+            await self._load_large_data(transaction, push, state.versions, revisions.now_ms)
             resolution = resolve(push, state.versions, shown, revisions, self._limits)
         except SyncError as error:
             revisions.rewind(mark)
@@ -327,7 +343,8 @@ class _GroupState:
         shown = self.positions.setdefault(presented.session_key, {})
         types: Collection[str] = presented.entity_types or {"", *shown}
         for entity_type in types:
-            self._move(presented.session_key, entity_type, presented.revision)
+            if not presented.only_lowers or presented.revision < shown.get(entity_type, shown.get("", 0)):
+                self._move(presented.session_key, entity_type, presented.revision)
 
     def shown_by(self, push: Push) -> int:
         """Return the position that the pusher has shown to have for every type of the push (P9)."""
@@ -402,9 +419,3 @@ def _types_of(push: Push) -> set[str]:
 
 def _is_foreign(version: Version, session: str) -> bool:
     return session == "" or version.session != session or version.merged_unseen
-
-
-def _retrieve(future: "asyncio.Future[PushOutcome | None]") -> None:
-    """Take note of a result that nobody waits for."""
-    if not future.cancelled():
-        future.exception()

@@ -78,7 +78,9 @@ class _Resolver:
         self._check_present(index, change, current)
         if _has_nothing_to_do(self._push, change, current):
             return Result(True, False, current or _never_was(self._push, change), False)
-        if _conflicts(self._push, change, stored, self._revisions.ms) or _updates_tombstone(change, stored, current):
+        if _conflicts(self._push, change, stored, self._revisions.now_ms) or _updates_tombstone(
+            change, stored, current
+        ):
             return Result(False, False, current or _never_was(self._push, change), True)
         version = self._next_version(index, change, current)
         self.resolution.written[change.key] = version
@@ -119,14 +121,16 @@ class _Resolver:
 
     def _merge(self, change: Change, current: Version | None) -> tuple[str, bool]:
         """Return the data to store, and whether there are parts in it that the session has not been shown."""
-        if current is not None and change.action is Action.DELETE and change.retained_members:
-            assert current.data is not None, "loaded, see needed_data"
-            return members.retain(current.data, change.retained_members, change.data), False
-        if change.action is not Action.UPDATE or current is None or current.deleted:
+        retains = change.action is Action.DELETE and change.retained_members
+        merges = change.action is Action.UPDATE and current is not None and not current.deleted
+        if current is None or not (retains or merges):
             return change.data, False
         assert current.data is not None, "loaded, see needed_data"
         unknown = current.session != self._push.session or current.merged_unseen
-        return members.merge(current.data, change.data), unknown and current.revision > self._shown
+        unseen = unknown and current.revision > self._shown
+        if retains:
+            return members.retain(current.data, change.retained_members, change.data), unseen
+        return members.merge(current.data, change.data), unseen
 
 
 def _replayed_keys(push: Push, before: Mapping[str, Version]) -> set[str]:

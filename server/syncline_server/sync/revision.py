@@ -14,11 +14,15 @@ class RevisionAllocator:
 
     def __init__(self, head: int, clock_us: int) -> None:
         """Start after `head` (a revision) and not before `clock_us` (the store's clock, µs since the epoch)."""
-        self.ms = max(clock_us // MICROSECONDS_PER_MS, head // MICROSECONDS_PER_MS + 1)
-        """The transaction's time, later than that of anything stored."""
+        ms = max(clock_us // MICROSECONDS_PER_MS, head // MICROSECONDS_PER_MS + 1)
         self.head = head
-        self._next = self.ms * MICROSECONDS_PER_MS
+        self._next = ms * MICROSECONDS_PER_MS
         self._user_heads: dict[str, int] = {}
+
+    @property
+    def now_ms(self) -> int:
+        """The time of the push that has begun, later than that of anything its user has stored."""
+        return self._next // MICROSECONDS_PER_MS
 
     def begin_push(self, user_id: str) -> None:
         """Begin a new millisecond if this user already has a push in the current one."""

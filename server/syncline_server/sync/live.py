@@ -1,0 +1,178 @@
+"""The recent changes of one project, read from the store once for all who follow it in this process."""
+
+import asyncio
+import logging
+import random
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import takewhile
+from typing import Final
+
+from syncline_server.sync.errors import StoreUnavailable
+from syncline_server.sync.store import PageQuery, PageRow, Store, StoredPage
+
+_log = logging.getLogger(__name__)
+
+_READ_CHANGES: Final = 1000
+_READ_BYTES: Final = 1024 * 1024
+_WINDOW_CHANGES: Final = 4000
+_WINDOW_BYTES: Final = 4 * 1024 * 1024
+_RETRY_SECONDS: Final = 0.5
+
+
+class LiveLog:
+    """A bounded window of a project's latest changes, and the readers who wait for more.
+
+    The window holds every change after `floor` up to `position`. A reader whose position is before the floor has
+    fallen out of it and reads from the store until it is back. Wake-ups carry no data and go only to readers whose
+    user something came for, and to those of the whole project.
+    """
+
+    def __init__(self, store: Store, project_id: int, poll_seconds: float, now: Callable[[], float]) -> None:
+        """Look for changes when nudged, and every `poll_seconds` (jittered) all the same."""
+        self._store = store
+        self._project_id = project_id
+        self._poll_seconds = poll_seconds
+        self._now = now
+        self._nudged = asyncio.Event()
+        self._wakeups: defaultdict[str | None, set[asyncio.Event]] = defaultdict(set)
+        self._window: deque[PageRow] = deque()
+        self._of_user: defaultdict[str, deque[PageRow]] = defaultdict(deque)
+        self._bytes = 0
+        self._task: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+        self._behind_since: float | None = None
+        self.floor: int | None = None
+        """None: the head has yet to be read."""
+        self.position = 0
+
+    def nudge(self) -> None:
+        """Say that there may be something new."""
+        if self._task is None:
+            return
+        if self._behind_since is None:
+            self._behind_since = self._now()
+        self._nudged.set()
+
+    def wake_all(self) -> None:
+        """Wake every reader, for a reason that is not in the log."""
+        for wakeups in self._wakeups.values():
+            for wakeup in wakeups:
+                wakeup.set()
+
+    def lag_seconds(self) -> float:
+        """Return for how long there has been something that was not read yet."""
+        return 0.0 if self._behind_since is None else self._now() - self._behind_since
+
+    def since(self, user_id: str | None, revision: int) -> list[PageRow] | None:
+        """Return the changes of a user (None: all) after `revision`; None: the window does not reach back so far."""
+        if self.floor is None or revision < self.floor:
+            return None
+        changes = self._window if user_id is None else self._of_user.get(user_id, ())
+        newest_first = takewhile(lambda change: change.revision > revision, reversed(changes))
+        return list(newest_first)[::-1]
+
+    @contextmanager
+    def attached(self, user_id: str | None) -> Iterator[asyncio.Event]:
+        """Register a reader for the time of the block; its event is set when something came for it."""
+        wakeup = asyncio.Event()
+        self._wakeups[user_id].add(wakeup)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"live-log-{self._project_id}")
+        try:
+            yield wakeup
+        finally:
+            self._wakeups[user_id].discard(wakeup)
+            if not self._wakeups[user_id]:
+                del self._wakeups[user_id]
+            if not self._wakeups:
+                self._stop()
+
+    async def close(self) -> None:
+        """Stop reading."""
+        self._stop()
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    def _stop(self) -> None:
+        """End, and forget the window: to keep it current for nobody costs, and to go on from it later costs more."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        self._ending.add(self._task)
+        self._task.add_done_callback(self._ending.discard)
+        self._task, self._behind_since, self.floor, self.position = None, None, None, 0
+        self._window.clear()
+        self._of_user.clear()
+        self._bytes = 0
+
+    async def _run(self) -> None:
+        while True:
+            self._nudged.clear()
+            try:
+                stored = await self._read()
+            except StoreUnavailable:
+                # The readers stay; what they miss is in the log.
+                self.nudge()
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            except Exception:
+                _log.exception("the live log of project %d could not be read", self._project_id)
+                self.nudge()
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            self._take(stored)
+            if not stored.cut:
+                await self._wait()
+
+    async def _read(self) -> StoredPage:
+        limit = 0 if self.floor is None else _READ_CHANGES
+        return await self._store.page(PageQuery(self._project_id, None, (), self.position, limit, _READ_BYTES))
+
+    def _take(self, stored: StoredPage) -> None:
+        if self.floor is None:
+            # Who waits at an older position reads from the store first.
+            self.floor = self.position = stored.project_head
+            self.wake_all()
+            return
+        for row in stored.rows:
+            self._window.append(row)
+            self._of_user[row.user_id].append(row)
+            self._bytes += len(row.data)
+        self.position = stored.rows[-1].revision if stored.cut else max(self.position, stored.project_head)
+        self._trim()
+        self._wake(stored)
+        if not stored.cut and not self._nudged.is_set():
+            self._behind_since = None
+
+    def _trim(self) -> None:
+        while len(self._window) > _WINDOW_CHANGES or self._bytes > _WINDOW_BYTES:
+            oldest = self._window.popleft()
+            of_user = self._of_user[oldest.user_id]
+            of_user.popleft()
+            if not of_user:
+                del self._of_user[oldest.user_id]
+            self._bytes -= len(oldest.data)
+            self.floor = oldest.revision
+
+    def _wake(self, stored: StoredPage) -> None:
+        if not stored.rows:
+            return
+        for user_id in {None, *(row.user_id for row in stored.rows)}:
+            for wakeup in self._wakeups.get(user_id, ()):
+                wakeup.set()
+
+    async def _wait(self) -> None:
+        """Wait to be nudged, at most until the next poll."""
+        try:
+            async with asyncio.timeout(self._poll_seconds * random.uniform(0.8, 1.2)):  # noqa: S311  # jitter
+                await self._nudged.wait()
+        except TimeoutError:
+            self._behind_since = self._now()
+
+
+def monotonic() -> float:
+    """Return a clock that is never set; s."""
+    return time.monotonic()

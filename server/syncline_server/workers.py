@@ -1,0 +1,89 @@
+"""Several server processes on one port: they are started, kept running and ended together."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from typing import Final
+
+import structlog
+
+from syncline_server.app import opened_engines, prepare_schema
+from syncline_server.serve import stop_signal
+from syncline_server.settings import ServerSettings
+
+_RESTART_SECONDS: Final = 1.0
+_SHORT_LIFE_SECONDS: Final = 5.0
+_SHORT_LIVES: Final = 5
+_STOP_SECONDS: Final = 15.0
+
+_log = structlog.get_logger()
+
+
+class WorkersRefused(Exception):
+    """The workers cannot be started, or do not stay alive."""
+
+
+async def run_workers(settings: ServerSettings) -> None:
+    """Run `settings.workers` servers until SIGTERM or SIGINT; one that dies is started again.
+
+    Raises WorkersRefused, and what opening the database raises.
+    """
+    stop = stop_signal()
+    async with opened_engines(settings) as engines:
+        if engines.database.is_sqlite:
+            raise WorkersRefused("several workers need PostgreSQL: one process owns a SQLite database")
+        await prepare_schema(engines)
+    if settings.grpc_address.endswith(":0"):
+        raise WorkersRefused("several workers need a port to share, not port 0")
+    keepers = [asyncio.create_task(_keep_running(settings, number)) for number in range(settings.workers)]
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait({stopped, *keepers}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (stopped, *keepers):
+            task.cancel()
+        await asyncio.wait({stopped, *keepers})
+    for keeper in done - {stopped}:
+        keeper.result()
+
+
+async def _keep_running(settings: ServerSettings, number: int) -> None:
+    """Run one worker, again and again. Raises WorkersRefused when it keeps dying at once."""
+    short_lives = 0
+    while short_lives < _SHORT_LIVES:
+        started_at = time.monotonic()
+        code = await _run_once(settings, number)
+        short_lives = short_lives + 1 if time.monotonic() - started_at < _SHORT_LIFE_SECONDS else 0
+        _log.error("a worker ended; it is started again", worker=number, code=code)
+        await asyncio.sleep(_RESTART_SECONDS)
+    raise WorkersRefused(f"worker {number} does not stay alive; its log says why")
+
+
+async def _run_once(settings: ServerSettings, number: int) -> int:
+    # Its standard input is a pipe that this process alone holds: it ends when this process does, however that ends.
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "syncline_server", "server", stdin=subprocess.PIPE, env=_environment(settings, number)
+    )
+    try:
+        return await worker.wait()
+    except asyncio.CancelledError:
+        worker.terminate()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await worker.wait()
+        except TimeoutError:
+            worker.kill()
+            await worker.wait()
+        raise
+
+
+def _environment(settings: ServerSettings, number: int) -> dict[str, str]:
+    given = settings.model_dump(mode="json", exclude_none=True, exclude={"workers", "reuse_port", "metrics_address"})
+    environment = {f"SYNCLINE_{name.upper()}": str(value) for name, value in given.items()}
+    environment |= {"SYNCLINE_WORKERS": "1", "SYNCLINE_REUSE_PORT": "1", "SYNCLINE_EXIT_WITH_PARENT": "1"}
+    if settings.metrics_address:
+        host, _, port = settings.metrics_address.rpartition(":")
+        environment["SYNCLINE_METRICS_ADDRESS"] = f"{host}:{int(port) + number}"
+    return {**os.environ, **environment}
