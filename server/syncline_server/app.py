@@ -14,6 +14,7 @@ from syncline_server.rpc.limits import CallLimiter
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.server import HealthService, ServerOptions, serving
 from syncline_server.rpc.service import SyncService
+from syncline_server.rpc.tickets import Tickets
 from syncline_server.rpc.validation import RequestLimits, Validator
 from syncline_server.settings import ServerSettings
 from syncline_server.store import schema, sqlite
@@ -147,6 +148,7 @@ def _join_other_processes(stack: AsyncExitStack, engines: Engines, rules: _Rules
 def _service(settings: ServerSettings, rules: _Rules, registry: SqlRegistry, metrics: Metrics) -> SyncService:
     return SyncService(
         authenticator=Authenticator(registry),
+        tickets=Tickets(registry),
         limiter=CallLimiter(settings.calls_per_minute),
         validator=Validator(RequestLimits(settings.max_push_changes, settings.max_data_bytes, settings.max_page_bytes)),
         checkpoints=rules.checkpoints,

@@ -201,6 +201,18 @@ class StreamPullRequest(_message.Message):
     reset_when_expired: bool
     def __init__(self, entity_types: _Optional[_Iterable[str]] = ..., checkpoint_token: _Optional[str] = ..., after_revision: _Optional[int] = ..., follow: _Optional[bool] = ..., user_id: _Optional[str] = ..., all_users: _Optional[bool] = ..., reset_when_expired: _Optional[bool] = ...) -> None: ...
 
+class CreateTicketRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CreateTicketResponse(_message.Message):
+    __slots__ = ("ticket", "expire_time")
+    TICKET_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    ticket: str
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, ticket: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class StreamPullResponse(_message.Message):
     __slots__ = ("changes", "checkpoint_token", "caught_up", "reset")
     CHANGES_FIELD_NUMBER: _ClassVar[int]

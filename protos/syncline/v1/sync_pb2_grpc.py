@@ -53,6 +53,11 @@ class SyncServiceStub:
                 request_serializer=syncline_dot_v1_dot_sync__pb2.StreamPullRequest.SerializeToString,
                 response_deserializer=syncline_dot_v1_dot_sync__pb2.StreamPullResponse.FromString,
                 _registered_method=True)
+        self.CreateTicket = channel.unary_unary(
+                '/syncline.v1.SyncService/CreateTicket',
+                request_serializer=syncline_dot_v1_dot_sync__pb2.CreateTicketRequest.SerializeToString,
+                response_deserializer=syncline_dot_v1_dot_sync__pb2.CreateTicketResponse.FromString,
+                _registered_method=True)
 
 
 class SyncServiceServicer:
@@ -95,6 +100,15 @@ class SyncServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateTicket(self, request, context):
+        """Makes a ticket: it stands in for the credentials of the session that made it, for a minute and for opening a stream
+        alone. It is for readers that can send no headers, such as a browser's EventSource, so that a session token need
+        never be part of a URL. Sent as metadata `x-ticket`, without any other credentials.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SyncServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +126,11 @@ def add_SyncServiceServicer_to_server(servicer, server):
                     servicer.StreamPull,
                     request_deserializer=syncline_dot_v1_dot_sync__pb2.StreamPullRequest.FromString,
                     response_serializer=syncline_dot_v1_dot_sync__pb2.StreamPullResponse.SerializeToString,
+            ),
+            'CreateTicket': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTicket,
+                    request_deserializer=syncline_dot_v1_dot_sync__pb2.CreateTicketRequest.FromString,
+                    response_serializer=syncline_dot_v1_dot_sync__pb2.CreateTicketResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -199,6 +218,33 @@ class SyncService:
             '/syncline.v1.SyncService/StreamPull',
             syncline_dot_v1_dot_sync__pb2.StreamPullRequest.SerializeToString,
             syncline_dot_v1_dot_sync__pb2.StreamPullResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTicket(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/syncline.v1.SyncService/CreateTicket',
+            syncline_dot_v1_dot_sync__pb2.CreateTicketRequest.SerializeToString,
+            syncline_dot_v1_dot_sync__pb2.CreateTicketResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -66,6 +66,11 @@ class SyncServiceStub:
     RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the reader took nothing for too long; with UNAUTHENTICATED when the
     session has expired. After each of these: reconnect with the last token.
     """
+    CreateTicket: _grpc.UnaryUnaryMultiCallable[_sync_pb2.CreateTicketRequest, _sync_pb2.CreateTicketResponse]
+    """Makes a ticket: it stands in for the credentials of the session that made it, for a minute and for opening a stream
+    alone. It is for readers that can send no headers, such as a browser's EventSource, so that a session token need
+    never be part of a URL. Sent as metadata `x-ticket`, without any other credentials.
+    """
 
 @_typing.type_check_only
 class SyncServiceAsyncStub(SyncServiceStub):
@@ -96,6 +101,11 @@ class SyncServiceAsyncStub(SyncServiceStub):
     has caught up and `follow` is not set; with UNAVAILABLE when the server drains or its store is away; with
     RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the reader took nothing for too long; with UNAUTHENTICATED when the
     session has expired. After each of these: reconnect with the last token.
+    """
+    CreateTicket: _aio.UnaryUnaryMultiCallable[_sync_pb2.CreateTicketRequest, _sync_pb2.CreateTicketResponse]  # type: ignore[assignment]
+    """Makes a ticket: it stands in for the credentials of the session that made it, for a minute and for opening a stream
+    alone. It is for readers that can send no headers, such as a browser's EventSource, so that a session token need
+    never be part of a URL. Sent as metadata `x-ticket`, without any other credentials.
     """
 
 class SyncServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -142,6 +152,17 @@ class SyncServiceServicer(metaclass=_abc_1.ABCMeta):
         has caught up and `follow` is not set; with UNAVAILABLE when the server drains or its store is away; with
         RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the reader took nothing for too long; with UNAUTHENTICATED when the
         session has expired. After each of these: reconnect with the last token.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateTicket(
+        self,
+        request: _sync_pb2.CreateTicketRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sync_pb2.CreateTicketResponse, _abc.Awaitable[_sync_pb2.CreateTicketResponse]]:
+        """Makes a ticket: it stands in for the credentials of the session that made it, for a minute and for opening a stream
+        alone. It is for readers that can send no headers, such as a browser's EventSource, so that a session token need
+        never be part of a URL. Sent as metadata `x-ticket`, without any other credentials.
         """
 
 def add_SyncServiceServicer_to_server(servicer: SyncServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,7 +3,7 @@
 import hmac
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 
@@ -23,7 +23,9 @@ from syncline_server.sync.errors import (
 from syncline_server.sync.projects import KeyKind, ProjectKey, Registry, hash_key, key_id_of
 from syncline_server.sync.scopes import Scopes
 
-_ALGORITHM: Final = "HS256"
+ALGORITHM: Final = "HS256"
+USE_CLAIM: Final = "syncline_use"
+"""What a token of ours is for that is no session token."""
 _CACHE_SECONDS: Final = 30
 """A key that is withdrawn works at most so long."""
 _CACHED_PRINCIPALS: Final = 20_000
@@ -48,6 +50,8 @@ class Principal:
     scopes: Scopes
     expires_at: float | None
     """End of the session, seconds since the Unix epoch."""
+    key: ProjectKey | None = field(default=None, repr=False)
+    """The key that was used."""
 
     @property
     def user(self) -> str:
@@ -134,6 +138,7 @@ class Authenticator:
             device_known=bool(device),
             scopes=Scopes(claims.get("scope")),
             expires_at=claims.get("exp"),
+            key=key,
         )
 
     async def _find_key(self, text: str) -> ProjectKey:
@@ -175,7 +180,7 @@ def _claims(token: str, secret: str) -> dict[str, Any]:
     """Return the claims of a session token. The algorithm is pinned: the token's own word for it counts for nothing."""
     options: Any = {"require": ["exp", "sub"], "verify_aud": False, "verify_iat": False}
     try:
-        claims: dict[str, Any] = jwt.decode(token, secret, algorithms=[_ALGORITHM], options=options)
+        claims: dict[str, Any] = jwt.decode(token, secret, algorithms=[ALGORITHM], options=options)
     except jwt.ExpiredSignatureError:
         raise SessionExpired from None
     except (jwt.InvalidTokenError, ValueError):
@@ -191,6 +196,8 @@ def _claims(token: str, secret: str) -> dict[str, Any]:
         raise SessionInvalid("authorization: the claim scope: must be a string")
     if not isinstance(claims["exp"], int | float):
         raise SessionInvalid("authorization: the claim exp: must be a number")
+    if USE_CLAIM in claims:
+        raise SessionInvalid  # a ticket, say, is no session token
     scopes = Scopes(claims.get("scope"))
     if not scopes.allow_sync:
         raise TypeForbidden("", "The session's scopes do not cover sync.")
@@ -208,4 +215,4 @@ def issue_token(
         claims["device_id"] = device_id
     if scope is not None:
         claims["scope"] = scope
-    return jwt.encode(claims, secret, algorithm=_ALGORITHM)
+    return jwt.encode(claims, secret, algorithm=ALGORITHM)

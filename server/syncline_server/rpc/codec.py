@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from syncline.v1 import sync_pb2
+from syncline_server.rpc.tickets import Ticket
 from syncline_server.sync.changes import Action, PushOutcome, Result, Version
 from syncline_server.sync.feed import Batch
 from syncline_server.sync.pull import Page, action_of
@@ -42,6 +43,11 @@ def stream_pull_response(batch: Batch, checkpoint_token: str) -> sync_pb2.Stream
         caught_up=batch.caught_up,
         reset=batch.page.reset,
     )
+
+
+def ticket_response(ticket: Ticket) -> sync_pb2.CreateTicketResponse:
+    """Return the answer that carries a ticket."""
+    return sync_pb2.CreateTicketResponse(ticket=ticket.text, expire_time=Timestamp(seconds=ticket.expires_at))
 
 
 def _changes(rows: Sequence[PageRow], after_revision: int) -> list[sync_pb2.Change]:

@@ -9,6 +9,7 @@ from syncline_server.rpc import codec
 from syncline_server.rpc.auth import Authenticator, Principal
 from syncline_server.rpc.limits import CallLimiter
 from syncline_server.rpc.metrics import Metrics
+from syncline_server.rpc.tickets import Tickets, ticket_of
 from syncline_server.rpc.validation import Validator
 from syncline_server.sync.changes import PushOutcome
 from syncline_server.sync.checkpoint import CheckpointCodec
@@ -27,6 +28,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         self,
         *,
         authenticator: Authenticator,
+        tickets: Tickets,
         limiter: CallLimiter,
         validator: Validator,
         checkpoints: CheckpointCodec,
@@ -38,6 +40,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
     ) -> None:
         """A stream whose reader takes nothing for `slow_reader_seconds` is cut."""
         self._authenticator = authenticator
+        self._tickets = tickets
         self._limiter = limiter
         self._validator = validator
         self._checkpoints = checkpoints
@@ -82,6 +85,12 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
             # The store's failure may be shared with other calls, so it is not written on.
             raise type(error)(checkpoint_token=token) from error.__cause__ or error
 
+    async def CreateTicket(self, request: sync_pb2.CreateTicketRequest, context: Any) -> sync_pb2.CreateTicketResponse:  # noqa: N802  # as above
+        """Make a ticket."""
+        principal = await self._principal("", context)
+        ticket = self._tickets.issue(principal)
+        return codec.ticket_response(ticket)
+
     async def _principal(self, user_id: str, context: Any) -> Principal:
         principal = await self._authenticator.authenticate(context.invocation_metadata())
         principal = principal.acting_for(user_id)
@@ -89,10 +98,14 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         return principal
 
     async def _stream_principal(self, request: sync_pb2.StreamPullRequest, context: Any) -> Principal:
-        if not request.all_users:
+        metadata = context.invocation_metadata()
+        if ticket := ticket_of(metadata):
+            principal = (await self._tickets.redeem(ticket)).acting_for(request.user_id)
+            self._limiter.check(principal)
+        elif not request.all_users:
             principal = await self._principal(request.user_id, context)
         else:
-            principal = (await self._authenticator.authenticate(context.invocation_metadata())).acting_for_all()
+            principal = (await self._authenticator.authenticate(metadata)).acting_for_all()
             self._limiter.check(principal)
         return principal
 

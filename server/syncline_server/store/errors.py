@@ -14,6 +14,8 @@ _UNAVAILABLE_SQLSTATE_CLASSES: Final = frozenset(
     {
         "08",  # connection exceptions
         "25",  # read-only transaction, idle in transaction for too long
+        "28",  # refused at the door: role or password
+        "3D",  # no such database
         "40",  # deadlock, serialisation
         "53",  # disk full, out of memory, too many connections
         "55",  # lock not available

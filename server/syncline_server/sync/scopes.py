@@ -11,6 +11,7 @@ class Scopes:
 
     def __init__(self, claim: str | None) -> None:
         """Take the claim; None: no claim."""
+        self.claim = claim
         self._held = None if claim is None else frozenset(claim.split())
 
     @property
