@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROTO := protos/syncline/v1/sync.proto
 
-.PHONY: help install serve test lint format proto clean
+.PHONY: help install serve test lint format proto bench-live clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -32,6 +32,9 @@ format: install ## Format the code
 proto: install ## Generate the code of the contract
 	$(BIN)/python -m grpc_tools.protoc -I protos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 		--python_out=protos --pyi_out=protos --grpc_python_out=protos --mypy_grpc_out=protos $(PROTO)
+
+bench-live: install ## Measure live streams: memory, and commit to delivery
+	$(BIN)/python bench/live.py
 
 clean: ## Remove what was built
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

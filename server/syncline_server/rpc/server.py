@@ -17,6 +17,7 @@ from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.service import SyncService
 
 SERVICE: Final = sync_pb2.DESCRIPTOR.services_by_name["SyncService"].full_name
+_PENDING_CALLS: Final = 16_384
 _SENT_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -85,6 +86,9 @@ async def serving(
             ("grpc.max_receive_message_length", options.max_message_bytes),
             ("grpc.max_send_message_length", _SENT_BYTES),
             ("grpc.max_concurrent_streams", 4096),
+            # By default core cancels some of the calls that wait once there are over 1,000, as after a restart.
+            ("grpc.server.max_pending_requests", _PENDING_CALLS),
+            ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS),
             # Between 8 and 16 KiB the default refuses metadata at random.
             ("grpc.max_metadata_size", 16 * 1024),
             ("grpc.absolute_max_metadata_size", 32 * 1024),
