@@ -8,14 +8,24 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
+import hypothesis
 import pytest
 
 from harness import Server, settings_for, started_server
+from storage import run_sql, url_of
 from syncline_server.app import opened_engines
+from syncline_server.logs import configure_logs
 from syncline_server.store import schema
+from syncline_server.store.engine import Engines
 
 DATABASES = ("sqlite", "postgresql")
+
+
+def pytest_configure() -> None:
+    configure_logs("warning", "json")
+    # Tests share their cores with servers and databases, so how long an example takes says nothing.
+    hypothesis.settings.register_profile("syncline", deadline=None)
+    hypothesis.settings.load_profile("syncline")
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +72,69 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+async def shared_postgres_url(postgres: Any) -> str:
+    await run_sql(postgres, "CREATE DATABASE shared")
+    return url_of(postgres, "shared")
+
+
+@pytest.fixture(scope="session")
+def shared_sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('shared') / 'shared.db'}"
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def shared_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue("shared_sqlite_url" if request.param == "sqlite" else "shared_postgres_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+async def shared_engines(shared_url: str) -> AsyncIterator[Engines]:
+    """One migrated database of each kind, for tests that need only a project of their own in it."""
+    async with opened_engines(settings_for(shared_url)) as opened:
+        await schema.migrate(opened)
+        yield opened
+
+
+@pytest.fixture
+async def engines(database_url: str) -> AsyncIterator[Engines]:
+    """The engines of a new, migrated database of each kind."""
+    async with opened_engines(settings_for(database_url)) as opened:
+        await schema.migrate(opened)
+        yield opened
+
+
+@pytest.fixture(scope="session")
+async def served_postgres_url(postgres: Any, postgres_template: str) -> str:
+    await run_sql(postgres, f"CREATE DATABASE served TEMPLATE {postgres_template}")
+    return url_of(postgres, "served")
+
+
+@pytest.fixture(scope="session")
+def served_sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('served') / 'served.db'}"
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def served_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue("served_sqlite_url" if request.param == "sqlite" else "served_postgres_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+async def shared_server(served_url: str) -> AsyncIterator[Server]:
+    """One server on each kind of database, for tests that need only a user of their own."""
+    async with started_server(settings_for(served_url)) as running:
+        yield running
+
+
+@pytest.fixture
+def user(unique: Callable[[str], str]) -> str:
+    """A user of this test's own."""
+    return unique("user")
+
+
 @pytest.fixture
 async def server(database_url: str) -> AsyncIterator[Server]:
     """A server on a new database of each kind."""
@@ -72,16 +145,3 @@ async def server(database_url: str) -> AsyncIterator[Server]:
 @pytest.fixture
 def unique() -> Callable[[str], str]:
     return lambda prefix: f"{prefix}-{uuid.uuid4().hex[:8]}"
-
-
-def url_of(postgres: Any, name: str) -> str:
-    uri: str = postgres.get_uri(database=name)
-    return uri
-
-
-async def run_sql(postgres: Any, statement: str) -> None:
-    connection = await asyncpg.connect(postgres.get_uri())
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

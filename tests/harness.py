@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +62,14 @@ class Client:
         self._address = address
 
     async def __aenter__(self) -> "Client":
-        options = [("grpc.max_receive_message_length", 64 * 1024 * 1024), ("grpc.use_local_subchannel_pool", 1)]
+        options = [
+            ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+            ("grpc.use_local_subchannel_pool", 1),
+            # A server that comes back is found soon; the defaults are seconds.
+            ("grpc.initial_reconnect_backoff_ms", 50),
+            ("grpc.min_reconnect_backoff_ms", 50),
+            ("grpc.max_reconnect_backoff_ms", 200),
+        ]
         self._channel = aio.insecure_channel(self._address, options=options)
         self.stub = sync_pb2_grpc.SyncServiceStub(self._channel)
         return self
@@ -153,6 +160,15 @@ def failure(error: aio.AioRpcError) -> Failure:
             retry_seconds = retry.retry_delay.ToMilliseconds() / 1000
     assert info.domain == "syncline.v1"
     return Failure(error.code().name, info.reason, dict(info.metadata), status.message, violations, retry_seconds)
+
+
+async def refused(call: Awaitable[object]) -> Failure:
+    """Await a call that has to fail and return what its client is told."""
+    try:
+        await call
+    except aio.AioRpcError as error:
+        return failure(error)
+    raise AssertionError("the call was served")
 
 
 def settings_for(database_url: str, **values: Any) -> ServerSettings:

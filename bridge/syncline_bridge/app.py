@@ -14,7 +14,10 @@ from syncline_bridge.access import Access
 from syncline_bridge.admission import Admission
 from syncline_bridge.body import BodyLimits
 from syncline_bridge.dialects.checkpoint_sync import checkpoint_sync
+from syncline_bridge.dialects.checkpoint_sync.routes import PATHS, STREAM_PATH
 from syncline_bridge.dialects.dialect import Dialect
+from syncline_bridge.dialects.mutation_sync import Limits, mutation_sync
+from syncline_bridge.event_stream import EventStreams
 from syncline_bridge.failure import MALFORMED
 from syncline_bridge.listener import listening
 from syncline_bridge.openapi import DocumentedApp
@@ -24,6 +27,7 @@ from syncline_bridge.settings import BridgeSettings
 from syncline_bridge.upstream import Upstream, open_upstream
 
 _PROBE_PATHS = (LIVENESS_PATH, READINESS_PATH)
+_STREAM_PATHS = tuple(path + STREAM_PATH for path in PATHS)  # bounded by a limit of their own
 
 
 async def run(settings: BridgeSettings) -> None:
@@ -51,7 +55,10 @@ async def serving(settings: BridgeSettings) -> AsyncIterator[str]:
         settings.pull_deadline_seconds,
         settings.ready_deadline_seconds,
     ) as upstream:
-        answers = FailureAnswers((checkpoint_sync(upstream),))
+        streams = EventStreams(settings.limit_streams, settings.slow_client_seconds)
+        answers = FailureAnswers(
+            (checkpoint_sync(upstream, streams), mutation_sync(upstream, _mutation_limits(settings)))
+        )
         async with listening(
             build(settings, upstream, answers),
             bytes(answers("/", MALFORMED).body),
@@ -59,7 +66,10 @@ async def serving(settings: BridgeSettings) -> AsyncIterator[str]:
             settings.keep_alive_seconds,
             settings.shutdown_grace_seconds,
         ) as address:
-            yield address
+            try:
+                yield address
+            finally:
+                streams.drain()
 
 
 def build(settings: BridgeSettings, upstream: Upstream, answers: FailureAnswers) -> ASGIApp:
@@ -72,7 +82,7 @@ def build(settings: BridgeSettings, upstream: Upstream, answers: FailureAnswers)
         settings.body_read_timeout_seconds,
         settings.body_min_bytes_per_second,
     )
-    app = Admission(app, answers, settings.limit_concurrency, always_admitted_paths=_PROBE_PATHS)
+    app = Admission(app, answers, settings.limit_concurrency, always_admitted_paths=_PROBE_PATHS + _STREAM_PATHS)
     if settings.cors_origins:
         app = _open_to(settings.cors_origins, answers.dialects, app)
     return Access(app, answers, quiet_paths=_PROBE_PATHS)
@@ -92,6 +102,14 @@ def _routes(settings: BridgeSettings, upstream: Upstream, answers: FailureAnswer
     for router in (probes(upstream), *(dialect.router for dialect in answers.dialects)):
         app.include_router(router)
     return app
+
+
+def _mutation_limits(settings: BridgeSettings) -> Limits:
+    return Limits(
+        default_page_size=min(settings.mutation_default_page_size, settings.mutation_max_page_size),
+        max_page_size=settings.mutation_max_page_size,
+        max_mutations=settings.mutation_max_batch_size,
+    )
 
 
 def _open_to(origins: Sequence[str], dialects: Sequence[Dialect], app: ASGIApp) -> ASGIApp:

@@ -18,6 +18,7 @@ class Caller:
     api_key: str = ""
     authorization: str = ""
     device_id: str = ""
+    ticket: str = ""
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """Spell it as gRPC metadata; what is empty is left out, and the server decides what that means."""
@@ -25,6 +26,7 @@ class Caller:
             ("x-api-key", self.api_key),
             ("authorization", self.authorization),
             ("x-device-id", self.device_id),
+            ("x-ticket", self.ticket),
             ("x-request-id", self.request_id),
         )
         present = tuple((key, value) for key, value in pairs if value)

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import jiter
 import msgspec
+from msgspec import Raw
 
 from syncline_bridge.failure import RefusedError, invalid, not_json
 
@@ -39,6 +40,17 @@ def check(text: bytes) -> None:
         )
     except ValueError as error:
         raise RefusedError(not_json(str(error)[:_MAX_QUOTED])) from None
+
+
+def scalar(text: Raw) -> str | int | Raw | None:
+    """Read a string, a whole number (however it is written) or null of strict JSON; anything else stays text."""
+    try:
+        value: str | int | float | None = msgspec.json.decode(text, type=str | int | float | None)
+    except msgspec.DecodeError:
+        return text
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else text
+    return value
 
 
 def _located(problem: str) -> str:

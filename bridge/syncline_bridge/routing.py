@@ -54,5 +54,6 @@ def _failure(error: Exception) -> Failure:
 def _methods(app: FastAPI, path: str) -> list[str]:
     """Name the methods of all routes at a path; Starlette's own header names those of the first only."""
     # FastAPI keeps the routes of included routers to itself; its description lists them.
-    described = app.openapi()["paths"].get(path, {})
+    paths = app.openapi()["paths"]
+    described = paths.get(path) or paths.get(path.rstrip("/"), {})  # it lists no second spelling with a slash
     return sorted(method.upper() for method in described)

@@ -42,11 +42,26 @@ class BridgeSettings(BaseSettings):
     limit_concurrency: Annotated[int, Field(gt=0)] = 512
     """How many requests may be in progress at once; more are answered 503."""
 
+    limit_streams: Annotated[int, Field(gt=0)] = 2048
+    """How many event streams may be open at once; more are answered 503."""
+
+    slow_client_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """How long the client of an event stream may take nothing before it is cut off."""
+
     keep_alive_seconds: Annotated[int, Field(gt=0)] = 75
     """How long an idle connection is kept open."""
 
     shutdown_grace_seconds: Annotated[int, Field(ge=0)] = 12
     """How long requests in progress may take to finish after SIGTERM."""
+
+    mutation_default_page_size: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Mutation sync: how many mutations are on a page when the client does not say."""
+
+    mutation_max_page_size: Annotated[int, Field(ge=1, le=1000)] = 1000
+    """Mutation sync: the largest page that a client may ask for."""
+
+    mutation_max_batch_size: Annotated[int, Field(ge=1, le=500)] = 100
+    """Mutation sync: how many mutations a client may send at once."""
 
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Browser origins that may call, separated by commas; none by default, `*` for all."""

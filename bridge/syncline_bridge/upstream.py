@@ -1,6 +1,6 @@
-"""How the bridge calls the server: one channel, a deadline on every call, the caller's credentials as metadata."""
+"""How the bridge calls the server: its channels, a deadline on every call, the caller's credentials as metadata."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,9 @@ _OPTIONS = (
     ("grpc.enable_http_proxy", 0),  # https_proxy is meant for the way out, not for the server next door
 )
 
+# A connection of their own, or open streams would keep other calls waiting.
+_STREAM_OPTIONS = (*_OPTIONS, ("grpc.use_local_subchannel_pool", 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
@@ -42,11 +45,13 @@ class Upstream:
     def __init__(
         self,
         channel: aio.Channel,
+        stream_channel: aio.Channel,
         push_deadline_seconds: float,
         pull_deadline_seconds: float,
         ready_deadline_seconds: float,
     ) -> None:
         self._sync = sync_pb2_grpc.SyncServiceStub(channel)
+        self._streams = sync_pb2_grpc.SyncServiceStub(stream_channel)
         self._check: aio.UnaryUnaryMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
             channel.unary_unary(
                 "/grpc.health.v1.Health/Check",
@@ -72,6 +77,29 @@ class Upstream:
         except aio.AioRpcError as error:
             raise RefusedError(failure_of(error)) from error
 
+    async def create_ticket(self, caller: Caller) -> sync_pb2.CreateTicketResponse:
+        """Make a ticket."""
+        request = sync_pb2.CreateTicketRequest()
+        try:
+            return await self._sync.CreateTicket(
+                request, timeout=self._pull_deadline_seconds, metadata=caller.metadata()
+            )
+        except aio.AioRpcError as error:
+            raise RefusedError(failure_of(error)) from error
+
+    async def stream(
+        self, request: sync_pb2.StreamPullRequest, caller: Caller
+    ) -> AsyncGenerator[sync_pb2.StreamPullResponse, None]:
+        """Stream a log; it has no deadline, as it has no end."""
+        call = self._streams.StreamPull(request, metadata=caller.metadata())
+        try:
+            async for message in call:
+                yield message
+        except aio.AioRpcError as error:
+            raise RefusedError(failure_of(error)) from error
+        finally:
+            call.cancel()
+
     async def readiness(self) -> Readiness:
         """Ask the server whether it serves; not being reached is an answer too."""
         call = self._check(health_pb2.HealthCheckRequest(service=_SERVICE), timeout=self._ready_deadline_seconds)
@@ -88,8 +116,11 @@ async def open_upstream(
     grpc_target: str, push_deadline_seconds: float, pull_deadline_seconds: float, ready_deadline_seconds: float
 ) -> AsyncIterator[Upstream]:
     """Open the channel for as long as the context lasts; it connects by itself, when first used and again later."""
-    async with aio.insecure_channel(grpc_target, options=_OPTIONS) as channel:
-        yield Upstream(channel, push_deadline_seconds, pull_deadline_seconds, ready_deadline_seconds)
+    async with (
+        aio.insecure_channel(grpc_target, options=_OPTIONS) as channel,
+        aio.insecure_channel(grpc_target, options=_STREAM_OPTIONS) as stream_channel,
+    ):
+        yield Upstream(channel, stream_channel, push_deadline_seconds, pull_deadline_seconds, ready_deadline_seconds)
 
 
 def _shown(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:

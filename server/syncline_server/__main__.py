@@ -14,6 +14,9 @@ from pydantic import ValidationError
 
 from syncline_server.settings import ServerSettings
 
+# gRPC's own log lines say nothing that ours do not; it reads this when it is imported.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 T = TypeVar("T")
 
 app = typer.Typer(
@@ -122,7 +125,7 @@ def migrate(data_dir: DataDir = None, database: Database = None) -> None:
 )
 def project_create(
     name: str,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", envvar="SYNCLINE_JSON", help="Print one JSON object.")] = False,
     data_dir: DataDir = None,
     database: Database = None,
 ) -> None:
@@ -199,7 +202,7 @@ def tail(
         list[str] | None, typer.Option(envvar="SYNCLINE_ENTITY_TYPE", help="Only this type; may be repeated.")
     ] = None,
     start: Annotated[
-        str | None, typer.Option("--from", envvar="SYNCLINE_FROM", help="A checkpoint token or an RFC 3339 time.")
+        str | None, typer.Option("--from", envvar="SYNCLINE_FROM", help="A checkpoint token, an RFC 3339 time, or end.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", envvar="SYNCLINE_FOLLOW", help="Go on live.")] = False,
     grpc_address: GrpcAddress = None,
@@ -233,8 +236,6 @@ def _run(work: Callable[[], Coroutine[Any, Any, T]], settings: ServerSettings) -
 @contextmanager
 def _told(settings: ServerSettings) -> Iterator[None]:
     """Say what went wrong in a sentence, where it is something a user can mend."""
-    from grpc.aio import AioRpcError
-
     from syncline_server.admin import NoSuchProject
     from syncline_server.rpc.server import AddressInUse
     from syncline_server.serve import BridgeFailed
@@ -243,6 +244,7 @@ def _told(settings: ServerSettings) -> Iterator[None]:
     from syncline_server.store.schema import SchemaNotCurrent
     from syncline_server.store.sqlite import DatabaseInUse
     from syncline_server.sync.errors import RequestInvalid, StoreUnavailable
+    from syncline_server.tail import TailFailed
     from syncline_server.workers import WorkersRefused
 
     try:
@@ -257,9 +259,7 @@ def _told(settings: ServerSettings) -> Iterator[None]:
         _fail(f"there is a project {error} already")
     except NoSuchProject as error:
         _fail(f"there is no project {error}; `syncline project list` lists them")
-    except AioRpcError as error:
-        _fail(f"{error.code().name}: {error.details()}")
-    except (DatabaseUrlInvalid, SchemaNotCurrent, BridgeFailed, WorkersRefused, RequestInvalid) as error:
+    except (DatabaseUrlInvalid, SchemaNotCurrent, BridgeFailed, WorkersRefused, TailFailed, RequestInvalid) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

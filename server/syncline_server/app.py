@@ -1,5 +1,6 @@
 """The one composition root: opens everything a server is made of and closes it in reverse."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,6 +22,7 @@ from syncline_server.store import schema, sqlite
 from syncline_server.store.engine import Engines, database, open_engines
 from syncline_server.store.notifications import Notifications
 from syncline_server.store.registry import SqlRegistry
+from syncline_server.store.retention import keep_forgetting
 from syncline_server.store.store import open_store
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.feed import Feed
@@ -87,6 +89,7 @@ async def running_server(
         rules.on_commit(lambda _: metrics.commits.inc())
         if not engines.database.is_sqlite:
             _join_other_processes(stack, engines, rules, health)
+        stack.push_async_callback(_cancelled, asyncio.create_task(keep_forgetting(engines), name="retention"))
         registry = SqlRegistry(engines)
         service = _service(settings, rules, registry, metrics)
         if settings.metrics_address:
@@ -167,6 +170,11 @@ def _options(settings: ServerSettings) -> ServerOptions:
         reuse_port=settings.reuse_port,
         drain_seconds=settings.drain_seconds,
     )
+
+
+async def _cancelled(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _serve_metrics(stack: AsyncExitStack, address: str, metrics: Metrics) -> None:

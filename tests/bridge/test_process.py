@@ -12,7 +12,7 @@ import pytest
 from syncline_bridge.settings import BridgeSettings
 
 BRIDGE = (sys.executable, "-m", "syncline_bridge")
-ON_A_FREE_PORT = ("--http-address", "127.0.0.1:0")
+ON_A_FREE_PORT = ("--http-address", "127.0.0.1:0", "--log-format", "json")
 PARENT = """
 import os, subprocess, sys, time
 bridge = subprocess.Popen(sys.argv[1:], env=os.environ | {"SYNCLINE_EXIT_WITH_PARENT": "1"})

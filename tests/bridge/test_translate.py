@@ -160,7 +160,7 @@ def test_replays_count_as_applied_and_conflicts_carry_the_servers_version() -> N
     assert msgspec.json.encode(answer.conflicts[0]).decode() == (
         '{"entity_type":"todo","entity_id":"é","resolution":"server_wins","server_data":'
         r'{"n":9007199254740993,"m":18446744073709551616,"p":1.10,"q":1e2,"z":-0.0,"s":"\u0000\u00e9","e":1e400,'
-        '"last_synced_at":"2026-01-31T12:00:00.123Z"}}'
+        f'"last_synced_at":"2026-01-31T12:00:00.123Z"}},"revision":{NOON_MICROS + 123_456}}}'
     )
 
 
@@ -228,12 +228,17 @@ def test_a_pull_without_one_simple_entity_type_is_refused(query: list[tuple[str,
 )
 def test_pulled_data_is_what_is_stored_and_empty_for_a_delete(action: sync_pb2.Action, name: str, data: bytes) -> None:
     stored = sync_pb2.Change(
-        entity_type="a", entity_id="1", action=action, data=EXACT, client_timestamp=Timestamp(seconds=1, nanos=5_000)
+        entity_type="a",
+        entity_id="1",
+        action=action,
+        data=EXACT,
+        client_timestamp=Timestamp(seconds=1, nanos=5_000),
+        revision=7,
     )
     page = translate.pulled(sync_pb2.PullResponse(changes=[stored], checkpoint_token="t", has_more=True))
     assert msgspec.json.encode(page) == (
         b'{"changes":[{"entity_type":"a","entity_id":"1","action":"%s","data":%s,'
-        b'"client_timestamp":"1970-01-01T00:00:01.000005Z"}],"checkpoint_token":"t","has_more":true}'
+        b'"client_timestamp":"1970-01-01T00:00:01.000005Z","revision":7}],"checkpoint_token":"t","has_more":true}'
     ) % (name.encode(), data)
 
 

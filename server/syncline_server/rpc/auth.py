@@ -67,11 +67,11 @@ class Principal:
     def acting_for(self, user_id: str) -> "Principal":
         """Return the principal for the user that a request names (empty: none); T4.
 
-        Raises UserForbidden, or RequestInvalid when a user is needed and none is known.
+        Raises UserForbidden, or SessionInvalid when a user is needed and none is known.
         """
         if not user_id or user_id == self.user_id:
             if self.user_id is None:
-                raise RequestInvalid("user_id", "required with a server key and no session token")
+                raise SessionInvalid("authorization: without a session token a server key has to name a user (user_id)")
             return self
         if self.kind is not KeyKind.SERVER:
             raise UserForbidden

@@ -55,7 +55,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         principal = await self._principal(request.user_id, context)
         scope = self._checkpoints.scope_tag(principal.project_id, principal.user)
         push = self._validator.push(request, principal, self._shown(scope, request.checkpoint_token))
-        principal.check_types({change.entity_type for change in push.changes})
+        principal.check_types(_types_of(request))
         outcome = await self._pusher.push(push)
         self._count(outcome)
         return codec.push_response(outcome, self._checkpoints.encode(scope, outcome.checkpoint_revision))
@@ -130,3 +130,9 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         for result in outcome.results:
             kind = "replayed" if result.replayed else "applied" if result.applied else "conflict"
             self._metrics.changes.labels(kind).inc()
+
+
+def _types_of(request: sync_pb2.PushRequest) -> set[str]:
+    """Return the types that a push changes or asks about."""
+    required = {entity.entity_type for change in request.changes for entity in change.required_entities}
+    return required | {change.entity_type for change in request.changes}

@@ -18,6 +18,7 @@ from syncline_server.sync.errors import ChangeInvalid, RequestInvalid
 from syncline_server.sync.pull import PageSize, Reading
 
 _ENTITY_TYPE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}", re.ASCII)
+_ENTITY_TYPE_FORM: Final = "must be a letter or _, then letters, digits, _ . -; at most 64 characters"
 _MAX_ID_BYTES: Final = 128
 _MAX_DEPTH: Final = 32
 _MAX_REQUIRED: Final = 16
@@ -119,10 +120,7 @@ class Validator:
 
     def _change(self, index: int, change: sync_pb2.Change, project_id: int, user_id: str) -> Change:
         entity_type = change.entity_type
-        if not _ENTITY_TYPE.fullmatch(entity_type):
-            raise ChangeInvalid(
-                index, "entity_type", "must be a letter or _, then letters, digits, _ . -; at most 64 characters"
-            )
+        _check_entity_type(index, "entity_type", entity_type)
         action = _ACTIONS.get(change.action)
         if action is None:
             raise ChangeInvalid(index, "action", "must be create, update or delete")
@@ -207,16 +205,28 @@ def _floats(value: Any) -> Iterator[float]:
 def _entity_id(index: int, entity_id: str, action: Action) -> str:
     if not entity_id and action is Action.CREATE:
         return str(uuid.uuid4())
-    if not 0 < len(entity_id.encode()) <= _MAX_ID_BYTES:
-        raise ChangeInvalid(index, "entity_id", f"must be 1 to {_MAX_ID_BYTES} bytes long")
-    if not entity_id.isprintable() and has_control(entity_id):
-        raise ChangeInvalid(index, "entity_id", "must not contain control characters")
+    _check_entity_id(index, "entity_id", entity_id)
     return entity_id
+
+
+def _check_entity_type(index: int, field: str, entity_type: str) -> None:
+    if not _ENTITY_TYPE.fullmatch(entity_type):
+        raise ChangeInvalid(index, field, _ENTITY_TYPE_FORM)
+
+
+def _check_entity_id(index: int, field: str, entity_id: str) -> None:
+    if not 0 < len(entity_id.encode()) <= _MAX_ID_BYTES:
+        raise ChangeInvalid(index, field, f"must be 1 to {_MAX_ID_BYTES} bytes long")
+    if not entity_id.isprintable() and has_control(entity_id):
+        raise ChangeInvalid(index, field, "must not contain control characters")
 
 
 def _required_keys(index: int, change: sync_pb2.Change, project_id: int, user_id: str) -> tuple[str, ...]:
     if len(change.required_entities) > _MAX_REQUIRED:
         raise ChangeInvalid(index, "required_entities", f"must be at most {_MAX_REQUIRED}")
+    for required in change.required_entities:
+        _check_entity_type(index, "required_entities.entity_type", required.entity_type)
+        _check_entity_id(index, "required_entities.entity_id", required.entity_id)
     return tuple(
         entity_key(project_id, user_id, required.entity_type, required.entity_id)
         for required in change.required_entities
@@ -251,8 +261,6 @@ def _check_entity_types(entity_types: Sequence[str], principal: Principal) -> No
         raise RequestInvalid("entity_types", f"must be at most {_MAX_ENTITY_TYPES}")
     for index, entity_type in enumerate(entity_types):
         if not _ENTITY_TYPE.fullmatch(entity_type):
-            raise RequestInvalid(
-                f"entity_types[{index}]", "must be a letter or _, then letters, digits, _ . -; at most 64 characters"
-            )
+            raise RequestInvalid(f"entity_types[{index}]", _ENTITY_TYPE_FORM)
     if not entity_types and principal.scopes.limited:
         raise RequestInvalid("entity_types", "a session with scopes has to name the types it reads")

@@ -35,6 +35,8 @@ _POSTGRESQL_READING: Final = {
     "default_transaction_read_only": "on",
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
+    # A generic plan made while a table was small reads all of a project for each user's page once it has grown.
+    "plan_cache_mode": "force_custom_plan",
     "jit": "off",
 }
 

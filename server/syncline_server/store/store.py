@@ -16,6 +16,7 @@ from syncline_server.store.errors import translated
 from syncline_server.store.sql import POSTGRESQL, SQLITE, PageShape, Statements
 from syncline_server.store.sqlite import SqliteCheckpointer
 from syncline_server.sync.changes import Version
+from syncline_server.sync.errors import StoreUnavailable
 from syncline_server.sync.store import (
     LockedHead,
     PageQuery,
@@ -148,10 +149,17 @@ class _SqlStore(ABC):
             with_total=query.include_total,
             with_shown=query.session_key != "",
         )
+        try:
+            rows = await self._read(self._sql.page(shape), query)
+        except StoreUnavailable:
+            # The pool may hold connections from before the database was restarted; after one has failed, none of them.
+            rows = await self._read(self._sql.page(shape), query)
+        return _page(rows, query)
+
+    async def _read(self, statement: str, query: PageQuery) -> list[Row]:
         with translated():
             async with self._engines.reading.connect() as connection:
-                rows = await self._page_rows(connection, self._sql.page(shape), query)
-        return _page(rows, query)
+                return await self._page_rows(connection, statement, query)
 
     @abstractmethod
     async def _page_rows(self, connection: AsyncConnection, statement: str, query: PageQuery) -> list[Row]:

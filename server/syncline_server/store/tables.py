@@ -72,8 +72,8 @@ entities: Final = Table(
     Column("digest", LargeBinary, nullable=False, comment="of the change that made it"),
     # Last, so that SQLite finds the other columns without walking the overflow pages of large data.
     Column("data", Text, nullable=False, comment="JSON object"),
-    Index("ix_entities_user_revision", "project_id", "user_id", "revision", unique=True),
     Index("ix_entities_project_revision", "project_id", "revision", unique=True),
+    Index("ix_entities_user_revision", "project_id", "user_id", "revision", unique=True),
     sqlite_autoincrement=False,
 )
 
@@ -85,6 +85,7 @@ session_positions: Final = Table(
     Column("revision", BigInteger, nullable=False),
     Column("project_id", BigInteger, nullable=False),
     Column("updated_at_us", BigInteger, nullable=False),
+    Index("ix_session_positions_updated_at_us", "updated_at_us"),
 )
 
 checkpoint_keys: Final = Table(

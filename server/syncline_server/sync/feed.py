@@ -109,7 +109,7 @@ class Feed:
         self._check(expires_at)
         if page.has_more:
             return await self._read_on(reading, page)
-        recent = self._recent(reading, page, log)
+        recent = self._recent(reading, page, log) if log.knows_head else replace(page, rows=())
         if recent is None:
             return await self._read_on(reading, page)
         if recent.rows or recent.has_more:

@@ -62,6 +62,11 @@ class LiveLog:
             for wakeup in wakeups:
                 wakeup.set()
 
+    @property
+    def knows_head(self) -> bool:
+        """Whether there is a window yet; every reader is woken when there is."""
+        return self.floor is not None
+
     def lag_seconds(self) -> float:
         """Return for how long there has been something that was not read yet."""
         return 0.0 if self._behind_since is None else self._now() - self._behind_since

@@ -125,7 +125,7 @@ class Puller:
                 position,
                 only_lowers=reading.after_revision is not None,
             )
-            await self._pusher.present(presented, durably=falls or is_presenting)
+            await self._pusher.present(presented)
 
 
 def _query(reading: Reading, position: int, size: PageSize) -> PageQuery:

@@ -52,7 +52,8 @@ def needed_data(push: Push, before: Mapping[str, Version], now_ms: int) -> Itera
         stored = before.get(change.key)
         if stored is None or stored.data is not None:
             continue
-        if change.action is Action.UPDATE or change.retained_members or _conflicts(push, change, stored, now_ms):
+        wanted = change.action is Action.UPDATE or change.retained_members or change.only_if_absent
+        if wanted or _conflicts(push, change, stored, now_ms):
             yield stored
 
 
@@ -77,14 +78,15 @@ class _Resolver:
         current = self.resolution.written.get(change.key, stored)
         self._check_present(index, change, current)
         if _has_nothing_to_do(self._push, change, current):
-            return Result(True, False, current or _never_was(self._push, change), False)
+            left_alone = change.action is Action.CREATE  # so it is not what was pushed
+            return Result(True, False, current or _never_was(self._push, change), left_alone)
         if _conflicts(self._push, change, stored, self._revisions.now_ms) or _updates_tombstone(
             change, stored, current
         ):
             return Result(False, False, current or _never_was(self._push, change), True)
         version = self._next_version(index, change, current)
         self.resolution.written[change.key] = version
-        return Result(True, False, version, change.action is Action.UPDATE)
+        return Result(True, False, version, change.action is Action.UPDATE or bool(change.retained_members))
 
     def _check_present(self, index: int, change: Change, current: Version | None) -> None:
         """Raise EntityNotFound when what the change needs is not there (P7)."""

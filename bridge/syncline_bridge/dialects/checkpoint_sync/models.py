@@ -26,6 +26,13 @@ class PushedChange(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = UNSET
     client_timestamp: Annotated[Timestamp, Meta(description="When the client made it: RFC 3339 with offset.")]
+    base_revision: Annotated[
+        Annotated[int, Meta(ge=0, le=2**62)] | None,
+        Meta(
+            description="An addition: the `revision` that the change was made to (0: none). It alone then decides a "
+            "conflict, and no clock.",
+        ),
+    ] = None
 
 
 class PushBody(msgspec.Struct, frozen=True):
@@ -57,6 +64,7 @@ class Conflict(msgspec.Struct, frozen=True):
             },
         ),
     ]
+    revision: Annotated[int, Meta(description="An addition: of the server's version; 0 when there is none.")]
 
 
 class Pushed(msgspec.Struct, frozen=True):
@@ -84,6 +92,7 @@ class PulledChange(msgspec.Struct, frozen=True):
     ]
     data: Annotated[JsonObject, Meta(description="The whole entity; empty for `delete`.")]
     client_timestamp: Timestamp
+    revision: Annotated[int, Meta(description="An addition: identifies this version; see `base_revision`.")]
 
 
 class Pulled(msgspec.Struct, frozen=True):
@@ -103,6 +112,30 @@ class PullAnswer(msgspec.Struct, frozen=True):
     data: Pulled
 
 
+class Streamed(msgspec.Struct, frozen=True):
+    """The data of an event: changes, or only a checkpoint."""
+
+    changes: Annotated[list[PulledChange], Meta(description="Oldest first.")]
+    checkpoint_token: Annotated[str, Meta(description="Where to resume; also the event's id.")]
+    caught_up: Annotated[bool | UnsetType, Meta(description="Present and true once: all there was is there.")] = UNSET
+    reset: Annotated[
+        bool | UnsetType, Meta(description="Present and true in the first event when the token was no longer valid.")
+    ] = UNSET
+
+
+class IssuedTicket(msgspec.Struct, frozen=True):
+    """A ticket for a stream."""
+
+    ticket: str
+    expires_at: Timestamp
+
+
+class TicketAnswer(msgspec.Struct, frozen=True):
+    """The answer to a request for a ticket."""
+
+    data: IssuedTicket
+
+
 class Error(msgspec.Struct, frozen=True):
     """Why a request failed."""
 
@@ -117,4 +150,4 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
     error: Error
 
 
-DOCUMENTED: tuple[type[msgspec.Struct], ...] = (PushBody, PushAnswer, PullAnswer, ErrorAnswer)
+DOCUMENTED: tuple[type[msgspec.Struct], ...] = (PushBody, PushAnswer, PullAnswer, Streamed, TicketAnswer, ErrorAnswer)

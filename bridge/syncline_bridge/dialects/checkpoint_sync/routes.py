@@ -9,12 +9,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from syncline_bridge import json_text
-from syncline_bridge.caller import Caller, header
 from syncline_bridge.dialects.checkpoint_sync import translate
-from syncline_bridge.dialects.checkpoint_sync.models import ErrorAnswer, PullAnswer, PushAnswer, PushBody
+from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
+from syncline_bridge.dialects.checkpoint_sync.live import STREAM_PARAMETERS, LiveHandlers
+from syncline_bridge.dialects.checkpoint_sync.models import (
+    ErrorAnswer,
+    PullAnswer,
+    PushAnswer,
+    PushBody,
+    TicketAnswer,
+)
+from syncline_bridge.event_stream import EventStreams
 from syncline_bridge.upstream import Upstream
 
 PATHS = ("/v1/client/sync", "/client/sync")  # every SDK calls the first, the protocol's page names the second
+
+STREAM_PATH = "/stream"
 
 SECURITY_SCHEMES: Mapping[str, Mapping[str, Any]] = {
     "client_key": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The project's client key."},
@@ -42,19 +52,20 @@ class Handlers:
     async def push(self, request: Request) -> Response:
         """Push what the client changed."""
         body = json_text.decode(await request.body(), PushBody)
-        response = await self._upstream.push(translate.push_request(body), _caller(request))
+        response = await self._upstream.push(translate.push_request(body), caller_of(request))
         return _answer(PushAnswer(translate.pushed(response)))
 
     async def pull(self, request: Request) -> Response:
         """Pull what changed since a checkpoint, up to 100 changes, oldest first."""
         query = translate.pull_request(request.query_params.multi_items())
-        response = await self._upstream.pull(query, _caller(request))
+        response = await self._upstream.pull(query, caller_of(request))
         return _answer(PullAnswer(translate.pulled(response)))
 
 
-def router(upstream: Upstream) -> APIRouter:
+def router(upstream: Upstream, streams: EventStreams) -> APIRouter:
     """Serve the dialect at each of its paths."""
     handlers = Handlers(upstream)
+    live = LiveHandlers(upstream, streams)
     routes = APIRouter(tags=["checkpoint sync"])
     for path in PATHS:
         routes.add_api_route(
@@ -71,16 +82,22 @@ def router(upstream: Upstream) -> APIRouter:
             responses=_responses(PullAnswer),
             openapi_extra=_documented([_ENTITY_TYPE, _CHECKPOINT_TOKEN, _DEVICE]),
         )
+        routes.add_api_route(
+            path + STREAM_PATH,
+            live.stream,
+            methods=["GET"],
+            response_model=None,
+            responses=_responses(None),
+            openapi_extra=_documented([*STREAM_PARAMETERS, _CHECKPOINT_TOKEN, _DEVICE]),
+        )
+        routes.add_api_route(
+            f"{path}/ticket",
+            live.ticket,
+            methods=["POST"],
+            responses=_responses(TicketAnswer),
+            openapi_extra=_documented([_DEVICE]),
+        )
     return routes
-
-
-def _caller(request: Request) -> Caller:
-    return Caller(
-        request_id=request.state.request_id,
-        api_key=header(request, "X-Api-Key"),
-        authorization=header(request, "Authorization"),
-        device_id=header(request, "X-Device-Id"),
-    )
 
 
 def _answer(answer: msgspec.Struct) -> Response:
@@ -107,16 +124,20 @@ _DEVICE = {
 }
 
 
+_EVENTS = {"text/event-stream": {"schema": {"$ref": "#/components/schemas/Streamed"}}}
+
+
 def _documented(parameters: list[dict[str, Any]], body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     operation: dict[str, Any] = {"parameters": parameters, "security": [dict.fromkeys(SECURITY_SCHEMES, ())]}
     return operation if body is None else {**operation, "requestBody": body}
 
 
-def _responses(success: type[msgspec.Struct]) -> dict[int | str, dict[str, Any]]:
+def _responses(success: type[msgspec.Struct] | None) -> dict[int | str, dict[str, Any]]:
     failures: dict[int | str, dict[str, Any]] = {
         status: {"description": description, "content": _json(ErrorAnswer)} for status, description in _FAILURES.items()
     }
-    return {200: {"description": "Done.", "content": _json(success)}, **failures}
+    content = _EVENTS if success is None else _json(success)
+    return {200: {"description": "Done.", "content": content}, **failures}
 
 
 def _json(model: type[msgspec.Struct]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from syncline_bridge.dialects.checkpoint_sync.models import (
     PushBody,
     Pushed,
     PushedChange,
+    Streamed,
 )
 from syncline_bridge.failure import RefusedError, invalid
 
@@ -61,16 +62,35 @@ def pushed(response: sync_pb2.PushResponse) -> Pushed:
 
 def pull_request(query: Iterable[tuple[str, str]]) -> sync_pb2.PullRequest:
     """Translate the parameters of a pull; unknown ones are ignored."""
-    entity_type = _only(query, "entity_type")
-    if not _ENTITY_TYPE.fullmatch(entity_type):
-        problem = "has to be a letter or _, then letters, digits, _ . -, at most 64" if entity_type else "is required"
-        raise RefusedError(invalid(f"entity_type: {problem}.", field="entity_type"))
-    token = _only(query, "checkpoint_token")
+    entity_type = only(query, "entity_type")
+    _check_entity_type(entity_type)
+    token = only(query, "checkpoint_token")
     return sync_pb2.PullRequest(
         entity_types=[entity_type],
         checkpoint_token=token or None,  # None leaves the position unset: from the start
         page_size=PAGE_SIZE,
         reset_when_expired=True,
+    )
+
+
+def stream_request(query: Iterable[tuple[str, str]], last_event_id: str) -> sync_pb2.StreamPullRequest:
+    """Translate the parameters of a stream; an EventSource that reconnects says where it was by the last event's id."""
+    entity_types = [value for key, value in query if key == "entity_type"]
+    for entity_type in entity_types or [""]:
+        _check_entity_type(entity_type)
+    token = last_event_id or only(query, "checkpoint_token")
+    return sync_pb2.StreamPullRequest(
+        entity_types=entity_types, checkpoint_token=token or None, follow=True, reset_when_expired=True
+    )
+
+
+def streamed(message: sync_pb2.StreamPullResponse) -> Streamed:
+    """Translate a message of a stream."""
+    return Streamed(
+        changes=[_pulled_change(change) for change in message.changes],
+        checkpoint_token=message.checkpoint_token,
+        caught_up=message.caught_up or UNSET,
+        reset=message.reset or UNSET,
     )
 
 
@@ -101,6 +121,7 @@ def _change(index: int, change: PushedChange) -> sync_pb2.Change:
         action=action,
         data=b"" if action == sync_pb2.ACTION_DELETE else _data(index, change),
         client_timestamp=moment,
+        base_revision=change.base_revision,
     )
 
 
@@ -117,7 +138,14 @@ def _bad(index: int, field: str, problem: str) -> RefusedError:
     return RefusedError(invalid(f"changes[{index}].{field}: {problem}.", index=index, field=field))
 
 
-def _only(query: Iterable[tuple[str, str]], name: str) -> str:
+def _check_entity_type(entity_type: str) -> None:
+    if not _ENTITY_TYPE.fullmatch(entity_type):
+        problem = "has to be a letter or _, then letters, digits, _ . -, at most 64" if entity_type else "is required"
+        raise RefusedError(invalid(f"entity_type: {problem}.", field="entity_type"))
+
+
+def only(query: Iterable[tuple[str, str]], name: str) -> str:
+    """Return a parameter that may come at most once; empty when absent."""
     values = [value for key, value in query if key == name]
     if len(values) > 1:
         raise RefusedError(invalid(f"{name}: was given more than once.", field=name))
@@ -129,7 +157,7 @@ def _conflict(change: sync_pb2.Change) -> Conflict:
     server_data["last_synced_at"] = Raw(msgspec.json.encode(timestamps.text_of_ms(change.revision // 1_000)))
     if change.action == sync_pb2.ACTION_DELETE:
         server_data["deleted"] = Raw(b"true")
-    return Conflict(change.entity_type, change.entity_id, "server_wins", server_data)
+    return Conflict(change.entity_type, change.entity_id, "server_wins", server_data, change.revision)
 
 
 def _pulled_change(change: sync_pb2.Change) -> PulledChange:
@@ -140,4 +168,5 @@ def _pulled_change(change: sync_pb2.Change) -> PulledChange:
         action=_NAMES[change.action],
         data=Raw(EMPTY_OBJECT if deleted else change.data or EMPTY_OBJECT),
         client_timestamp=timestamps.text_of(change.client_timestamp),
+        revision=change.revision,
     )

@@ -57,8 +57,9 @@ def upgrade() -> None:
         sa.Column("data", sa.Text(), nullable=False, comment="JSON object"),
         sa.PrimaryKeyConstraint("entity_key", name="pk_entities"),
     )
-    op.create_index("ix_entities_user_revision", "entities", ["project_id", "user_id", "revision"], unique=True)
+    # The user's index last: between indexes that cost the same, as on an empty table, PostgreSQL takes the newest.
     op.create_index("ix_entities_project_revision", "entities", ["project_id", "revision"], unique=True)
+    op.create_index("ix_entities_user_revision", "entities", ["project_id", "user_id", "revision"], unique=True)
     op.create_table(
         "session_positions",
         sa.Column("session_key", Name, nullable=False, comment="digest of project, user and session"),
@@ -68,6 +69,7 @@ def upgrade() -> None:
         sa.Column("updated_at_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("session_key", "entity_type", name="pk_session_positions"),
     )
+    op.create_index("ix_session_positions_updated_at_us", "session_positions", ["updated_at_us"])
     op.create_table(
         "checkpoint_keys",
         sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),

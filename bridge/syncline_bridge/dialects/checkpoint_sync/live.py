@@ -1,0 +1,85 @@
+"""The live part of this dialect: changes as server-sent events, and tickets for readers that send no headers."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from syncline.v1 import sync_pb2
+from syncline_bridge.caller import Caller, header
+from syncline_bridge.dialects.checkpoint_sync import errors, timestamps, translate
+from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
+from syncline_bridge.dialects.checkpoint_sync.models import IssuedTicket, TicketAnswer
+from syncline_bridge.event_stream import EventStreams, event
+from syncline_bridge.failure import RefusedError
+from syncline_bridge.upstream import Upstream
+
+RECONNECT_MS = 1000
+CLOSED_EVENT = "closed"
+_WORTH_A_RECONNECT = frozenset({503})
+
+
+class LiveHandlers:
+    """Answer the requests for live changes."""
+
+    def __init__(self, upstream: Upstream, streams: EventStreams) -> None:
+        """Open at most as many streams as `streams` allows."""
+        self._upstream = upstream
+        self._streams = streams
+
+    async def stream(self, request: Request) -> Response:
+        """Follow one or more types live: everything after the checkpoint, then what is committed, as it is committed.
+
+        Each event is a JSON object with `changes`, oldest first, and `checkpoint_token`, which is also the event's id:
+        a reconnecting EventSource resumes by it. An event without changes is a heartbeat. An event named `closed` says
+        why the stream ends where reconnecting will not help.
+        """
+        parameters = request.query_params.multi_items()
+        query = translate.stream_request(parameters, header(request, "Last-Event-ID"))
+        ticket = translate.only(parameters, "ticket")
+        caller = Caller(request_id=request.state.request_id, ticket=ticket) if ticket else caller_of(request)
+        return await self._streams.answer(self._events(query, caller))
+
+    async def ticket(self, request: Request) -> Response:
+        """Make a ticket: it opens a stream once or more within a minute, as `ticket` in its URL."""
+        issued = await self._upstream.create_ticket(caller_of(request))
+        answer = TicketAnswer(IssuedTicket(issued.ticket, timestamps.text_of(issued.expire_time)))
+        return Response(msgspec.json.encode(answer), media_type="application/json")
+
+    async def _events(self, query: sync_pb2.StreamPullRequest, caller: Caller) -> AsyncGenerator[bytes, None]:
+        first = f"retry: {RECONNECT_MS}\n".encode()
+        try:
+            async for message in self._upstream.stream(query, caller):
+                data = msgspec.json.encode(translate.streamed(message))
+                yield first + event(data, event_id=message.checkpoint_token)
+                first = b""
+        except RefusedError as refused:
+            if first:
+                raise
+            if refused.failure.http_status not in _WORTH_A_RECONNECT:
+                yield event(bytes(errors.answer(refused.failure).body), name=CLOSED_EVENT)
+
+
+STREAM_PARAMETERS: Sequence[dict[str, Any]] = (
+    {
+        "name": "entity_type",
+        "in": "query",
+        "required": True,
+        "description": "May be repeated.",
+        "schema": {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"}},
+    },
+    {
+        "name": "ticket",
+        "in": "query",
+        "description": "In place of the credentials' headers, for EventSource.",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "The last event's id; goes before `checkpoint_token`.",
+        "schema": {"type": "string"},
+    },
+)

@@ -1,0 +1,83 @@
+"""How this dialect words a failure: a status for each reason, type and code for each status, one body shape."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import msgspec
+from starlette.responses import Response
+
+from syncline_bridge.dialects.mutation_sync.models import MutationError, MutationErrorAnswer, MutationErrorDetails
+from syncline_bridge.failure import Failure, RefusedError
+
+
+class Words(NamedTuple):
+    """What a status is called, in the two places that name it."""
+
+    type: str
+    code: str
+
+
+class Row(NamedTuple):
+    """Where a reason is told differently from what its status in other dialects says."""
+
+    http_status: int
+    message: str | None = None
+
+
+WORDS: Mapping[int, Words] = MappingProxyType(
+    {
+        400: Words("invalid_request", "invalid_request"),
+        401: Words("unauthorized", "unauthorized"),
+        403: Words("forbidden", "forbidden"),
+        404: Words("not_found", "not_found"),
+        405: Words("method_not_allowed", "method_not_allowed"),
+        408: Words("request_timeout", "request_timeout"),
+        409: Words("conflict", "OutOfSyncError"),
+        413: Words("payload_too_large", "payload_too_large"),
+        422: Words("unprocessable_entity", "ValidationError"),
+        429: Words("rate_limit_exceeded", "rate_limit_exceeded"),
+        500: Words("internal_server_error", "internal_server_error"),
+        502: Words("bad_gateway", "bad_gateway"),
+        503: Words("service_unavailable", "service_unavailable"),
+        504: Words("gateway_timeout", "gateway_timeout"),
+    }
+)
+
+_NOT_UNDERSTOOD = Row(502, "The server gave an answer that makes no sense. The request id tells the operator more.")
+
+ROWS: Mapping[str, Row] = MappingProxyType(
+    {
+        "HEAD_MISMATCH": Row(409, "Invalid lastMutationAt, please re-sync your data and try again."),
+        "CHANGE_INVALID": Row(422),
+        "DATA_TOO_LARGE": Row(422),
+        "CHECKPOINT_INVALID": Row(422, "Invalid cursor"),
+        "DEADLINE_EXCEEDED": Row(504, "The server did not answer in time. Re-sync your data and try again."),
+        "UNKNOWN": _NOT_UNDERSTOOD,
+        "UNIMPLEMENTED": _NOT_UNDERSTOOD,
+        "DATA_LOSS": _NOT_UNDERSTOOD,
+    }
+)
+
+
+def answer(failure: Failure) -> Response:
+    """Render a failure."""
+    row = ROWS.get(failure.reason, Row(failure.http_status))
+    words = WORDS[row.http_status]
+    error = MutationError(words.code, row.message or failure.message)
+    body = MutationErrorAnswer(False, error.message, words.type, error, MutationErrorDetails(False, error))
+    response = Response(msgspec.json.encode(body), row.http_status, media_type="application/json")
+    if failure.retry_after_seconds is not None:
+        response.headers["retry-after"] = str(failure.retry_after_seconds)
+    return response
+
+
+def unprocessable(message: str) -> RefusedError:
+    """Refuse a request that is out of form, in this dialect's own words."""
+    return RefusedError(Failure(422, "UNPROCESSABLE", message))
+
+
+def page_too_large() -> RefusedError:
+    """Refuse a numbered page that the server has cut by size: who goes on by number would miss what was cut off."""
+    message = "The page is too large. Ask for a lower limit, or page with cursor instead of page."
+    return RefusedError(Failure(413, "ANSWER_TOO_LARGE", message))

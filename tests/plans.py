@@ -1,0 +1,148 @@
+"""Reads query plans, of the server's own statements on connections of its own making."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from syncline_server.store.sql import POSTGRESQL, SQLITE, PageShape
+
+STATES = ("fresh", "grown", "analysed")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a statement goes through to get at its rows."""
+
+    indexes: frozenset[str]
+    """All indexes it looks into."""
+    conditions: tuple[str, ...]
+    """What each of them is asked."""
+    others: tuple[str, ...]
+    """Scans of whole tables, and sorts."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A hot statement with parameters, and the indexes it is meant to go through."""
+
+    name: str
+    sql: str
+    parameters: tuple[Any, ...]
+    writes: bool
+    indexes: frozenset[str]
+
+
+def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Iterator[Statement]:
+    """Yield every statement of store/sql.py."""
+    sql = SQLITE if is_sqlite else POSTGRESQL
+    many = [json.dumps(list(keys))] if is_sqlite else [list(keys)]
+    queries = [["user1", "user2"], ["device:phone", ""], [0, 5]]
+    asked = [json.dumps([list(row) for row in zip(*queries, strict=True)])] if is_sqlite else queries
+    primary = {"entities": "pk_entities", "projects": "pk_projects", "positions": "pk_session_positions"}
+    if is_sqlite:
+        primary = {
+            "entities": "sqlite_autoindex_entities_1",
+            "projects": "INTEGER PRIMARY KEY",
+            "positions": "sqlite_autoindex_session_positions_1",
+        }
+
+    def statement(name: str, text: str, parameters: Sequence[Any], *indexes: str, writes: bool = True) -> Statement:
+        return Statement(name, text, tuple(parameters), writes, frozenset(indexes))
+
+    yield statement("lock_head", sql.lock_head, [project], primary["projects"])
+    yield statement("move_head", sql.move_head, [5, project], primary["projects"])
+    yield statement("positions", sql.positions, many, primary["positions"])
+    yield statement("versions", sql.versions, [100, *many], primary["entities"])
+    yield statement("large_data", sql.large_data, many, primary["entities"])
+    yield statement("standings", sql.standings, [project, *asked], "ix_entities_user_revision")
+    version = ["key", "user1", "todo", "e", False, "{}", 2, 10**15, 10**15, 5, "", False, b"d"]
+    position = ["session", "todo", 5, project, 5]
+    if not is_sqlite:  # SQLite has no plan for what takes a row of values; its conflict target is the key itself.
+        yield statement("write", sql.write, [project, *[[one] for one in version]], primary["entities"])
+        yield statement("save_positions", sql.save_positions, [[one] for one in position], primary["positions"])
+    for shape in all_shapes():
+        used = {"ix_entities_user_revision" if shape.of_user else "ix_entities_project_revision", primary["projects"]}
+        used |= {primary["positions"]} if shape.with_shown else set()
+        types = json.dumps(["todo"]) if is_sqlite else ["todo"]
+        parameters = [project, "user1" if shape.of_user else None, "session", 5, types, 101, 0]
+        parameters += [] if is_sqlite else [10**6]
+        yield statement(f"page {spelled(shape)}", sql.page(shape), parameters, *used, writes=False)
+
+
+def all_shapes() -> Iterator[PageShape]:
+    """Yield the shapes that are asked for: of all users only streams read, which have no totals and show nothing."""
+    for of_types in (False, True):
+        yield PageShape(of_user=False, of_types=of_types, with_total=False, with_shown=False)
+        for with_total in (False, True):
+            for with_shown in (False, True):
+                yield PageShape(True, of_types, with_total, with_shown)
+
+
+def spelled(shape: PageShape) -> str:
+    asked = {"user": shape.of_user, "types": shape.of_types, "total": shape.with_total, "shown": shape.with_shown}
+    return "+".join(name for name, is_asked in asked.items() if is_asked) or "all"
+
+
+async def sqlite_plan(engine: AsyncEngine, statement: Statement) -> Plan:
+    """Explain a statement on a connection of the server's."""
+    async with engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        rows = await driver.execute_fetchall(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
+    steps = [row[3] for row in rows]
+    searches = [step for step in steps if step.startswith("SEARCH")]
+    of_values = ("SCAN json_each", "SCAN query", "SCAN CONSTANT ROW", "SCAN (subquery")
+    scans = [step for step in steps if step.startswith("SCAN") and not step.startswith(of_values)]
+    sorts = [step for step in steps if "FOR ORDER BY" in step]
+    used = [step.split(" USING ")[1].replace("COVERING ", "").removeprefix("INDEX ") for step in searches]
+    indexes = frozenset(one.partition(" (")[0] for one in used)
+    return Plan(indexes, tuple(searches), (*scans, *sorts))
+
+
+async def prepare(connection: AsyncConnection, number: int, statement: Statement) -> None:
+    """Prepare a statement on PostgreSQL and use it, often enough for a generic plan where one is allowed."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    await driver.execute(f"PREPARE s{number} AS {statement.sql}")
+    for _ in range(7):
+        transaction = driver.transaction()
+        await transaction.start()
+        await driver.execute(_execute(number, statement))
+        await transaction.rollback()
+
+
+async def postgresql_plan(connection: AsyncConnection, number: int, statement: Statement) -> Plan:
+    """Explain a prepared statement."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    (explained,) = await driver.fetchval(f"EXPLAIN (FORMAT JSON) {_execute(number, statement)}")
+    nodes = list(_nodes(explained["Plan"]))
+    indexes = {node["Index Name"] for node in nodes if "Index Name" in node}
+    indexes |= {name for node in nodes for name in node.get("Conflict Arbiter Indexes", ())}
+    bad = ("Seq Scan", "Sort", "Incremental Sort", "Bitmap Heap Scan", "Hash Join", "Gather")
+    others = [node["Node Type"] for node in nodes if node["Node Type"] in bad]
+    conditions = [f"{node['Index Name']} {node.get('Index Cond', '')}" for node in nodes if "Index Name" in node]
+    return Plan(frozenset(indexes), tuple(conditions), tuple(others))
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)
+
+
+def _execute(number: int, statement: Statement) -> str:
+    return f"EXECUTE s{number} ({', '.join(map(_literal, statement.parameters))})"
+
+
+def _literal(value: Any) -> str:
+    """Spell a parameter; its type is that of the prepared statement."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        return "'{" + ",".join('"' + _text(one).replace("\\", "\\\\") + '"' for one in value) + "}'"
+    return f"'{_text(value)}'"
+
+
+def _text(value: Any) -> str:
+    return "\\x" + value.hex() if isinstance(value, bytes) else str(value)

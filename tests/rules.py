@@ -1,0 +1,85 @@
+"""The rules of sync over a real database, without a socket: pushes and pulls as values."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from syncline_server.store import schema
+from syncline_server.store.engine import Engines
+from syncline_server.store.registry import SqlRegistry
+from syncline_server.store.store import open_store
+from syncline_server.sync.changes import Change, Push, PushOutcome, entity_key, session_key
+from syncline_server.sync.checkpoint import CheckpointCodec
+from syncline_server.sync.pull import Page, PageSize, Puller, Reading
+from syncline_server.sync.push import Committed, Pusher
+from syncline_server.sync.resolve import Limits
+from values import PHONE
+
+
+class Clock:
+    """A clock that stands still until it is set; µs since the Unix epoch."""
+
+    def __init__(self) -> None:
+        self.us = 1_800_000_000_000_000
+
+    def __call__(self) -> int:
+        return self.us
+
+
+class Rules:
+    """A pusher and a puller of one project, and what they told of."""
+
+    def __init__(self, engines: Engines, project: int, checkpoints: CheckpointCodec) -> None:
+        self.clock = Clock()
+        self.commits: list[Committed] = []
+        self.behind_ms: list[int] = []
+        self.store = open_store(engines, self.clock)
+        self.engines = engines
+        self.project = project
+        self.checkpoints = checkpoints
+        self.pusher = Pusher(
+            self.store, limits=Limits(), on_commit=self.commits.append, on_clock_behind=self.behind_ms.append
+        )
+        self.puller = Puller(self.store, self.pusher, checkpoints)
+
+    async def push(self, *changes: Change, user: str = "ada", session: str = PHONE, **fields: Any) -> PushOutcome:
+        """Push changes, whose keys are made for the project and the user."""
+        keyed = [one._replace(key=entity_key(self.project, user, one.entity_type, one.entity_id)) for one in changes]
+        device_known = session.startswith("device:")
+        return await self.pusher.push(Push(self.project, user, session, device_known, tuple(keyed), **fields))
+
+    async def pull(
+        self,
+        *types: str,
+        at: int | None = None,
+        user: str = "ada",
+        session: str = PHONE,
+        limit: int = 100,
+        **fields: Any,
+    ) -> Page:
+        """Read a page as a session that presents the token of position `at` (None: none)."""
+        scope = self.checkpoints.scope_tag(self.project, user)
+        reading = Reading(
+            self.project,
+            user,
+            session_key(self.project, user, session) if session else "",
+            types,
+            checkpoint_token="" if at is None else self.checkpoints.encode(scope, at),
+            **fields,
+        )
+        return await self.puller.pull(reading, PageSize(limit, 1_000_000))
+
+
+@asynccontextmanager
+async def rules_on(engines: Engines, name: str) -> AsyncIterator[Rules]:
+    registry = SqlRegistry(engines)
+    await registry.create(name)
+    project = await registry.find_project(name)
+    assert project is not None
+    rules = Rules(engines, project.id, await schema.open_checkpoints(engines))
+    try:
+        yield rules
+    finally:
+        async with asyncio.timeout(10):
+            await rules.pusher.close()

@@ -1,0 +1,130 @@
+"""A migrated database is the one that tables.py states, and only such a one is served."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+
+from harness import settings_for
+from storage import run_sql, url_of
+from syncline_server.app import opened_engines, prepare_schema
+from syncline_server.store import schema
+from syncline_server.store.engine import Engines
+from syncline_server.store.schema import SchemaNotCurrent
+from syncline_server.store.tables import metadata
+
+
+def differences(connection: Connection) -> list[object]:
+    # On SQLite a key that numbers itself is taken for a default.
+    with_defaults = connection.dialect.name != "sqlite"
+    context = MigrationContext.configure(
+        connection, opts={"compare_type": True, "compare_server_default": with_defaults}
+    )
+    return list(compare_metadata(context, metadata))
+
+
+def shape(connection: Connection) -> dict[str, object]:
+    """Describe what compare_metadata leaves out: keys, uniqueness, checks, collations, nullability."""
+    inspector = inspect(connection)
+    return {
+        table: (
+            inspector.get_pk_constraint(table)["constrained_columns"],
+            sorted((one["name"], one["column_names"], bool(one["unique"])) for one in inspector.get_indexes(table)),
+            sorted(str(one["name"]) for one in inspector.get_check_constraints(table)),
+            [
+                (one["name"], one["nullable"], getattr(one["type"], "collation", None))
+                for one in inspector.get_columns(table)
+            ],
+        )
+        for table in inspector.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+@pytest.fixture
+async def empty_engines(postgres: object, unique) -> AsyncIterator[Engines]:
+    """A PostgreSQL database with nothing in it."""
+    name = unique("empty").replace("-", "_")
+    await run_sql(postgres, f"CREATE DATABASE {name}")
+    async with opened_engines(settings_for(url_of(postgres, name))) as engines:
+        yield engines
+    await run_sql(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def test_a_migrated_schema_is_the_one_that_is_stated(engines: Engines):
+    async with engines.writing.begin() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_a_migrated_schema_has_the_keys_and_indexes_that_are_stated(engines: Engines):
+    async with engines.writing.begin() as connection:
+        migrated = await connection.run_sync(shape)
+        await connection.execute(text("DROP TABLE alembic_version"))
+        await connection.run_sync(metadata.drop_all)
+        await connection.run_sync(metadata.create_all)
+        assert await connection.run_sync(shape) == migrated
+
+
+async def test_migrating_twice_changes_nothing(engines: Engines):
+    before = await schema.open_checkpoints(engines)
+    assert await schema.migrate(engines) == await schema.migrate(engines)
+    after = await schema.open_checkpoints(engines)
+    scope = before.scope_tag(1, "ada")
+    assert after.decode(scope, before.encode(scope, 5)) == 5
+
+
+async def test_a_current_schema_is_served(engines: Engines):
+    await schema.check_current(engines)
+    await prepare_schema(engines)
+
+
+async def test_an_empty_postgresql_is_not_served(empty_engines: Engines):
+    with pytest.raises(SchemaNotCurrent) as refused:
+        await prepare_schema(empty_engines)
+    assert "at nothing" in str(refused.value)
+    assert "syncline migrate" in str(refused.value)
+
+
+async def test_a_schema_of_a_newer_version_is_neither_served_nor_migrated(engines: Engines):
+    async with engines.writing.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaNotCurrent) as refused:
+        await schema.check_current(engines)
+    assert refused.value.newer
+    with pytest.raises(SchemaNotCurrent):
+        await schema.migrate(engines)
+
+
+async def test_an_empty_sqlite_file_is_migrated_when_it_is_prepared(sqlite_url: str):
+    async with opened_engines(settings_for(sqlite_url)) as engines:
+        with pytest.raises(SchemaNotCurrent):
+            await schema.check_current(engines)
+        await prepare_schema(engines)
+        await schema.check_current(engines)
+
+
+async def test_processes_that_migrate_at_once_take_turns(empty_engines: Engines):
+    migrated = await asyncio.gather(*[schema.migrate(empty_engines) for _ in range(3)])
+    assert migrated == ["0001"] * 3
+    async with empty_engines.reading.connect() as connection:
+        counts = [(await connection.execute(text(f"SELECT count(*) FROM {name}"))).scalar_one() for name in HISTORY]
+    assert counts == [1, 1]
+
+
+HISTORY = ("epochs", "checkpoint_keys")
+
+
+async def test_a_migration_that_fails_leaves_nothing(empty_engines: Engines, monkeypatch: pytest.MonkeyPatch):
+    async def fail(_connection: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(schema, "_ensure_history", fail)
+    with pytest.raises(ZeroDivisionError):
+        await schema.migrate(empty_engines)
+    monkeypatch.undo()
+    with pytest.raises(SchemaNotCurrent):
+        await schema.check_current(empty_engines)
+    assert await schema.migrate(empty_engines) == "0001"

@@ -1,0 +1,156 @@
+"""What sync/store.py asks of a page, of both stores."""
+
+import asyncio
+
+import pytest
+
+from syncline_server.store.registry import SqlRegistry
+from syncline_server.sync.store import PageQuery, PageRow, ShownPosition
+
+TYPES = ["todo", "Todo", "t%", "t_", "to.do", "to-do", "_"]
+
+
+async def test_a_row_carries_a_version_as_it_was_written(log):
+    version = log.version("e1", 2**53 + 1, data='{"a":"\\u0000"}', deleted=True, created_revision=7)
+    await log.write(version)
+    (row,) = (await log.page()).rows
+    assert row == PageRow("ada", "todo", "e1", True, version.data, 2**53 + 1, 2**53 + 1, 7)
+
+
+async def test_a_page_starts_after_its_position_and_goes_by_revision(log):
+    await log.write(*[log.version(f"e{revision}", revision) for revision in (14, 10, 13, 11, 12)])
+    assert [row.revision for row in (await log.page(11)).rows] == [12, 13, 14]
+    assert (await log.page(14)).rows == []
+    assert (await log.page(2**62)).rows == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "skip", "revisions", "cut"),
+    [
+        (2, 0, [10, 11], True),
+        (4, 0, [10, 11, 12, 13], True),
+        (5, 0, [10, 11, 12, 13, 14], False),
+        (6, 0, [10, 11, 12, 13, 14], False),
+        (2, 2, [12, 13], True),
+        (2, 3, [13, 14], False),
+        (2, 5, [], False),
+        (2, 2_000_000_000, [], False),
+        (0, 0, [], False),
+    ],
+)
+async def test_a_page_is_cut_where_there_is_one_more(log, limit: int, skip: int, revisions: list[int], cut: bool):
+    await log.write(*[log.version(f"e{revision}", revision) for revision in range(10, 15)])
+    page = await log.page(limit=limit, skip=skip)
+    assert ([row.revision for row in page.rows], page.cut) == (revisions, cut)
+    assert (page.project_head, page.user_head) == (14, 14)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "max_bytes", "rows", "cut"),
+    [
+        ([20, 20, 20], 60, 3, False),
+        ([20, 20, 20], 59, 2, True),
+        ([20, 20, 20], 40, 2, True),
+        ([20, 20, 20], 39, 1, True),
+        ([50, 20, 20], 40, 1, True),
+        ([50], 40, 1, False),
+        ([20, 50, 20], 40, 1, True),
+        ([20, 50], 40, 1, True),
+    ],
+)
+async def test_a_page_is_cut_by_bytes_but_never_empty(log, sizes: list[int], max_bytes: int, rows: int, cut: bool):
+    """Sizes count UTF-8 bytes: é is two of them."""
+    data = ['{"é":"' + "x" * (size - 9) + '"}' for size in sizes]
+    await log.write(*[log.version(f"e{at}", 10 + at, data=text) for at, text in enumerate(data)])
+    page = await log.page(max_bytes=max_bytes)
+    assert (len(page.rows), page.cut) == (rows, cut)
+
+
+@pytest.mark.parametrize("max_bytes", [2490, 2491, 2500, 4990, 5000])
+async def test_what_a_session_has_shown_does_not_count_as_bytes_of_the_page(log, max_bytes: int):
+    """A page once ended, uncut, where a chunk of rows and the header were together over the limit."""
+    positions = [ShownPosition(log.session("s"), f"type{at}", at) for at in range(50)]
+    await log.write(*[log.version(f"e{at}", 10 + at, data='{"a":"00"}') for at in range(600)], positions=positions)
+    page = await log.page(limit=1000, max_bytes=max_bytes, session_key=log.session("s"))
+    assert (len(page.rows), page.cut) == (max_bytes // 10, True)
+
+
+async def test_paging_by_tight_limits_meets_every_version_once(log):
+    await log.write(*[log.version(f"e{at}", 10 + at, data='{"a":"' + "x" * (at % 40) + '"}') for at in range(300)])
+    position, met = 0, []
+    while True:
+        page = await log.page(position, limit=7, max_bytes=120)
+        met += [row.revision for row in page.rows]
+        if not page.cut:
+            break
+        position = page.rows[-1].revision
+    assert met == list(range(10, 310))
+
+
+@pytest.mark.parametrize("entity_type", TYPES)
+async def test_types_are_filtered_by_equality(log, entity_type: str):
+    await log.write(*[log.version("e1", 10 + at, entity_type=one) for at, one in enumerate(TYPES)])
+    page = await log.page(0, entity_type, "unknown")
+    assert [row.entity_type for row in page.rows] == [entity_type]
+    assert (await log.page(0, *TYPES)).rows == (await log.page()).rows
+    assert (await log.page(0, "t", "o", "unknown", "%", "")).rows == []
+
+
+async def test_a_page_of_a_rare_type_is_complete_up_to_the_users_head(log):
+    await log.write(log.version("e1", 10, entity_type="rare"), *[log.version(f"e{at}", at) for at in range(11, 50)])
+    page = await log.page(10, "rare")
+    assert (page.rows, page.cut, page.user_head, page.project_head) == ([], False, 49, 49)
+
+
+async def test_users_do_not_see_each_other_and_all_users_are_everybody(log):
+    await log.write(log.version("e1", 10), log.version("e1", 11, user_id="bob"), log.version("e1", 12, user_id="Ada"))
+    one, everybody, nobody = await log.page(), await log.page(user_id=None), await log.page(user_id="nobody")
+    assert ([row.user_id for row in one.rows], one.user_head, one.project_head) == (["ada"], 10, 12)
+    assert ([row.user_id for row in everybody.rows], everybody.user_head) == (["ada", "bob", "Ada"], 0)
+    assert (nobody.rows, nobody.user_head, nobody.project_head) == ([], 0, 12)
+
+
+async def test_projects_do_not_see_each_other(log):
+    registry = SqlRegistry(log.engines)
+    await registry.create(f"beside {log.project}")
+    other = await registry.find_project(f"beside {log.project}")
+    await log.write(log.version("e1", 10))
+    page = await log.store.page(PageQuery(other.id, "ada", (), 0, limit=10, max_bytes=1000))
+    assert (page.rows, page.user_head, page.project_head) == ([], 0, 0)
+
+
+@pytest.mark.parametrize(("types", "total"), [((), 5), (("todo",), 3), (("unknown",), 0)])
+async def test_the_total_counts_what_lies_after_the_position(log, types: tuple[str, ...], total: int):
+    kinds = ["todo", "todo", "note", "todo", "note", "todo"]
+    await log.write(*[log.version(f"e{at}", 10 + at, entity_type=kind) for at, kind in enumerate(kinds)])
+    page = await log.page(10, *types, include_total=True, limit=1, skip=1)
+    assert page.total == total
+    assert (await log.page(10, *types)).total == 0
+
+
+async def test_a_page_and_its_head_are_of_one_moment_while_a_writer_commits(log):
+    stop = asyncio.Event()
+
+    async def write() -> int:
+        revision = 0
+        while not stop.is_set():
+            revision += 10
+            await log.write(*[log.version(f"e{at}", revision + at) for at in range(5)])
+        return revision
+
+    async def read() -> int:
+        seen = 0
+        for _ in range(100):
+            page = await log.page(user_id=None if seen % 2 else "ada", include_total=True)
+            if page.rows:
+                revisions = [row.revision for row in page.rows]
+                assert revisions == list(range(revisions[0], revisions[0] + 5))
+                assert page.project_head == revisions[-1]
+                assert page.total == 5
+            seen = page.project_head
+        stop.set()
+        return seen
+
+    written, *seen = await asyncio.gather(write(), read(), read(), read())
+    assert written > 10
+    assert max(seen) > 0

@@ -1,0 +1,127 @@
+"""P2 and P3: several changes of one entity in a batch, and batches that come twice."""
+
+import json
+
+import pytest
+
+from syncline_server.sync.changes import Change
+from values import LAPTOP, NOW_MS, PHONE, decide, edit, only, push_of, spelled, stored
+
+A, B = '{"a": 1}', '{"b": 2}'
+EARLY = {"at_ms": 1000}
+LIVE, TOMBSTONE = stored(at_ms=900, data='{"old": 0}'), stored(at_ms=900, deleted=True)
+
+
+@pytest.mark.parametrize(
+    ("actions", "before", "outcomes", "data", "deleted"),
+    [
+        ("create update", None, "aa", {"a": 1, "b": 2}, False),
+        ("create create", None, "aa", {"b": 2}, False),
+        ("create delete", None, "aa", {"b": 2}, True),
+        ("delete create", LIVE, "aa", {"b": 2}, False),
+        ("delete update", LIVE, "aa", {"b": 2}, False),
+        ("update update", LIVE, "aa", {"old": 0, "a": 1, "b": 2}, False),
+        ("update delete", LIVE, "aa", {"b": 2}, True),
+        ("delete delete", LIVE, "aa", {"a": 1}, True),
+        ("create update", TOMBSTONE, "aa", {"a": 1, "b": 2}, False),
+        ("create delete", TOMBSTONE, "aa", {"b": 2}, True),
+        ("update create", TOMBSTONE, "ca", {"b": 2}, False),
+        ("delete update", TOMBSTONE, "ac", None, True),
+    ],
+)
+def test_edits_of_one_entity_in_a_batch_build_on_each_other(actions, before, outcomes, data, deleted):
+    first, second = actions.split()
+    push = push_of(edit(first, data=A, **EARLY), edit(second, data=B, **EARLY), session=PHONE)
+    resolution = decide(push, *([before] if before else []))
+    assert spelled(resolution) == outcomes
+    if data is None:
+        assert not resolution.written
+        return
+    version = only(resolution.written.values())
+    assert (json.loads(version.data), version.deleted) == (data, deleted)
+
+
+def test_edits_of_one_entity_never_conflict_with_each_other_whatever_their_timestamps():
+    edits = [edit("update", at_ms=at_ms) for at_ms in (3000, 1000, 2000, 901)]
+    assert spelled(decide(push_of(*edits), LIVE)) == "aaaa"
+
+
+def test_each_edit_is_held_against_the_state_before_the_batch():
+    edits = [edit("update", at_ms=901), edit("update", at_ms=899), edit("update", at_ms=900)]
+    assert spelled(decide(push_of(*edits), LIVE)) == "aca"
+
+
+def test_a_base_revision_is_that_of_the_state_before_the_batch():
+    base = LIVE.revision
+    assert spelled(decide(push_of(edit("update", base=base), edit("update", base=base)), LIVE)) == "aa"
+
+
+def test_a_lost_edit_leaves_what_earlier_edits_of_the_batch_made():
+    resolution = decide(push_of(edit("update", data=A, at_ms=901), edit("update", data=B, at_ms=1)), LIVE)
+    assert json.loads(only(resolution.written.values()).data) == {"old": 0, "a": 1}
+    assert resolution.results[1].version == resolution.results[0].version
+
+
+def test_a_delete_after_which_it_is_created_again_makes_it_come_into_being_anew():
+    version = only(decide(push_of(edit("delete"), edit("create")), LIVE).written.values())
+    assert version.created_revision == version.revision
+
+
+def test_one_row_is_written_for_an_entity_and_it_is_the_last_version():
+    resolution = decide(push_of(*[edit("update", data=json.dumps({"n": n})) for n in range(5)]))
+    assert only(resolution.written.values()) == resolution.results[-1].version
+
+
+def replayed(*edits: Change, before: tuple[Change, ...], **fields: object) -> str:
+    """Spell what a push comes to where `before` were applied by the same phone."""
+    first = decide(push_of(*before), now_ms=NOW_MS - 1000)
+    return spelled(decide(push_of(*edits, **fields), *first.written.values()))
+
+
+CREATE = edit("create", data=A, at_ms=1)
+UPDATE = edit("update", data=B, at_ms=2)
+DELETE = edit("delete", at_ms=3)
+
+
+@pytest.mark.parametrize(
+    ("before", "retried", "outcomes"),
+    [
+        ((CREATE,), (CREATE,), "r"),
+        ((UPDATE,), (UPDATE,), "r"),
+        ((CREATE, DELETE), (CREATE, DELETE), "rr"),
+        ((CREATE, UPDATE), (CREATE, UPDATE), "rr"),
+        ((CREATE, UPDATE), (UPDATE,), "r"),
+        ((CREATE, UPDATE, DELETE), (CREATE, UPDATE, DELETE), "rrr"),
+        ((CREATE,), (edit("create", data=B, at_ms=1),), "c"),
+        ((CREATE,), (edit("create", data=A, at_ms=0),), "c"),
+        ((CREATE,), (edit("update", data=A, at_ms=1),), "c"),
+        ((CREATE, UPDATE), (UPDATE, CREATE), "cc"),
+        ((edit("create", data=A),), (edit("create", data=A),), "r"),
+        ((CREATE,), (edit("create", data=A, at_ms=1, base=12345),), "r"),
+    ],
+)
+def test_a_retry_is_known_by_the_last_change_of_each_entity(before, retried, outcomes):
+    assert replayed(*retried, before=before, session="token:x", device_known=False) == outcomes
+
+
+def test_a_replay_answers_with_the_stored_version_and_writes_nothing():
+    version = stored(made_by=CREATE)
+    resolution = decide(push_of(CREATE), version)
+    assert resolution.results[0].version == version
+    assert not resolution.written
+
+
+def test_a_replay_of_a_tombstone_is_not_an_update_of_it():
+    assert replayed(UPDATE, DELETE, before=(CREATE, UPDATE, DELETE)) == "rr"
+
+
+def test_only_the_entities_that_were_applied_are_replays():
+    assert replayed(CREATE, edit("create", "e2", at_ms=1), before=(CREATE,)) == "ra"
+
+
+def test_under_an_expected_head_nothing_is_a_replay():
+    assert replayed(CREATE, before=(CREATE,), expected_head_ms=1) == "a"
+
+
+def test_a_retry_by_another_session_is_a_replay_too():
+    assert replayed(CREATE, before=(CREATE,), session=LAPTOP) == "r"

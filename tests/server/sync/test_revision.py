@@ -1,0 +1,75 @@
+"""L2 as laws: whatever is drawn, revisions grow and their milliseconds name heads."""
+
+from collections import defaultdict
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from syncline_server.sync.revision import RevisionAllocator
+
+clocks = st.integers(0, 2**53)
+pushes = st.lists(st.tuples(st.sampled_from(["ada", "bob", "eve"]), st.integers(0, 2500)), max_size=12)
+
+
+def draw_all(revisions: RevisionAllocator, asked: list[tuple[str, int]]) -> list[tuple[str, list[int]]]:
+    drawn = []
+    for user, count in asked:
+        revisions.begin_push(user)
+        drawn.append((user, [revisions.draw(user) for _ in range(count)]))
+    return drawn
+
+
+@given(head=clocks, clock_us=clocks, asked=pushes)
+def test_revisions_strictly_increase_in_milliseconds_after_the_heads(head: int, clock_us: int, asked):
+    drawn = [one for _, push in draw_all(RevisionAllocator(head, clock_us), asked) for one in push]
+    assert all(earlier < later for earlier, later in pairwise(drawn))
+    assert all(one // 1000 > head // 1000 and one // 1000 >= clock_us // 1000 for one in drawn)
+
+
+@given(head=clocks, clock_us=clocks, asked=pushes)
+def test_no_two_pushes_of_a_user_share_a_millisecond(head: int, clock_us: int, asked):
+    taken = defaultdict(list)
+    for user, push in draw_all(RevisionAllocator(head, clock_us), asked):
+        taken[user].append({one // 1000 for one in push})
+    for of_user in taken.values():
+        assert len(set().union(*of_user)) == sum(len(one) for one in of_user)
+
+
+@given(head=clocks, clock_us=clocks)
+def test_a_transaction_takes_the_clocks_millisecond_or_the_one_after_the_head(head: int, clock_us: int):
+    revisions = RevisionAllocator(head, clock_us)
+    revisions.begin_push("ada")
+    assert revisions.draw("ada") == max(clock_us // 1000, head // 1000 + 1) * 1000
+
+
+@given(count=st.integers(1, 5000))
+def test_a_push_runs_into_the_next_millisecond_after_every_thousand_changes(count: int):
+    revisions = RevisionAllocator(0, 7_000_000)
+    ((_, drawn),) = draw_all(revisions, [("ada", count)])
+    assert drawn == list(range(7_000_000, 7_000_000 + count))
+    assert revisions.head == drawn[-1]
+
+
+def test_pushes_of_different_users_share_a_millisecond():
+    drawn = draw_all(RevisionAllocator(0, 7_000_000), [("ada", 1), ("bob", 1)])
+    assert drawn == [("ada", [7_000_000]), ("bob", [7_000_001])]
+
+
+@given(head=clocks, before=pushes, refused=pushes, after=pushes)
+def test_rewinding_to_a_mark_takes_back_everything_drawn_since(head: int, before, refused, after):
+    revisions, other = RevisionAllocator(head, head), RevisionAllocator(head, head)
+    draw_all(revisions, before)
+    draw_all(other, before)
+    mark = revisions.mark()
+    draw_all(revisions, refused)
+    revisions.rewind(mark)
+    assert (revisions.head, draw_all(revisions, after)) == (other.head, draw_all(other, after))
+
+
+@given(head=clocks, clock_us=clocks, asked=pushes)
+def test_the_time_of_a_push_is_later_than_all_its_user_has_stored(head: int, clock_us: int, asked):
+    revisions = RevisionAllocator(head, clock_us)
+    for user, drawn in draw_all(revisions, asked):
+        revisions.begin_push(user)
+        assert all(one // 1000 < revisions.now_ms for one in drawn)

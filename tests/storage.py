@@ -1,0 +1,85 @@
+"""One project's log in a store under test, and the databases that stores are on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from syncline_server.store.engine import Engines
+from syncline_server.store.registry import SqlRegistry
+from syncline_server.store.store import open_store
+from syncline_server.sync.changes import Version, entity_key
+from syncline_server.sync.store import PageQuery, ShownPosition, Store, StoredPage
+
+
+@dataclass(frozen=True)
+class Log:
+    """One project's log in a store under test."""
+
+    store: Store
+    engines: Engines
+    project: int
+
+    def version(self, entity_id: str, revision: int, **values: Any) -> Version:
+        """Build a version; its data is `{}` unless given, its key that of its entity."""
+        user, kind = values.get("user_id", "ada"), values.get("entity_type", "todo")
+        data = values.get("data", "{}")
+        made = Version(
+            key=entity_key(self.project, user, kind, entity_id),
+            user_id=user,
+            entity_type=kind,
+            entity_id=entity_id,
+            deleted=False,
+            data=data,
+            size_bytes=len((data or "").encode()),
+            revision=revision,
+            created_revision=revision,
+            client_timestamp_us=revision,
+            session="device:phone",
+            merged_unseen=False,
+            digest=b"\x00digest\xff",
+        )
+        return made._replace(**values)
+
+    def session(self, name: str) -> str:
+        """Return a session key that no other test uses."""
+        return f"{self.project}/{name}"
+
+    async def write(self, *versions: Version, positions: Iterable[ShownPosition] = ()) -> None:
+        """Write as a push does: under the lock of the head, which moves along."""
+        async with self.store.writing() as transaction:
+            await transaction.lock_head(self.project)
+            if versions:
+                await transaction.write(self.project, versions)
+                await transaction.move_head(self.project, max(one.revision for one in versions))
+            await transaction.save_positions(self.project, positions) if positions else None
+
+    async def versions(self, *keys: str, max_inline_bytes: int = 1_000_000) -> dict[str, Version]:
+        async with self.store.writing() as transaction:
+            return await transaction.versions(keys, max_inline_bytes=max_inline_bytes)
+
+    async def page(self, after: int = 0, *types: str, **values: Any) -> StoredPage:
+        asked = {"user_id": "ada", "limit": 100, "max_bytes": 1_000_000, **values}
+        return await self.store.page(PageQuery(self.project, entity_types=types, after_revision=after, **asked))
+
+
+async def log_in(engines: Engines, name: str) -> Log:
+    registry = SqlRegistry(engines)
+    await registry.create(name)
+    project = await registry.find_project(name)
+    assert project is not None
+    return Log(open_store(engines), engines, project.id)
+
+
+def url_of(postgres: Any, name: str) -> str:
+    url: str = postgres.get_uri(database=name)
+    return url
+
+
+async def run_sql(postgres: Any, statement: str, database: str = "postgres") -> None:
+    connection = await asyncpg.connect(postgres.get_uri(database=database))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

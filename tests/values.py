@@ -1,0 +1,91 @@
+"""Values of the rules, built short for tables: an edit, a push, what is stored, and what becomes of it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from syncline_server.sync.changes import Action, Change, Push, Version, entity_key
+from syncline_server.sync.resolve import Limits, Resolution, resolve
+from syncline_server.sync.revision import RevisionAllocator
+
+PROJECT = 1
+PHONE, LAPTOP = "device:phone", "device:laptop"
+NOW_MS = 1_000_000
+
+
+def edit(
+    action: str,
+    entity_id: str = "e1",
+    data: str = "{}",
+    *,
+    at_ms: int | None = None,
+    base: int | None = None,
+    entity_type: str = "todo",
+    user: str = "ada",
+) -> Change:
+    """Build a change; `at_ms` is its client timestamp."""
+    return Change(
+        key=entity_key(PROJECT, user, entity_type, entity_id),
+        entity_type=entity_type,
+        entity_id=entity_id,
+        action=Action[action.upper()],
+        data=data,
+        client_timestamp_us=None if at_ms is None else at_ms * 1000,
+        base_revision=base,
+    )
+
+
+def push_of(
+    *changes: Change, user: str = "ada", session: str = PHONE, device_known: bool = True, **fields: Any
+) -> Push:
+    return Push(PROJECT, user, session, device_known, changes, **fields)
+
+
+def stored(
+    entity_id: str = "e1",
+    data: str | None = "{}",
+    *,
+    at_ms: int = NOW_MS - 1000,
+    client_ms: int | None = None,
+    created_ms: int | None = None,
+    session: str = LAPTOP,
+    deleted: bool = False,
+    merged_unseen: bool = False,
+    made_by: Change | None = None,
+    size_bytes: int | None = None,
+    entity_type: str = "todo",
+    user: str = "ada",
+) -> Version:
+    """Build a stored version, committed at `at_ms`."""
+    return Version(
+        key=entity_key(PROJECT, user, entity_type, entity_id),
+        user_id=user,
+        entity_type=entity_type,
+        entity_id=entity_id,
+        deleted=deleted,
+        data=data,
+        size_bytes=len((data or "").encode()) if size_bytes is None else size_bytes,
+        revision=at_ms * 1000,
+        created_revision=(at_ms if created_ms is None else created_ms) * 1000,
+        client_timestamp_us=(at_ms if client_ms is None else client_ms) * 1000,
+        session=session,
+        merged_unseen=merged_unseen,
+        digest=made_by.digest if made_by else b"another change's",
+    )
+
+
+def decide(
+    push: Push, *before: Version, shown: int = 0, now_ms: int = NOW_MS, limits: Limits | None = None
+) -> Resolution:
+    """Decide a push at a time, against what is stored."""
+    revisions = RevisionAllocator(max((version.revision for version in before), default=0), now_ms * 1000)
+    return resolve(push, {version.key: version for version in before}, shown, revisions, limits or Limits())
+
+
+def spelled(resolution: Resolution) -> str:
+    """Spell the outcomes: a(pplied), r(eplayed), c(onflict)."""
+    return "".join("r" if one.replayed else "a" if one.applied else "c" for one in resolution.results)
+
+
+def only(versions: Iterable[Version]) -> Version:
+    (version,) = versions
+    return version
