@@ -32,7 +32,7 @@ from syncline_server.sync.resolve import Limits
 from syncline_server.sync.store import Store
 
 _STREAM_CHANGES = 500
-_STREAM_BYTES = 256 * 1024
+_STREAM_BYTES = 128 * 1024
 """A stuck reader holds a message or two; see docs/performance.md."""
 
 _log = structlog.get_logger()

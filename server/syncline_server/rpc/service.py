@@ -79,7 +79,9 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
             async with aclosing(batches):
                 async for batch in batches:
                     next_token = self._checkpoints.encode(scope, batch.page.complete_revision)
-                    await self._send(context, codec.stream_pull_response(batch, next_token), token)
+                    message = codec.stream_pull_response(batch, next_token)
+                    del batch  # a reader may take its time over the message; nothing else is to stay in memory for it
+                    await self._send(context, message, token)
                     token = next_token
         except (UnavailableError, SessionExpired) as error:
             # The store's failure may be shared with other calls, so it is not written on.

@@ -64,12 +64,14 @@ class Notifications:
 
     async def _run(self) -> None:
         while True:
+            cause = "terminated"
             try:
                 await self._with_connection()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                if self._away_since is None:
-                    self._away_since = time.monotonic()
-                    _log.warning("the connection for notifications was lost", cause=type(error).__name__)
+            except Exception as error:  # whatever it was, a next connection may do better
+                cause = type(error).__name__
+            if self._away_since is None:
+                self._away_since = time.monotonic()
+                _log.warning("the connection for notifications was lost", cause=cause)
             await asyncio.sleep(random.uniform(*_RETRY_SECONDS))  # noqa: S311  # jitter
 
     async def _with_connection(self) -> None:

@@ -29,7 +29,8 @@ from syncline_server.sync.store import (
     WriteTransaction,
 )
 
-_FETCH_ROWS: Final = 250
+_FIRST_ROWS: Final = 16
+"""A page may be a thousand small versions or a few large ones; the first few tell which."""
 
 Row = Sequence[Any]
 
@@ -203,11 +204,15 @@ class SqliteStore(_SqlStore):
         # An open cursor holds on to its snapshot, so it is closed whatever happens.
         async with connection.stream(text(statement.replace("?", ":p")), used) as result:
             rows: list[Row] = list(await result.fetchmany(1))
-            size_bytes = 0
-            # SQLite steps through a statement as its rows are asked for: stop once the page is full.
-            while size_bytes <= query.max_bytes and (chunk := await result.fetchmany(_FETCH_ROWS)):
+            size_bytes, wanted, fetched = 0, _FIRST_ROWS, _FIRST_ROWS
+            # SQLite steps through a statement as its rows are asked for: ask for no more than will fill the page.
+            while fetched == wanted and size_bytes <= query.max_bytes:
+                if size_bytes:
+                    wanted = min(query.limit, (query.max_bytes - size_bytes) * (len(rows) - 1) // size_bytes) + 1
+                chunk = await result.fetchmany(wanted)
                 rows.extend(chunk)
-                size_bytes += sum(len(row[4]) for row in chunk)
+                fetched = len(chunk)
+                size_bytes += sum([len(row[4]) for row in chunk])
         return rows
 
 

@@ -90,7 +90,10 @@ class Feed:
                 newly_caught_up = not caught_up and not page.has_more
                 if page.rows or newly_caught_up or monotonic() >= sent_at + self._heartbeat_seconds:
                     caught_up = caught_up or newly_caught_up
-                    yield Batch(page, newly_caught_up)
+                    batch = [Batch(page, newly_caught_up)]
+                    page = replace(page, rows=())
+                    # Nothing of it stays here while the reader takes its time.
+                    yield batch.pop()
                     sent_at = monotonic()
                 if caught_up and not follow:
                     return

@@ -1,0 +1,89 @@
+"""Tickets: a session's stand-in for readers that send no headers."""
+
+import time
+
+import jwt
+import pytest
+
+from harness import Client, Server, change, ids, refused
+from syncline.v1 import sync_pb2
+
+
+async def ticket_of(client: Client) -> str:
+    made = await client.stub.CreateTicket(sync_pb2.CreateTicketRequest(), metadata=client.metadata)
+    assert 0 < made.expire_time.seconds - time.time() <= 61
+    return str(made.ticket)
+
+
+async def streamed(server: Server, ticket: str, **fields: str) -> list[str]:
+    async with Client(server.address, {"x-ticket": ticket}) as reader:
+        return [one async for message in reader.stream(**fields) for one in ids(message.changes)]
+
+
+async def test_a_ticket_opens_a_stream_of_its_session(shared_server: Server, user: str):
+    async with shared_server.client(user) as client:
+        await client.push(change("create", "a"))
+        assert await streamed(shared_server, await ticket_of(client)) == ["a"]
+
+
+async def test_a_ticket_keeps_to_its_user_and_scopes(shared_server: Server, user: str):
+    async with shared_server.client(user, scope="sync todo") as client:
+        ticket = await ticket_of(client)
+        assert (await refused(streamed(shared_server, ticket, user_id="another"))).reason == "USER_FORBIDDEN"
+        async with Client(shared_server.address, {"x-ticket": ticket}) as reader:
+            assert (await refused(anext(aiter(reader.stream("note"))))).reason == "TYPE_FORBIDDEN"
+            assert (await refused(anext(aiter(reader.stream(all_users=True))))).code != "OK"
+
+
+async def test_a_ticket_is_for_streams_alone(shared_server: Server, user: str):
+    async with shared_server.client(user) as client:
+        ticket = await ticket_of(client)
+    async with Client(shared_server.address, {"x-ticket": ticket}) as reader:
+        assert (await refused(reader.pull("todo"))).reason == "KEY_INVALID"
+        assert (await refused(reader.push(change("create")))).reason == "KEY_INVALID"
+    as_session = {"x-api-key": shared_server.project.client_key, "authorization": f"Bearer {ticket}"}
+    async with Client(shared_server.address, as_session) as reader:
+        assert (await refused(reader.pull("todo"))).reason == "SESSION_INVALID"
+
+
+async def test_a_ticket_needs_a_session(shared_server: Server):
+    async with shared_server.service() as service:
+        made = service.stub.CreateTicket(sync_pb2.CreateTicketRequest(), metadata=service.metadata)
+        assert (await refused(made)).reason == "SESSION_INVALID"
+
+
+async def test_a_ticket_never_outlives_its_session(shared_server: Server, user: str):
+    async with shared_server.client(user, ttl=5) as client:
+        claims = jwt.decode(await ticket_of(client), options={"verify_signature": False})
+    assert claims["exp"] <= claims["session_exp"]
+
+
+@pytest.mark.parametrize(
+    ("forged", "reason"),
+    [
+        ({}, None),
+        ({"exp": 1}, "SESSION_EXPIRED"),
+        ({"syncline_use": "other"}, "SESSION_INVALID"),
+        ({"session": None}, "SESSION_INVALID"),
+    ],
+)
+async def test_a_ticket_is_held_to_its_claims(shared_server: Server, user: str, forged: dict[str, object], reason: str):
+    project = shared_server.project
+    async with shared_server.client(user) as client:
+        ticket = await ticket_of(client)
+    claims = {**jwt.decode(ticket, options={"verify_signature": False}), **forged}
+    claims = {name: value for name, value in claims.items() if value is not None or name == "scope"}
+    made = jwt.encode(claims, project.session_secret, headers={"kid": jwt.get_unverified_header(ticket)["kid"]})
+    if reason is None:
+        assert await streamed(shared_server, made) == []
+    else:
+        assert (await refused(streamed(shared_server, made))).reason == reason
+
+
+async def test_a_ticket_signed_by_another_project_is_refused(shared_server: Server, user: str):
+    async with shared_server.client(user) as client:
+        ticket = await ticket_of(client)
+    claims = jwt.decode(ticket, options={"verify_signature": False})
+    for kid in (jwt.get_unverified_header(ticket)["kid"], "unknown", 7):
+        made = jwt.encode(claims, "s" * 48, headers={"kid": kid} if isinstance(kid, str) else {})
+        assert (await refused(streamed(shared_server, made))).reason == "SESSION_INVALID"
