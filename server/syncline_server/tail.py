@@ -2,20 +2,20 @@
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any
 
-from grpc import aio
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from syncline.v1 import sync_pb2, sync_pb2_grpc
+from syncline_client import Change, SyncClient, SynclineError, Timing, revision_at
 
-_MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
-_ACTIONS: Final = {
-    sync_pb2.ACTION_CREATE: "create",
-    sync_pb2.ACTION_UPDATE: "update",
-    sync_pb2.ACTION_DELETE: "delete",
-}
+_END = "end"
+
+
+class TailFailed(Exception):
+    """The log cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,34 +29,37 @@ class Tail:
     user: str | None
     entity_types: Sequence[str]
     start: str | None
-    """A checkpoint token or an RFC 3339 time; None: from the start."""
+    """A checkpoint token, an RFC 3339 time or `end`; None: from the start."""
     follow: bool
 
 
 async def lines(tail: Tail) -> AsyncIterator[str]:
     """Yield the log, a JSON object a line; the last line of each batch carries the token to resume from.
 
-    Raises grpc.aio.AioRpcError.
+    Lost connections are made anew when it follows. Raises TailFailed.
     """
-    options = [("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES)]
-    async with aio.insecure_channel(tail.grpc_address, options=options) as channel:
-        stub = sync_pb2_grpc.SyncServiceStub(channel)
-        async for message in stub.StreamPull(_request(tail), metadata=_metadata(tail)):
-            last = len(message.changes) - 1
-            for index, change in enumerate(message.changes):
-                yield line(change, message.checkpoint_token if index == last else None)
+    try:
+        async with _client(tail) as client, aclosing(client.follow(**_reading(tail))) as batches:
+            async for batch in batches:
+                last = len(batch.changes) - 1
+                for index, change in enumerate(batch.changes):
+                    yield line(change, batch.checkpoint_token if index == last else None)
+    except SynclineError as error:
+        raise TailFailed(f"{error.failure.code.name}: {error}") from error
 
 
-def line(change: sync_pb2.Change, checkpoint_token: str | None) -> str:
+def line(change: Change, checkpoint_token: str | None) -> str:
     """Return a change as one line of JSON; `data` keeps its text, so that no number changes on the way."""
+    made = Timestamp()
+    made.FromDatetime(change.client_timestamp)
     members = {
         "revision": change.revision,
         "created_revision": change.created_revision,
         "user_id": change.user_id,
         "entity_type": change.entity_type,
         "entity_id": change.entity_id,
-        "action": _ACTIONS[change.action],
-        "client_timestamp": change.client_timestamp.ToJsonString(),
+        "action": change.action,
+        "client_timestamp": made.ToJsonString(),
     }
     if checkpoint_token is not None:
         members["checkpoint_token"] = checkpoint_token
@@ -71,23 +74,27 @@ def time_to_revision(text: str) -> int | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1_000_000)
+    return revision_at(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
-def _request(tail: Tail) -> sync_pb2.StreamPullRequest:
-    request = sync_pb2.StreamPullRequest(
-        entity_types=tail.entity_types, follow=tail.follow, user_id=tail.user or "", all_users=tail.all_users
-    )
-    if tail.start:
-        revision = time_to_revision(tail.start)
-        if revision is None:
-            request.checkpoint_token = tail.start
-        else:
-            request.after_revision = revision
-    return request
+def _client(tail: Tail) -> SyncClient:
+    # Who only reads what is there wants to be told at once when it cannot be read.
+    timing = Timing() if tail.follow else Timing(total_seconds=0)
+    return SyncClient(tail.grpc_address, api_key=tail.api_key, session_token=tail.token, timing=timing)
 
 
-def _metadata(tail: Tail) -> tuple[tuple[str, str], ...]:
-    metadata: tuple[tuple[str, str], ...] = (("x-api-key", tail.api_key),)
-    return (*metadata, ("authorization", f"Bearer {tail.token}")) if tail.token else metadata
+def _reading(tail: Tail) -> dict[str, Any]:
+    return {
+        "entity_types": tail.entity_types,
+        "until_caught_up": not tail.follow,
+        "user_id": tail.user or "",
+        "all_users": tail.all_users,
+        **_position(tail.start),
+    }
+
+
+def _position(start: str | None) -> dict[str, Any]:
+    if start == _END:
+        return {"from_end": True}
+    revision = time_to_revision(start) if start else None
+    return {"checkpoint_token": start} if revision is None else {"after_revision": revision}

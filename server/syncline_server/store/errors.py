@@ -1,5 +1,6 @@
 """How driver errors become the two that the rules know; nothing of a driver passes this line."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -35,6 +36,10 @@ def translated() -> Iterator[None]:
     except DBAPIError as error:
         if not _is_unavailable(error):
             raise
+        raise StoreUnavailable from error
+    except (sqlite3.DataError, sqlite3.IntegrityError) as error:
+        raise StoreRejected(str(error)) from error
+    except (sqlite3.OperationalError, sqlite3.InterfaceError) as error:
         raise StoreUnavailable from error
     except (PoolTimeout, OSError) as error:  # OSError: asyncpg could not connect
         raise StoreUnavailable from error

@@ -1,12 +1,14 @@
 """The log in SQL: runs the statements of one database and speaks in the values of the rules."""
 
 import json
+import sqlite3
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import aiosqlite
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -102,15 +104,29 @@ class _Transaction(ABC):
 
 
 class _SqliteTransaction(_Transaction):
+    """Speaks to the driver itself: each of its calls is a change of threads, and SQLAlchemy makes four a statement."""
+
     _first_ordinal = 0
 
+    def __init__(
+        self, connection: AsyncConnection, driver: aiosqlite.Connection, sql: Statements, clock_us: Callable[[], int]
+    ) -> None:
+        super().__init__(connection, sql, clock_us)
+        self._driver = driver
+
     async def write(self, project_id: int, versions: Collection[Version]) -> None:
-        await self._connection.exec_driver_sql(self._sql.write, [(project_id, *version) for version in versions])
+        await self._driver.executemany(self._sql.write, [(project_id, *version) for version in versions])
 
     async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
         now = system_clock_us()
         rows = [(*position, project_id, now) for position in positions]
-        await self._connection.exec_driver_sql(self._sql.save_positions, rows)
+        await self._driver.executemany(self._sql.save_positions, rows)
+
+    async def move_head(self, project_id: int, head: int) -> None:
+        await self._driver.execute_fetchall(self._sql.move_head, (head, project_id))
+
+    async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
+        return list(await self._driver.execute_fetchall(statement, parameters))
 
     def _many(self, values: Collection[str]) -> str:
         return json.dumps(list(values))
@@ -183,9 +199,11 @@ class SqliteStore(_SqlStore):
             async with self._engines.writing.connect() as connection:
                 try:
                     async with connection.begin():
-                        yield _SqliteTransaction(connection, self._sql, self._clock_us)
+                        driver = (await connection.get_raw_connection()).driver_connection
+                        assert driver is not None
+                        yield _SqliteTransaction(connection, driver, self._sql, self._clock_us)
                     await self._checkpointer.committed(connection)
-                except DBAPIError:
+                except (DBAPIError, sqlite3.Error):
                     # After a failed fsync the connection's idea of the file cannot be trusted.
                     await connection.invalidate()
                     raise

@@ -1,0 +1,60 @@
+"""The Python client of Syncline: pushes changes, pulls pages, follows the log live."""
+
+from syncline_client.answers import Batch, Outcome, Page, Pushed, PushResult
+from syncline_client.changes import Action, Change, NewChange, create, delete, moment_of, revision_at, update
+from syncline_client.client import SyncClient
+from syncline_client.credentials import SessionToken
+from syncline_client.errors import (
+    CheckpointExpired,
+    CheckpointInvalid,
+    DeadlineExceeded,
+    EntityNotFound,
+    HeadMismatch,
+    InvalidRequest,
+    PermissionDenied,
+    RateLimited,
+    ReaderTooSlow,
+    ServerFailed,
+    SessionExpired,
+    SynclineError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Violation,
+)
+from syncline_client.timing import Timing
+
+__all__ = [
+    "Action",
+    "Batch",
+    "Change",
+    "CheckpointExpired",
+    "CheckpointInvalid",
+    "DeadlineExceeded",
+    "EntityNotFound",
+    "HeadMismatch",
+    "InvalidRequest",
+    "NewChange",
+    "Outcome",
+    "Page",
+    "PermissionDenied",
+    "PushResult",
+    "Pushed",
+    "RateLimited",
+    "ReaderTooSlow",
+    "ServerFailed",
+    "SessionExpired",
+    "SessionToken",
+    "SyncClient",
+    "SynclineError",
+    "Timing",
+    "TooLarge",
+    "Unauthenticated",
+    "Unavailable",
+    "Violation",
+    "create",
+    "delete",
+    "moment_of",
+    "revision_at",
+    "update",
+]

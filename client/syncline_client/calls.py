@@ -1,0 +1,56 @@
+"""How a push or a pull is tried again: when its outcome allows it, with pauses, within a deadline for all of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from grpc import aio
+
+from syncline_client.credentials import Credentials
+from syncline_client.errors import SessionExpired, SynclineError, Unavailable
+from syncline_client.status import translated
+from syncline_client.timing import Backoff, Timing
+
+T = TypeVar("T")
+
+
+class Caller:
+    """Makes calls that have one answer."""
+
+    def __init__(self, credentials: Credentials, timing: Timing) -> None:
+        """Wait as `timing` says."""
+        self._credentials = credentials
+        self._timing = timing
+
+    async def call(self, method: Callable[..., Awaitable[T]], request: Any, *, repeatable: bool) -> T:
+        """Return the answer to a request; raises SynclineError.
+
+        Unless it is `repeatable`, a call whose outcome is unknown is not made again. A session token that has expired
+        is renewed once.
+        """
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + self._timing.total_seconds
+        backoff = Backoff(self._timing)
+        outcome_unknown = renewed = False
+        while True:
+            metadata = await self._credentials.metadata()
+            seconds = min(self._timing.call_seconds, ends_at - loop.time())
+            try:
+                return await method(request, metadata=metadata, timeout=seconds)
+            except aio.AioRpcError as failed:
+                error = translated(failed)
+                error.outcome_unknown = outcome_unknown = outcome_unknown or isinstance(error, Unavailable)
+                if isinstance(error, SessionExpired) and not renewed and self._credentials.renews(metadata):
+                    renewed = True
+                    continue
+                pause = _pause(error, backoff, repeatable)
+                if pause is None or loop.time() + pause >= ends_at:
+                    raise error from failed
+            await asyncio.sleep(pause)
+
+
+def _pause(error: SynclineError, backoff: Backoff, repeatable: bool) -> float | None:
+    """Return how long to wait before the next attempt; None: there is none."""
+    if not repeatable or not isinstance(error, Unavailable):
+        return None
+    return backoff.next_pause(error.retry_after_seconds)

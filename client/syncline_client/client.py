@@ -1,0 +1,176 @@
+"""The client of a sync server: push, pull, follow."""
+
+import time
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Final, Self
+
+import grpc
+
+from syncline.v1 import sync_pb2, sync_pb2_grpc
+from syncline_client import codec
+from syncline_client.answers import Batch, Page, Pushed
+from syncline_client.calls import Caller
+from syncline_client.changes import NewChange
+from syncline_client.channel import open_channel
+from syncline_client.credentials import Credentials, SessionToken
+from syncline_client.follow import Follower
+from syncline_client.timing import Timing
+
+_END: Final = 2**62
+"""A revision past every head; the server takes it as the head."""
+
+
+class SyncClient:
+    """Pushes to and reads from one project of a sync server; use as `async with`.
+
+    Belongs to the event loop that it was entered on. Raises SynclineError, see errors.py.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        api_key: str,
+        session_token: SessionToken | None = None,
+        device_id: str | None = None,
+        tls: grpc.ChannelCredentials | None = None,
+        timing: Timing | None = None,
+    ) -> None:
+        """Speak to the server at `target`, HOST:PORT, with a project key and, unless that is a server key, a session.
+
+        `session_token` is a token, or a function (async or not) that returns a fresh one: it is asked at first and
+        whenever a token has expired. `tls` is None for a connection in the clear.
+        """
+        timing = timing or Timing()
+        credentials = Credentials(api_key, session_token, device_id)
+        self._connect = partial(open_channel, target, tls)
+        self._caller = Caller(credentials, timing)
+        self._follower = Follower(self._connect, credentials, timing)
+        self._seen_us = 0
+
+    async def __aenter__(self) -> Self:
+        self._channel = self._connect()
+        self._sync = sync_pb2_grpc.SyncServiceStub(self._channel)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._channel.close()
+
+    async def push(
+        self,
+        changes: Iterable[NewChange],
+        *,
+        checkpoint_token: str | None = None,
+        expected_head_ms: int | None = None,
+        require_existing: bool = False,
+        user_id: str = "",
+    ) -> Pushed:
+        """Apply changes of one user, at most 1,000, in order and in one transaction; a lost conflict is a result.
+
+        Tried again while the server cannot be reached: ids and timestamps are drawn once, so the server recognises what
+        it has applied already. Only with `expected_head_ms` it cannot, and the first failure is the last. Where an
+        error's `outcome_unknown` is set, the changes may have been applied nevertheless. A server key has to name the
+        `user_id`.
+        """
+        request = sync_pb2.PushRequest(
+            changes=codec.new_changes(changes, self._now_us()),
+            checkpoint_token=checkpoint_token or "",
+            expected_head_ms=expected_head_ms,
+            require_existing=require_existing,
+            user_id=user_id,
+        )
+        response = await self._caller.call(self._sync.Push, request, repeatable=expected_head_ms is None)
+        self._saw([result.change for result in response.results])
+        return codec.pushed(response)
+
+    async def pull(
+        self,
+        entity_types: Sequence[str] = (),
+        *,
+        checkpoint_token: str | None = None,
+        after_revision: int | None = None,
+        page_size: int = 0,
+        include_total: bool = False,
+        reset_when_expired: bool = False,
+        user_id: str = "",
+    ) -> Page:
+        """Read one page of a user's changes after a position (none: from the start); no types: all of them.
+
+        Pages have 100 changes unless `page_size` says otherwise, at most 1,000. With `reset_when_expired` a position
+        whose history is gone starts over, with `reset` in the page, instead of raising CheckpointExpired.
+        """
+        request = sync_pb2.PullRequest(
+            entity_types=entity_types,
+            page_size=page_size,
+            include_total=include_total,
+            reset_when_expired=reset_when_expired,
+            user_id=user_id,
+        )
+        _place(request, checkpoint_token, after_revision, from_end=False)
+        response = await self._caller.call(self._sync.Pull, request, repeatable=True)
+        self._saw(response.changes)
+        return codec.page(response, include_total)
+
+    async def follow(
+        self,
+        entity_types: Sequence[str] = (),
+        *,
+        checkpoint_token: str | None = None,
+        after_revision: int | None = None,
+        from_end: bool = False,
+        until_caught_up: bool = False,
+        reset_when_expired: bool = False,
+        user_id: str = "",
+        all_users: bool = False,
+    ) -> AsyncGenerator[Batch, None]:
+        """Yield everything after a position (none: from the start) and then what is committed, as it is.
+
+        Store the changes of a batch and its token in one transaction, and start with that token the next time: nothing
+        is missed and nothing comes twice. Lost connections are made anew, each from the last token that was yielded.
+        `all_users` needs a server key. Raises SynclineError only where waiting does not help, and, `until_caught_up`,
+        where it has not helped for `Timing.total_seconds`.
+        """
+        request = sync_pb2.StreamPullRequest(
+            entity_types=entity_types,
+            follow=not until_caught_up,
+            # A position past the head, which is how the end is named, would count as expired.
+            reset_when_expired=reset_when_expired and not from_end,
+            user_id=user_id,
+            all_users=all_users,
+        )
+        _place(request, checkpoint_token, after_revision, from_end)
+        async with aclosing(self._follower.messages(request)) as messages:
+            async for message in messages:
+                request.reset_when_expired = reset_when_expired
+                self._saw(message.changes)
+                yield codec.batch(message)
+
+    def _saw(self, changes: Iterable[sync_pb2.Change]) -> None:
+        self._seen_us = max(self._seen_us, *(change.revision for change in changes), 0)
+
+    def _now_us(self) -> int:
+        """Return when a change is made that says nothing of it: after all that this client has seen.
+
+        Its clock alone would not do. Where it is a little behind the server's, the answer to a change just read would
+        lose to it; without a timestamp a push sent again could win over what was pushed since.
+        """
+        return max(time.time_ns() // 1000, self._seen_us)
+
+
+def _place(
+    request: sync_pb2.PullRequest | sync_pb2.StreamPullRequest,
+    checkpoint_token: str | None,
+    after_revision: int | None,
+    from_end: bool,
+) -> None:
+    """Write the position into a request. Raises ValueError for more than one."""
+    if bool(checkpoint_token) + (after_revision is not None) + from_end > 1:
+        raise ValueError("give one of checkpoint_token, after_revision and from_end")
+    if checkpoint_token:
+        request.checkpoint_token = checkpoint_token
+    elif from_end:
+        request.after_revision = _END
+    elif after_revision is not None:
+        request.after_revision = after_revision

@@ -1,0 +1,152 @@
+"""Load for the system tests: what writers push, decided by a seed alone, and readers that record what they get."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import grpc
+from grpc import aio
+
+from harness import Client, change
+from syncline.v1 import sync_pb2
+from system.checks import END, Entity, History, Mark, Reader, entry_of
+
+LARGEST_BATCH = 40
+_SINGLE_SHARE = 0.3
+"""Of batches with one change only."""
+_TOUCHING_SHARE = 0.2
+"""Of changes that touch an entity of a pool, which others may have touched too."""
+_POOL = 8
+_TYPES = ("todo", "note")
+_UNANSWERED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+
+
+class Workload:
+    """The batches of one writer: new entities that are never touched again, and touches of pools."""
+
+    def __init__(self, seed: int, writer: str, pools: Sequence[str]) -> None:
+        """Entities of a pool are `<pool>-<number>`; a writer's own pool bears its name and never meets a conflict."""
+        self._random = random.Random(f"{seed}/{writer}")
+        self._writer = writer
+        self._pools = pools
+        self._alive: set[str] = set()
+        self.created = 0
+
+    def batch(self) -> list[sync_pb2.Change]:
+        single = self._random.random() < _SINGLE_SHARE
+        size = 1 if single else self._random.randint(1, LARGEST_BATCH)
+        return [self._touch() if self._random.random() < _TOUCHING_SHARE else self._create() for _ in range(size)]
+
+    def _create(self) -> sync_pb2.Change:
+        self.created += 1
+        data = {"by": self._writer, "n": self.created}
+        return change("create", f"{self._writer}-new-{self.created}", data, entity_type=self._random.choice(_TYPES))
+
+    def _touch(self) -> sync_pb2.Change:
+        pool = self._random.choice(self._pools)
+        number = self._random.randrange(_POOL)
+        entity_id = f"{pool}-{number}"
+        action = self._random.choices(("create", "update", "delete"), (2, 6, 2))[0]
+        if pool == self._writer:
+            # An update of a tombstone is a conflict by rule, and nobody else revives this one.
+            action = "create" if action == "update" and entity_id not in self._alive else action
+            (self._alive.discard if action == "delete" else self._alive.add)(entity_id)
+        data = {self._writer: self._random.randrange(1000)}
+        return change(action, entity_id, data, entity_type=_TYPES[number % 2])
+
+
+def once_in(user: str, batch: Sequence[sync_pb2.Change]) -> set[Entity]:
+    """Return the entities of a batch that are never touched again."""
+    return {Entity(user, one.entity_type, one.entity_id) for one in batch if "-new-" in one.entity_id}
+
+
+@dataclass
+class Answers:
+    """What became of pushes that were sent until they were answered."""
+
+    conflicts: list[sync_pb2.PushResult] = field(default_factory=list)
+    retried: int = 0
+    replayed: int = 0
+    """Changes that a retry found applied."""
+
+
+async def push_until_answered(client: Client, request: sync_pb2.PushRequest, answers: Answers) -> sync_pb2.PushResponse:
+    """Send the same bytes again for as long as there is no answer."""
+    while True:
+        try:
+            answer = await client.stub.Push(request, metadata=client.metadata, timeout=10, wait_for_ready=True)
+        except aio.AioRpcError as error:
+            _raise_unless_unanswered(error)
+            answers.retried += 1
+            continue
+        answers.conflicts += [one for one in answer.results if one.outcome == sync_pb2.OUTCOME_CONFLICT]
+        answers.replayed += sum(one.replayed for one in answer.results)
+        return answer
+
+
+async def end_history(client: Client) -> None:
+    """Push the last change of a user, which tells its readers to stop."""
+    last = sync_pb2.PushRequest(changes=[change("create", "end", entity_type=END)])
+    await push_until_answered(client, last, Answers())
+
+
+async def page_to_end(client: Client, reader: Reader, page_size: int) -> None:
+    """Poll from token to token, without a pause, until the user's last change; goes on after lost connections."""
+    request = sync_pb2.PullRequest(entity_types=reader.types, page_size=page_size)
+    while True:
+        try:
+            page = await client.stub.Pull(request, metadata=client.metadata, timeout=10, wait_for_ready=True)
+        except aio.AioRpcError as error:
+            _raise_unless_unanswered(error)
+            continue
+        if _record(reader, page, {reader.user or ""}):
+            return
+        request.checkpoint_token = page.checkpoint_token
+
+
+async def stream_to_end(client: Client, reader: Reader, users: Sequence[str]) -> None:
+    """Follow a stream until the last change of every one of these users; goes on after lost connections."""
+    left = set(users)
+    request = sync_pb2.StreamPullRequest(entity_types=reader.types, follow=True, all_users=reader.user is None)
+    while True:
+        call = client.stub.StreamPull(request, metadata=client.metadata, wait_for_ready=True)
+        try:
+            async for message in call:
+                request.checkpoint_token = message.checkpoint_token
+                left -= _record(reader, message, left)
+                if not left:
+                    return
+        except aio.AioRpcError as error:
+            _raise_unless_unanswered(error)
+        finally:
+            call.cancel()
+
+
+async def read_from(client: Client, reader: Reader, token: str) -> Reader:
+    """Read what is there after a token, as this reader would."""
+    rest = Reader(f"{reader.name} again", reader.user, reader.types)
+    if reader.user is None:
+        async for message in client.stream(*reader.types, checkpoint_token=token, all_users=True):
+            _record(rest, message, set())
+        return rest
+    for one in await client.pull_all(*reader.types, token=token, page_size=1000):
+        rest.entries.append(entry_of(one.user_id, one, one.data))
+    return rest
+
+
+def _record(reader: Reader, page: sync_pb2.PullResponse | sync_pb2.StreamPullResponse, users: set[str]) -> set[str]:
+    """Take in what came; returns those of the users whose last change was in it."""
+    reader.entries += [entry_of(one.user_id, one, one.data) for one in page.changes]
+    reader.marks.append(Mark(page.checkpoint_token, len(reader.entries)))
+    return {one.user_id for one in page.changes if one.entity_type == END and one.user_id in users}
+
+
+def _raise_unless_unanswered(error: aio.AioRpcError) -> None:
+    if error.code() not in _UNANSWERED:
+        raise error
+
+
+def acknowledge(history: History, user: str, batch: Sequence[sync_pb2.Change], answer: sync_pb2.PushResponse) -> None:
+    """Record the answer to a batch of a workload."""
+    history.acknowledge(user, batch, answer)
+    history.once |= once_in(user, batch)
