@@ -33,6 +33,13 @@ class CallObserver(aio.ServerInterceptor):
         self._prefix = f"/{service}/"
         self._metrics = metrics
         self._handlers: dict[str, Handler] = {}
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def idle(self) -> None:
+        """Wait until no call is running."""
+        await self._idle.wait()
 
     async def intercept_service(
         self,
@@ -62,16 +69,28 @@ class CallObserver(aio.ServerInterceptor):
     def _observed(self, method: str, behaviour: Any, open_calls: Gauge | None) -> Any:
         async def observed(request: Any, context: Any) -> Any:
             call = _Call(method, context, self._metrics)
-            with open_calls.track_inprogress() if open_calls else nullcontext():
-                try:
+            self._began()
+            try:
+                with open_calls.track_inprogress() if open_calls else nullcontext():
                     response = await behaviour(request, context)
-                except BaseException as error:
-                    await call.failed(error)
-                    raise
+            except BaseException as error:
+                await call.failed(error)
+                raise
+            finally:
+                self._ended()
             call.ended("OK")
             return response
 
         return observed
+
+    def _began(self) -> None:
+        self._running += 1
+        self._idle.clear()
+
+    def _ended(self) -> None:
+        self._running -= 1
+        if not self._running:
+            self._idle.set()
 
 
 class _Call:

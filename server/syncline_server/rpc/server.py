@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -18,6 +18,7 @@ from syncline_server.rpc.service import SyncService
 
 SERVICE: Final = sync_pb2.DESCRIPTOR.services_by_name["SyncService"].full_name
 _PENDING_CALLS: Final = 16_384
+_CLOSE_SECONDS: Final = 0.5
 _SENT_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -78,8 +79,9 @@ async def serving(
 
     At the end: health says NOT_SERVING, `on_drain` ends the streams, and calls get the drain time to finish.
     """
+    observer = CallObserver(SERVICE, metrics)
     server = aio.server(
-        interceptors=[CallObserver(SERVICE, metrics)],
+        interceptors=[observer],
         options=[
             # By default two servers may bind one port, and each gets half of the calls.
             ("grpc.so_reuseport", int(options.reuse_port)),
@@ -110,13 +112,18 @@ async def serving(
     try:
         yield port
     finally:
-        await asyncio.shield(_stop(server, health_service, options.drain_seconds, on_drain))
+        await health_service.enter_graceful_shutdown()
+        # Streams are ended first: they would otherwise take all of the drain time.
+        on_drain()
+        await asyncio.shield(_stop(server, observer, options.drain_seconds))
 
 
-async def _stop(
-    server: aio.Server, health_service: HealthService, drain_seconds: float, on_drain: Callable[[], None]
-) -> None:
-    await health_service.enter_graceful_shutdown()
-    # Streams are ended first: the server would otherwise wait for them all of the drain time.
-    on_drain()
-    await server.stop(drain_seconds)
+async def _stop(server: aio.Server, observer: CallObserver, drain_seconds: float) -> None:
+    """Let calls finish, then close the connections.
+
+    grpc.aio's own grace also waits for peers that have vanished without a word, to its end.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(drain_seconds):
+            await observer.idle()
+    await server.stop(_CLOSE_SECONDS)
