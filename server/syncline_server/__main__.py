@@ -242,7 +242,7 @@ def _told(settings: ServerSettings) -> Iterator[None]:
     from syncline_server.store.engine import DatabaseUrlInvalid
     from syncline_server.store.registry import ProjectExists
     from syncline_server.store.schema import SchemaNotCurrent
-    from syncline_server.store.sqlite import DatabaseInUse
+    from syncline_server.store.sqlite import DatabaseInUse, NoDatabaseFile
     from syncline_server.sync.errors import RequestInvalid, StoreUnavailable
     from syncline_server.tail import TailFailed
     from syncline_server.workers import WorkersRefused
@@ -259,7 +259,15 @@ def _told(settings: ServerSettings) -> Iterator[None]:
         _fail(f"there is a project {error} already")
     except NoSuchProject as error:
         _fail(f"there is no project {error}; `syncline project list` lists them")
-    except (DatabaseUrlInvalid, SchemaNotCurrent, BridgeFailed, WorkersRefused, TailFailed, RequestInvalid) as error:
+    except (
+        DatabaseUrlInvalid,
+        NoDatabaseFile,
+        SchemaNotCurrent,
+        BridgeFailed,
+        WorkersRefused,
+        TailFailed,
+        RequestInvalid,
+    ) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

@@ -48,10 +48,13 @@ class RunningServer:
 
 @asynccontextmanager
 async def opened_engines(settings: ServerSettings) -> AsyncIterator[Engines]:
-    """Open the database that the settings name, for the time of the block. Raises DatabaseUrlInvalid."""
+    """Open the database that the settings name, for the time of the block.
+
+    Raises DatabaseUrlInvalid, and NoDatabaseFile when an embedded one cannot be where it is to be.
+    """
     where = database(settings.database, settings.data_dir)
     if where.is_sqlite:
-        where.sqlite_path.parent.mkdir(parents=True, exist_ok=True)
+        sqlite.check_file(where.sqlite_path)
     engines = open_engines(where)
     try:
         yield engines

@@ -1,13 +1,26 @@
 """Every knob of the server; each is an environment variable, `SYNCLINE_` and its name in capitals."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})")
+_MAX_PORT = 65535
 _KIB = 1024
 _MIB = 1024 * 1024
+
+
+def _checked_address(value: str) -> str:
+    match = _ADDRESS.fullmatch(value)
+    if match is None or int(match["port"]) > _MAX_PORT:
+        raise ValueError(f"has to be HOST:PORT, for example 127.0.0.1:50051, not {value!r}")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_checked_address)]
 
 
 class ServerSettings(BaseSettings):
@@ -23,10 +36,10 @@ class ServerSettings(BaseSettings):
     database: str | None = None
     """Database URL, `postgresql://…` or `sqlite:///path`; unset: SQLite in the data folder."""
 
-    grpc_address: str = "127.0.0.1:50051"
+    grpc_address: Address = "127.0.0.1:50051"
     """Where to listen for gRPC, HOST:PORT; port 0 takes a free one."""
 
-    http_address: str = "127.0.0.1:8080"
+    http_address: Address = "127.0.0.1:8080"
     """Where to listen for HTTP, HOST:PORT; port 0 takes a free one."""
 
     no_http: bool = False
@@ -38,7 +51,7 @@ class ServerSettings(BaseSettings):
     reuse_port: bool = False
     """Let other processes listen on the same gRPC port; `workers` sets it for its own."""
 
-    metrics_address: str | None = None
+    metrics_address: Address | None = None
     """Where to serve Prometheus metrics, HOST:PORT; unset: nowhere. Each further worker takes the next port."""
 
     max_push_changes: Annotated[int, Field(ge=1, le=1000)] = 1000

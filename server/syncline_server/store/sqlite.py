@@ -13,12 +13,31 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 _log = logging.getLogger(__name__)
 
+_MAGIC: Final = b"SQLite format 3\0"
 _CHECKPOINT_AFTER_COMMITS: Final = 128
 _LARGE_WAL_BYTES: Final = 64 * 1024 * 1024
 
 
 class DatabaseInUse(Exception):
     """Another server owns this SQLite file."""
+
+
+class NoDatabaseFile(Exception):
+    """A SQLite database cannot be at a path, or something else is there."""
+
+
+def check_file(path: Path) -> None:
+    """Make the folder of a SQLite file, and see that nothing else is in its place. Raises NoDatabaseFile."""
+    try:
+        # The file holds the secrets of all projects.
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with path.open("ab+") as file:
+            file.seek(0)
+            head = file.read(len(_MAGIC))
+    except OSError as error:
+        raise NoDatabaseFile(f"cannot keep a database at {path}: {error.strerror}") from None
+    if head not in {b"", _MAGIC}:
+        raise NoDatabaseFile(f"{path} is not a SQLite database")
 
 
 @contextmanager
