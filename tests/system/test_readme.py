@@ -103,13 +103,18 @@ def _printed(text: str, label: str) -> str:
 async def test_the_examples_do_what_the_text_before_them_says(reader: Reader):
     """In their order; the mirror, which has no end, has a test of its own."""
     ran = [each for each in BLOCKS if not each.begins(*NOT_RUN) and "mirror.db" not in each.text]
-    pushed, pulled, from_python, by_reflection, tailed = [await reader.run(each) for each in ran]
+    pushed, pulled, mutated, from_python, by_reflection, tailed = [await reader.run(each) for each in ran]
     assert "error" not in json.loads(pushed), pushed
     assert "Buy milk" in pulled
+    created, conflict, synced = map(json.loads, mutated.splitlines())
+    assert created["data"]["mutations"][0]["type"] == "CREATE"
+    assert conflict["error"]["code"] == "OutOfSyncError"
+    assert [one["resource"] for one in synced["data"]["mutations"]] == ["BOOKMARK"]
+    assert created["data"]["lastMutationAt"] == synced["data"]["lastMutationAt"]
     assert "Buy milk" in from_python
     assert "Buy bread" in from_python
     assert len(json.loads(by_reflection)["changes"]) == 2
-    lines = [json.loads(line) for line in tailed.splitlines()]
+    lines = [json.loads(line) for line in tailed.splitlines() if '"todo"' in line]
     assert [line["data"]["title"] for line in lines] == ["Buy milk", "Buy bread"]
     assert [line["user_id"] for line in lines] == ["demo", "demo"]
     assert ["checkpoint_token" in line for line in lines] == [False, True]
