@@ -6,6 +6,7 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import httpx2
 from grpc import aio
 
 from harness import Client, Project, change, failure, make_project, settings_for
@@ -38,10 +39,12 @@ async def seconds_to_deliver(client: Client, stream: aio.UnaryStreamCall[object,
 
 
 async def test_fifty_stuck_readers_cost_little_delay_nobody_and_are_cut(tmp_path: Path):
-    url, address = f"sqlite:///{tmp_path / 'syncline.db'}", free_address()
+    url, address, metrics = f"sqlite:///{tmp_path / 'syncline.db'}", free_address(), free_address()
     project = await make_project(settings_for(url))
     async with commands_in(tmp_path).running(
-        *("server", "--database", url, "--grpc-address", address), SYNCLINE_SLOW_READER_SECONDS=str(SLOW_READER_SECONDS)
+        *("server", "--database", url, "--grpc-address", address),
+        SYNCLINE_SLOW_READER_SECONDS=str(SLOW_READER_SECONDS),
+        SYNCLINE_METRICS_ADDRESS=metrics,
     ) as process:
         await process.ready(address)
         async with AsyncExitStack() as stack:
@@ -65,9 +68,20 @@ async def test_fifty_stuck_readers_cost_little_delay_nobody_and_are_cut(tmp_path
                 await asyncio.sleep(0.1)
             assert most < BUDGET_KIB, f"{READERS} stuck readers cost {most} KiB"
 
-            await asyncio.sleep(SLOW_READER_SECONDS)
+            # Whoever began to take something again now would not be cut.
+            async with asyncio.timeout(60):
+                while await open_streams(metrics) > 1:
+                    await asyncio.sleep(0.2)
             told = [await end_of(call) for call in stuck]
             assert told == ["READER_TOO_SLOW"] * READERS
+
+
+async def open_streams(metrics: str) -> float:
+    async with httpx2.AsyncClient() as http:
+        answer = await http.get(f"http://{metrics}/metrics")
+    found = re.search(r"^syncline_streams (\S+)$", answer.text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
 
 
 async def end_of(call: aio.UnaryStreamCall[object, object]) -> str:

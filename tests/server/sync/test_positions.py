@@ -145,14 +145,15 @@ async def test_a_position_presented_after_a_push_of_the_same_group_counts_for_th
 
 
 async def test_starting_over_counts_while_an_earlier_position_is_on_its_way(rules: Rules):
-    """A rising position is stored behind the answer; a pull meanwhile sees the old one."""
+    """A pull meanwhile sees the one before it."""
     theirs = await rules.push(edit("create", "theirs"), session=LAPTOP)
     async with rules.store.writing() as blocking:
         await blocking.lock_head(rules.project)
-        await rules.pull("todo", at=theirs.head_revision)
+        rising = asyncio.create_task(rules.pull("todo", at=theirs.head_revision))
+        await asyncio.sleep(0.05)
         again = asyncio.create_task(rules.pull("todo", limit=1))
         await asyncio.sleep(0.05)
-    await again
+    await asyncio.gather(rising, again)
     assert (await rules.push(edit("create"))).checkpoint_revision == 0
 
 
