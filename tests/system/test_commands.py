@@ -1,0 +1,175 @@
+"""Every command, as its user runs it, and what it prints."""
+
+import asyncio
+import json
+import re
+import shlex
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+import pytest
+
+from harness import Client, Server, change, ids, make_project, outcomes, settings_for, started_server
+from system.processes import Commands, free_address
+from system.serving import FREE, refused, served
+
+COMMANDS = ("serve", "server", "bridge", "migrate", "project create", "project list", "project secret", "token", "tail")
+
+
+@pytest.fixture
+async def server(sqlite_url: str) -> AsyncIterator[Server]:
+    """A server for commands that only call it; its database does not matter to them."""
+    async with started_server(settings_for(sqlite_url)) as running:
+        yield running
+
+
+async def test_serve_on_an_empty_database_prints_keys_and_a_token_that_work(commands: Commands, database_url: str):
+    async with served(commands, "--database", database_url) as (process, said):
+        async with said.client() as client, Client(said.address, {"x-api-key": said.server_key}) as service:
+            assert outcomes(await client.push(change(entity_id="a"), change(entity_id="b"))) == "aa"
+            assert ids((await client.pull("todo")).changes) == ["a", "b"]
+            assert [message.caught_up async for message in service.stream(all_users=True)] == [True]
+        ended = await process.ended(signal.SIGTERM)
+    assert ended.code == 0, str(ended)
+    async with commands.running("serve", "--no-http", *FREE, "--database", database_url) as again:
+        # The log line with its address comes last of all.
+        while "serving gRPC" not in again.err:
+            await asyncio.sleep(0.02)
+        assert (await again.ended(signal.SIGTERM)).out == ""
+
+
+async def test_a_project_made_while_it_serves_works_at_once(commands: Commands, database_url: str):
+    database = ("--database", database_url)
+    async with served(commands, *database) as (_, said):
+        made = await commands.run("project", "create", "notes", "--json", *database)
+        assert made.code == 0, str(made)
+        keys: dict[str, str] = json.loads(made.out)
+        assert keys.keys() == {"project", "client_key", "server_key"}
+        assert keys["project"] == "notes"
+        token, listed, taken = await asyncio.gather(
+            commands.run("token", "--project", "notes", "--user", "ada", *database),
+            commands.run("project", "list", *database),
+            commands.run("project", "create", "notes", *database),
+        )
+        metadata = {"x-api-key": keys["client_key"], "authorization": f"Bearer {token.out.strip()}"}
+        async with (
+            Client(said.address, metadata) as client,
+            Client(said.address, {"x-api-key": keys["server_key"]}) as service,
+        ):
+            assert outcomes(await client.push(change())) == "a"
+            assert ids([one async for message in service.stream(all_users=True) for one in message.changes]) == ["e1"]
+    assert listed.out.split() == ["default", "notes"]
+    refused(taken, "notes", "already")
+
+
+async def test_token_prints_a_session_token_and_nothing_else(commands: Commands, sqlite_url: str):
+    project = await make_project(settings_for(sqlite_url))
+    by_option, by_environment = await asyncio.gather(
+        commands.run(
+            *("token", "--database", sqlite_url, "--project", "default", "--user", "ada"),
+            *("--device", "phone", "--ttl", "90s", "--scope", "sync todo"),
+        ),
+        commands.run(
+            "token", SYNCLINE_DATABASE=sqlite_url, SYNCLINE_PROJECT="default", SYNCLINE_USER="ada", SYNCLINE_TTL="30d"
+        ),
+    )
+    assert by_option.err == by_environment.err == ""
+    claims = claims_of(by_option.out, project.session_secret)
+    assert (claims["sub"], claims["device_id"], claims["scope"]) == ("ada", "phone", "sync todo")
+    assert claims["exp"] - claims["iat"] == 90
+    claims = claims_of(by_environment.out, project.session_secret)
+    assert claims.keys() == {"sub", "iat", "exp"}
+    assert claims["exp"] - claims["iat"] == 30 * 86400
+
+
+def claims_of(out: str, secret: str) -> dict[str, Any]:
+    (token,) = out.splitlines()
+    claims: dict[str, Any] = jwt.decode(token, secret, algorithms=["HS256"])
+    return claims
+
+
+async def test_tail_prints_one_json_object_a_line(commands: Commands, server: Server):
+    async with server.client("ada") as ada, server.client("bob") as bob:
+        await ada.push(change("create", "a", {"n": 2**53 + 1}), change("create", "b", entity_type="note"))
+        await bob.push(change("create", "c", b'{"lines":\n1}'))
+        noon = datetime.now(UTC)
+        token = (await ada.pull()).checkpoint_token
+        await ada.push(change("delete", "a"))
+        of_ada = ("--api-key", server.project.client_key, "--token", server.project.token("ada"))
+        of_all = ("--api-key", server.project.server_key, "--all-users")
+        everything, notes, after_token, after_time, of_bob = await asyncio.gather(
+            tailed(commands, server, *of_all),
+            tailed(commands, server, *of_ada, "--entity-type", "note"),
+            tailed(commands, server, *of_ada, "--from", token),
+            tailed(commands, server, *of_all, "--from", noon.isoformat()),
+            tailed(commands, server, "--api-key", server.project.server_key, "--user", "bob"),
+        )
+    assert [one["entity_id"] for one in everything] == ["b", "c", "a"]
+    assert [one["action"] for one in everything] == ["create", "create", "delete"]
+    assert [one["user_id"] for one in everything] == ["ada", "bob", "ada"]
+    assert [one["revision"] for one in everything] == sorted(one["revision"] for one in everything)
+    assert everything[1]["data"] == {"lines": 1}
+    assert [one["entity_id"] for one in notes] == ["b"]
+    assert [one["entity_id"] for one in after_token] == ["a"]
+    assert [one["entity_id"] for one in after_time] == ["a"]
+    assert [one["entity_id"] for one in of_bob] == ["c"]
+
+
+async def test_tail_follow_goes_on(commands: Commands, server: Server):
+    options = ("--api-key", server.project.server_key, "--all-users", "--follow")
+    arguments = ("tail", "--grpc-address", server.address, *options)
+    async with server.client() as client:
+        await client.push(change("create", "before"))
+        async with commands.running(*arguments) as process:
+            await process.wrote('"before"')
+            await client.push(change("create", "after"))
+            lines = (await process.wrote('"after"')).splitlines()
+            ended = await process.ended(signal.SIGINT)
+    assert [json.loads(line)["entity_id"] for line in lines] == ["before", "after"]
+    assert "Traceback" not in ended.err, str(ended)
+
+
+async def tailed(commands: Commands, server: Server, *options: str) -> list[dict[str, Any]]:
+    ended = await commands.run("tail", "--grpc-address", server.address, *options)
+    assert ended.code == 0, str(ended)
+    return [json.loads(line) for line in ended.out.splitlines()]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is what the text is for")
+async def test_the_printed_curl_commands_work_when_pasted(commands: Commands):
+    options = ("--data-dir", "data", "--http-address", free_address(), *FREE)
+    async with commands.running("serve", *options) as process:
+        out = await process.wrote("Pull it:")
+        answers = [await pasted(line) for line in out.splitlines() if line.lstrip().startswith("curl ")]
+        ended = await process.ended(signal.SIGTERM)
+    assert ended.code == 0, str(ended)
+    assert len(answers) == 2
+    assert "Try Syncline" in answers[1], answers
+
+
+async def pasted(line: str) -> str:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *shlex.split(line), "-sS", "--fail-with-body", stdout=pipe, stderr=pipe
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, out + err
+    return out.decode()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_help_has_examples_and_names_the_variable_of_every_option(commands: Commands, command: str):
+    ended = await commands.run(*command.split(), "--help")
+    assert ended.code == 0, str(ended)
+    assert "Examples:" in ended.out
+    assert f"syncline {command}" in ended.out or "python -m syncline_bridge" in ended.out
+    options = re.split(
+        r"^  (?:-\w, )?--", ended.out.partition("Options:")[2].partition("Examples:")[0], flags=re.MULTILINE
+    )
+    for option in options[1:]:
+        words = " ".join(option.split())
+        assert words.startswith("help ") or "env var: SYNCLINE_" in words, words
