@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -254,7 +255,8 @@ def _told(settings: ServerSettings) -> Iterator[None]:
     except AddressInUse as error:
         _fail(f"cannot listen on {error}: is it in use?")
     except StoreUnavailable as error:
-        _fail(f"cannot reach the database: {error.__cause__}")
+        cause = error.__cause__
+        _fail(f"cannot reach the database: {getattr(cause, 'orig', None) or cause}")
     except ProjectExists as error:
         _fail(f"there is a project {error} already")
     except NoSuchProject as error:
@@ -277,7 +279,7 @@ def _seconds(duration: str) -> int:
     """Return the seconds of `90s`, `15m`, `1h` or `30d`."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     number, unit = duration[:-1], duration[-1:]
-    if unit not in units or not number.isdecimal() or int(number) == 0:
+    if unit not in units or not re.fullmatch(r"[1-9][0-9]{0,8}", number):
         _fail(f"--ttl: {duration!r} is not a duration like 90s, 15m, 1h or 30d")
     return int(number) * units[unit]
 

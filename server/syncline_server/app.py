@@ -13,7 +13,7 @@ from syncline_server.health import HealthReport
 from syncline_server.rpc.auth import Authenticator
 from syncline_server.rpc.limits import CallLimiter
 from syncline_server.rpc.metrics import Metrics
-from syncline_server.rpc.server import HealthService, ServerOptions, serving
+from syncline_server.rpc.server import AddressInUse, HealthService, ServerOptions, serving
 from syncline_server.rpc.service import SyncService
 from syncline_server.rpc.tickets import Tickets
 from syncline_server.rpc.validation import RequestLimits, Validator
@@ -182,6 +182,9 @@ async def _cancelled(task: "asyncio.Task[None]") -> None:
 
 def _serve_metrics(stack: AsyncExitStack, address: str, metrics: Metrics) -> None:
     host, _, port = address.rpartition(":")
-    server, thread = start_http_server(int(port), host, registry=metrics.registry)
+    try:
+        server, thread = start_http_server(int(port), host, registry=metrics.registry)
+    except OSError:
+        raise AddressInUse(address) from None
     stack.callback(thread.join)
     stack.callback(server.shutdown)

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aiosqlite
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -104,8 +103,6 @@ class _Transaction(ABC):
 
 
 class _SqliteTransaction(_Transaction):
-    """Speaks to the driver itself: each of its calls is a change of threads, and SQLAlchemy makes four a statement."""
-
     _first_ordinal = 0
 
     def __init__(
@@ -199,9 +196,7 @@ class SqliteStore(_SqlStore):
             async with self._engines.writing.connect() as connection:
                 try:
                     async with connection.begin():
-                        driver = (await connection.get_raw_connection()).driver_connection
-                        assert driver is not None
-                        yield _SqliteTransaction(connection, driver, self._sql, self._clock_us)
+                        yield _SqliteTransaction(connection, await _driver(connection), self._sql, self._clock_us)
                     await self._checkpointer.committed(connection)
                 except (DBAPIError, sqlite3.Error):
                     # After a failed fsync the connection's idea of the file cannot be trusted.
@@ -209,28 +204,22 @@ class SqliteStore(_SqlStore):
                     raise
 
     async def _page_rows(self, connection: AsyncConnection, statement: str, query: PageQuery) -> list[Row]:
-        named = {
-            "p1": query.project_id,
-            "p2": query.user_id,
-            "p3": query.session_key,
-            "p4": query.after_revision,
-            "p5": json.dumps(query.entity_types),
-            "p6": query.limit + 1,
-            "p7": query.skip,
-        }
-        used = {name: value for name, value in named.items() if f"?{name[1]}" in statement}
-        # An open cursor holds on to its snapshot, so it is closed whatever happens.
-        async with connection.stream(text(statement.replace("?", ":p")), used) as result:
-            rows: list[Row] = list(await result.fetchmany(1))
+        types = json.dumps(query.entity_types)
+        parameters = (query.project_id, query.user_id, query.session_key, query.after_revision, types)
+        cursor = await (await _driver(connection)).execute(statement, (*parameters, query.limit + 1, query.skip))
+        try:
+            rows: list[Row] = list(await cursor.fetchmany(1))
             size_bytes, wanted, fetched = 0, _FIRST_ROWS, _FIRST_ROWS
             # SQLite steps through a statement as its rows are asked for: ask for no more than will fill the page.
             while fetched == wanted and size_bytes <= query.max_bytes:
                 if size_bytes:
                     wanted = min(query.limit, (query.max_bytes - size_bytes) * (len(rows) - 1) // size_bytes) + 1
-                chunk = await result.fetchmany(wanted)
+                chunk = list(await cursor.fetchmany(wanted))
                 rows.extend(chunk)
                 fetched = len(chunk)
                 size_bytes += sum([len(row[4]) for row in chunk])
+        finally:
+            await cursor.close()  # an open one holds on to its snapshot
         return rows
 
 
@@ -261,6 +250,13 @@ class PostgresqlStore(_SqlStore):
             query.max_bytes,
         )
         return list((await connection.exec_driver_sql(statement, parameters)).all())
+
+
+async def _driver(connection: AsyncConnection) -> aiosqlite.Connection:
+    """Return the driver's own: each of its calls is a change of threads, and SQLAlchemy makes four a statement."""
+    driver: aiosqlite.Connection | None = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    return driver
 
 
 def _page(rows: list[Row], query: PageQuery) -> StoredPage:
