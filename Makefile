@@ -20,7 +20,7 @@ serve: install ## Run Syncline on this machine
 	$(BIN)/syncline serve
 
 test: install ## Run every check and every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: install ## Run the checks alone
 	$(BIN)/pytest tests/architecture tests/protos
