@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.bridged import Bridged, bridged_on
-from harness import settings_for, started_server
+from harness import make_project, settings_for, started_server
 from storage import run_sql, url_of
 
 
@@ -33,7 +33,10 @@ def shared_database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 async def bridged(shared_database_url: str) -> AsyncIterator[Bridged]:
     """A bridge and a server that all tests share."""
-    async with started_server(settings_for(shared_database_url)) as server, bridged_on(server) as running:
+    settings = settings_for(shared_database_url)
+    # The database outlives this fixture, which is made again when the order of tests changes its parameter.
+    project = await make_project(settings, f"project-{uuid.uuid4().hex[:8]}")
+    async with started_server(settings, project) as server, bridged_on(server) as running:
         yield running
 
 
