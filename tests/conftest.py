@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from harness import Server, settings_for, started_server
+from harness import Server, make_project, settings_for, started_server
 from storage import run_sql, url_of
 from syncline_server.app import opened_engines
 from syncline_server.logs import configure_logs
@@ -125,7 +125,10 @@ def served_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 async def shared_server(served_url: str) -> AsyncIterator[Server]:
     """One server on each kind of database, for tests that need only a user of their own."""
-    async with started_server(settings_for(served_url)) as running:
+    settings = settings_for(served_url)
+    # The database outlives this fixture, which is made again when the order of tests changes its parameter.
+    project = await make_project(settings, f"project-{uuid.uuid4().hex[:8]}")
+    async with started_server(settings, project) as running:
         yield running
 
 
