@@ -1,5 +1,6 @@
 """The log in SQL: runs the statements of one database and speaks in the values of the rules."""
 
+import asyncio
 import json
 import sqlite3
 import time
@@ -203,6 +204,16 @@ class SqliteStore(_SqlStore):
                     await connection.invalidate()
                     raise
 
+    async def _read(self, statement: str, query: PageQuery) -> list[Row]:
+        """Read to the end whatever becomes of the caller.
+
+        A cancelled read would leave its cursor open on a connection that others already read with: they would see its
+        snapshot, older than positions they have been given.
+        """
+        reading = asyncio.create_task(super()._read(statement, query))
+        reading.add_done_callback(_retrieve)
+        return await asyncio.shield(reading)
+
     async def _page_rows(self, connection: AsyncConnection, statement: str, query: PageQuery) -> list[Row]:
         types = json.dumps(query.entity_types)
         parameters = (query.project_id, query.user_id, query.session_key, query.after_revision, types)
@@ -250,6 +261,12 @@ class PostgresqlStore(_SqlStore):
             query.max_bytes,
         )
         return list((await connection.exec_driver_sql(statement, parameters)).all())
+
+
+def _retrieve(reading: "asyncio.Task[list[Row]]") -> None:
+    """Take note of how a read ended that its caller may not have waited for."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 async def _driver(connection: AsyncConnection) -> aiosqlite.Connection:
