@@ -101,14 +101,10 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
 
     async def _stream_principal(self, request: sync_pb2.StreamPullRequest, context: Any) -> Principal:
         metadata = context.invocation_metadata()
-        if ticket := ticket_of(metadata):
-            principal = (await self._tickets.redeem(ticket)).acting_for(request.user_id)
-            self._limiter.check(principal)
-        elif not request.all_users:
-            principal = await self._principal(request.user_id, context)
-        else:
-            principal = (await self._authenticator.authenticate(metadata)).acting_for_all()
-            self._limiter.check(principal)
+        ticket = ticket_of(metadata)
+        caller = await (self._tickets.redeem(ticket) if ticket else self._authenticator.authenticate(metadata))
+        principal = caller.acting_for_all() if request.all_users else caller.acting_for(request.user_id)
+        self._limiter.check(principal)
         return principal
 
     def _shown(self, scope: bytes, token: str) -> int | None:
