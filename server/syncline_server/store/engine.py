@@ -1,10 +1,11 @@
 """How a database is reached: its URL, its engines and the settings of their connections (L6, T6)."""
 
+import asyncio
 import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -39,6 +40,9 @@ _POSTGRESQL_READING: Final = {
     "plan_cache_mode": "force_custom_plan",
     "jit": "off",
 }
+
+
+T = TypeVar("T")
 
 
 class DatabaseUrlInvalid(ValueError):
@@ -93,9 +97,31 @@ class Engines:
     database: Database
     writing: AsyncEngine
     reading: AsyncEngine
+    _unfinished: "set[asyncio.Task[Any]]" = field(default_factory=set)
+
+    async def finished(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do work that uses a connection: on SQLite to its end, whatever becomes of the caller.
+
+        A cancelled read would leave its cursor open on a connection that others already read with: they would see its
+        snapshot, older than positions they have been given. A connection that is cancelled while it is being set up is
+        never closed. On PostgreSQL a cancelled statement ends there, and its connection with it.
+        """
+        if not self.database.is_sqlite:
+            return await work
+        task = asyncio.create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._finish)
+        return await asyncio.shield(task)
+
+    def _finish(self, task: "asyncio.Task[Any]") -> None:
+        self._unfinished.discard(task)
+        if not task.cancelled():
+            task.exception()  # taken note of, since its caller may not have waited for it
 
     async def close(self) -> None:
         """Close all connections; the writing one last, since the last SQLite connection checkpoints the WAL."""
+        if self._unfinished:
+            await asyncio.wait(self._unfinished)
         await self.reading.dispose()
         await self.writing.dispose()
 

@@ -1,8 +1,10 @@
 """Projects and their keys in SQL."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.selectable import LABEL_STYLE_TABLENAME_PLUS_COL as _TABLE_NAMES
 
@@ -44,9 +46,7 @@ class SqlRegistry:
     async def find_key(self, key_id: str) -> ProjectKey | None:
         """Return the key of this public id. Raises StoreUnavailable."""
         statement = select(project_keys, projects).join_from(project_keys, projects).where(project_keys.c.id == key_id)
-        with translated():
-            async with self._engines.reading.connect() as connection:
-                row = (await connection.execute(statement.set_label_style(_TABLE_NAMES))).first()
+        row = next(iter(await self._rows(statement)), None)
         if row is None:
             return None
         return ProjectKey(
@@ -60,10 +60,16 @@ class SqlRegistry:
 
     async def projects(self) -> list[Project]:
         """Return all projects, oldest first. Raises StoreUnavailable."""
-        statement = select(projects).order_by(projects.c.id).set_label_style(_TABLE_NAMES)
+        return [_project(row) for row in await self._rows(select(projects).order_by(projects.c.id))]
+
+    async def _rows(self, statement: "Select[Any]") -> "Sequence[Row[Any]]":
         with translated():
-            async with self._engines.reading.connect() as connection:
-                return [_project(row) for row in await connection.execute(statement)]
+            rows = await self._engines.finished(self._fetch(statement.set_label_style(_TABLE_NAMES)))
+        return rows
+
+    async def _fetch(self, statement: "Select[Any]") -> "Sequence[Row[Any]]":
+        async with self._engines.reading.connect() as connection:
+            return (await connection.execute(statement)).all()
 
     async def create(self, name: str) -> NewProject:
         """Make a project with one key of each kind. Raises ProjectExists and StoreUnavailable."""
@@ -91,5 +97,5 @@ class SqlRegistry:
         return made
 
 
-def _project(row: "Row[tuple[object, ...]]") -> Project:
+def _project(row: "Row[Any]") -> Project:
     return Project(row.projects_id, row.projects_name, row.projects_session_secret, row.projects_created_at_us)

@@ -23,10 +23,13 @@ async def forget_positions(engines: Engines) -> int:
     """Delete old positions and return how many. Raises StoreUnavailable."""
     oldest = system_clock_us() - _KEPT_DAYS * _DAY_SECONDS * 1_000_000
     with translated():
-        async with engines.writing.begin() as connection:
-            return (
-                await connection.execute(delete(session_positions).where(session_positions.c.updated_at_us < oldest))
-            ).rowcount
+        return await engines.finished(_delete_positions(engines, oldest))
+
+
+async def _delete_positions(engines: Engines, oldest_us: int) -> int:
+    async with engines.writing.begin() as connection:
+        outdated = delete(session_positions).where(session_positions.c.updated_at_us < oldest_us)
+        return (await connection.execute(outdated)).rowcount
 
 
 async def keep_forgetting(engines: Engines) -> None:

@@ -1,6 +1,5 @@
 """The log in SQL: runs the statements of one database and speaks in the values of the rules."""
 
-import asyncio
 import json
 import sqlite3
 import time
@@ -165,10 +164,10 @@ class _SqlStore(ABC):
             with_shown=query.session_key != "",
         )
         try:
-            rows = await self._read(self._sql.page(shape), query)
+            rows = await self._engines.finished(self._read(self._sql.page(shape), query))
         except StoreUnavailable:
             # The pool may hold connections from before the database was restarted; after one has failed, none of them.
-            rows = await self._read(self._sql.page(shape), query)
+            rows = await self._engines.finished(self._read(self._sql.page(shape), query))
         return _page(rows, query)
 
     async def _read(self, statement: str, query: PageQuery) -> list[Row]:
@@ -203,16 +202,6 @@ class SqliteStore(_SqlStore):
                     # After a failed fsync the connection's idea of the file cannot be trusted.
                     await connection.invalidate()
                     raise
-
-    async def _read(self, statement: str, query: PageQuery) -> list[Row]:
-        """Read to the end whatever becomes of the caller.
-
-        A cancelled read would leave its cursor open on a connection that others already read with: they would see its
-        snapshot, older than positions they have been given.
-        """
-        reading = asyncio.create_task(super()._read(statement, query))
-        reading.add_done_callback(_retrieve)
-        return await asyncio.shield(reading)
 
     async def _page_rows(self, connection: AsyncConnection, statement: str, query: PageQuery) -> list[Row]:
         types = json.dumps(query.entity_types)
@@ -261,12 +250,6 @@ class PostgresqlStore(_SqlStore):
             query.max_bytes,
         )
         return list((await connection.exec_driver_sql(statement, parameters)).all())
-
-
-def _retrieve(reading: "asyncio.Task[list[Row]]") -> None:
-    """Take note of how a read ended that its caller may not have waited for."""
-    if not reading.cancelled():
-        reading.exception()
 
 
 async def _driver(connection: AsyncConnection) -> aiosqlite.Connection:
