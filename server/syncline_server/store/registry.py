@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select
+from sqlalchemy import Result, Row, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.selectable import LABEL_STYLE_TABLENAME_PLUS_COL as _TABLE_NAMES
 
@@ -64,12 +64,12 @@ class SqlRegistry:
 
     async def _rows(self, statement: "Select[Any]") -> "Sequence[Row[Any]]":
         with translated():
-            rows = await self._engines.finished(self._fetch(statement.set_label_style(_TABLE_NAMES)))
-        return rows
+            return await self._engines.finished(self._fetch(statement))
 
     async def _fetch(self, statement: "Select[Any]") -> "Sequence[Row[Any]]":
         async with self._engines.reading.connect() as connection:
-            return (await connection.execute(statement)).all()
+            result: Result[Any] = await connection.execute(statement.set_label_style(_TABLE_NAMES))
+            return result.all()
 
     async def create(self, name: str) -> NewProject:
         """Make a project with one key of each kind. Raises ProjectExists and StoreUnavailable."""
