@@ -61,7 +61,8 @@ class Version(NamedTuple):
     session: str
     """Who wrote it; empty when not known."""
     merged_unseen: bool
-    """An update was merged over a version that its session had not been shown, so the session does not know it all."""
+    """It is merged over a version that its session had not been shown, or follows a change that lost to it in the same
+    push, so the session may not know it all."""
     digest: bytes
     """Of the change that made it."""
 

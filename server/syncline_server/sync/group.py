@@ -212,7 +212,8 @@ class _GroupState:
             self.writers.setdefault(push.user_id, []).extend(resolution.written.values())
             head = max(version.revision for version in resolution.written.values())
             self.user_heads[push.user_id] = head
-        foreign = standing.foreign and push.expected_head_ms is None
+        in_part = any(version.merged_unseen for version in resolution.written.values())
+        foreign = (standing.foreign or in_part) and push.expected_head_ms is None
         checkpoint = shown if foreign else max(head, shown)
         if not foreign and _asks_for_positions(push):
             for entity_type in _types_of(push):

@@ -70,23 +70,25 @@ class _Resolver:
         self._revisions = revisions
         self._limits = limits
         self._replayed = _replayed_keys(push, before)
+        self._lost: set[str] = set()
 
     def resolve(self, index: int, change: Change) -> Result:
         stored = self._before.get(change.key)
         if stored is not None and change.key in self._replayed:
-            return Result(True, True, stored, change.action is Action.UPDATE)
+            return Result(True, True, stored, _makes_unseen_data(change))
         current = self.resolution.written.get(change.key, stored)
         self._check_present(index, change, current)
-        if _has_nothing_to_do(self._push, change, current):
+        if _has_nothing_to_do(self._push, change, stored, current):
             left_alone = change.action is Action.CREATE  # so it is not what was pushed
             return Result(True, False, current or _never_was(self._push, change), left_alone)
         if _conflicts(self._push, change, stored, self._revisions.now_ms) or _updates_tombstone(
             change, stored, current
         ):
+            self._lost.add(change.key)
             return Result(False, False, current or _never_was(self._push, change), True)
         version = self._next_version(index, change, current)
         self.resolution.written[change.key] = version
-        return Result(True, False, version, change.action is Action.UPDATE or bool(change.retained_members))
+        return Result(True, False, version, _makes_unseen_data(change))
 
     def _check_present(self, index: int, change: Change, current: Version | None) -> None:
         """Raise EntityNotFound when what the change needs is not there (P7)."""
@@ -117,7 +119,8 @@ class _Resolver:
             created_revision=current.created_revision if current is not None and goes_on else revision,
             client_timestamp_us=revision if change.client_timestamp_us is None else change.client_timestamp_us,
             session=self._push.session,
-            merged_unseen=merged_unseen,
+            # Not every dialect tells which of several changes of an entity was the one that lost.
+            merged_unseen=merged_unseen or change.key in self._lost,
             digest=change.digest,
         )
 
@@ -143,15 +146,20 @@ def _replayed_keys(push: Push, before: Mapping[str, Version]) -> set[str]:
     return {key for key, change in last.items() if before[key].digest == change.digest}
 
 
-def _has_nothing_to_do(push: Push, change: Change, current: Version | None) -> bool:
+def _makes_unseen_data(change: Change) -> bool:
+    """Tell whether what a change stores may be more than was pushed, so that its answer has to carry it."""
+    return change.action is Action.UPDATE or bool(change.retained_members)
+
+
+def _has_nothing_to_do(push: Push, change: Change, stored: Version | None, current: Version | None) -> bool:
     """Tell whether a change finds its work done: a delete (P5), or a create that leaves alone what is there.
 
-    With a base revision a change is held to that (P6). Under an expected head a tombstone moves to the new head, so
+    A delete is held to its base revision first (P6). Under an expected head a tombstone moves to the new head, so
     that the last change of an answer is always the head (mutation sync, POST).
     """
     if change.action is Action.CREATE:
         return change.only_if_absent and current is not None and not current.deleted
-    if change.action is not Action.DELETE or change.base_revision is not None:
+    if change.action is not Action.DELETE or _misses_base(change, stored):
         return False
     return current is None or (current.deleted and push.expected_head_ms is None)
 
@@ -167,13 +175,17 @@ def _check_exists(index: int, change: Change, current: Version | None) -> None:
 def _conflicts(push: Push, change: Change, stored: Version | None, now_ms: int) -> bool:
     """Tell whether the server's version wins: by revision (P6), never when the head decides (P7), by time (P4)."""
     if change.base_revision is not None:
-        return change.base_revision != (stored.revision if stored else 0)
+        return _misses_base(change, stored)
     if stored is None or push.expected_head_ms is not None or change.client_timestamp_us is None:
         return False
     changed_ms = change.client_timestamp_us // MICROSECONDS_PER_MS
     if push.device_known and stored.session == push.session:
         return stored.client_timestamp_us // MICROSECONDS_PER_MS > changed_ms
     return stored.server_ms > min(changed_ms, now_ms)
+
+
+def _misses_base(change: Change, stored: Version | None) -> bool:
+    return change.base_revision is not None and change.base_revision != (stored.revision if stored else 0)
 
 
 def _updates_tombstone(change: Change, stored: Version | None, current: Version | None) -> bool:

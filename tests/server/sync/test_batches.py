@@ -111,6 +111,12 @@ def test_a_replay_answers_with_the_stored_version_and_writes_nothing():
     assert not resolution.written
 
 
+def test_a_replayed_delete_that_kept_members_carries_them_again():
+    delete = edit("delete", at_ms=1)._replace(retained_members=("a",))
+    (result,) = decide(push_of(delete), stored(data='{"a":1}', deleted=True, made_by=delete)).results
+    assert (result.replayed, result.carries_data, result.version.data) == (True, True, '{"a":1}')
+
+
 def test_a_replay_of_a_tombstone_is_not_an_update_of_it():
     assert replayed(UPDATE, DELETE, before=(CREATE, UPDATE, DELETE)) == "rr"
 

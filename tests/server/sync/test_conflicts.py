@@ -79,6 +79,14 @@ def test_a_delete_is_held_to_its_base_revision_even_where_there_is_nothing_to_de
     assert spelled(decide(push_of(edit("delete", base=77)), *state)) == "c"
 
 
+@pytest.mark.parametrize("state", [(), (stored(deleted=True),)])
+def test_a_delete_with_the_right_base_revision_writes_nothing_where_there_is_nothing_to_delete(
+    state: tuple[Version, ...],
+):
+    resolution = decide(push_of(edit("delete", base=state[0].revision if state else 0)), *state)
+    assert (spelled(resolution), resolution.written) == ("a", {})
+
+
 def test_an_update_of_a_tombstone_conflicts_though_its_base_revision_is_right():
     assert spelled(decide(push_of(edit("update", base=900_000)), stored(at_ms=900, deleted=True))) == "c"
 

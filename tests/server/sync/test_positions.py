@@ -30,6 +30,21 @@ async def test_what_somebody_else_wrote_in_the_same_group_holds_the_token_back(r
     assert mine.checkpoint_revision == 0
 
 
+async def test_a_change_after_one_that_lost_holds_the_token_back_until_it_was_read(rules: Rules):
+    """Who is told of conflicts by entity alone takes over what has won, and does not know what came after it."""
+    theirs = await rules.push(edit("create", data='{"a": 1}'), session=LAPTOP)
+    seen = theirs.head_revision
+    await rules.pull("todo", at=seen)
+    late = edit("update", data='{"b": 1}', at_ms=seen // 1000 - 1)
+    mine = await rules.push(late, edit("update", data='{"c": 1}'))
+    assert [one.applied for one in mine.results] == [False, True]
+    assert mine.checkpoint_revision == seen
+    assert (await rules.push(edit("create", "e2"))).checkpoint_revision == seen
+    await rules.pull("todo", at=mine.head_revision)
+    outcome = await rules.push(edit("create", "e3"), edit("create", "e2"))
+    assert outcome.checkpoint_revision == outcome.head_revision
+
+
 async def test_another_users_changes_hold_nothing_back(rules: Rules):
     await rules.push(edit("create", "theirs"), user="bob", session=LAPTOP)
     outcome = await rules.push(edit("create", "mine"))

@@ -1,0 +1,127 @@
+"""What goes into the calls that the model answers, and what comes out of them: plain values, no rules."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+EVERYTHING = 2**62
+ENTITY_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}")
+
+Entity = tuple[str, str]
+"""Type and id."""
+
+
+class Refused(Exception):
+    """The call fails, with a reason and what else a client is told."""
+
+    def __init__(self, reason: str, **facts: int) -> None:
+        super().__init__(reason, facts)
+        self.reason, self.facts = reason, facts
+
+
+@dataclass(frozen=True)
+class Token:
+    """A position in the log of a project, for a user of it or (None) for all of it."""
+
+    project: str
+    user: str | None
+    position: int
+
+
+@dataclass(frozen=True)
+class Change:
+    entity: Entity
+    action: str
+    data: str = "{}"
+    at_us: int | None = None
+    base: int | None = None
+    required: tuple[Entity, ...] = ()
+    only_if_absent: bool = False
+    retained: tuple[str, ...] = ()
+
+    @property
+    def pushed(self) -> tuple[str, int | None, str]:
+        """What makes a change the same one when it comes again (P3)."""
+        return self.action, self.at_us, self.data
+
+    def malformed(self) -> bool:
+        """Whether the change is out of form (P1); of ids and data only what this model's callers get wrong."""
+        kind, entity_id = self.entity
+        return (
+            not ENTITY_TYPE.fullmatch(kind)
+            or self.action not in {"create", "update", "delete"}
+            or (not entity_id and self.action != "create")
+            or not self.data.startswith("{")
+            or (self.base is not None and self.base < 0)
+            or (self.only_if_absent and self.action != "create")
+            or (bool(self.retained) and self.action != "delete")
+        )
+
+
+@dataclass(frozen=True)
+class Version:
+    user: str
+    entity: Entity
+    deleted: bool
+    data: dict[str, Any]
+    revision: int
+    created: int
+    at_us: int
+    session: str
+    in_full: bool
+    """Its session knows all of it: nothing was merged in that the session had not been shown."""
+    pushed: tuple[str, int | None, str]
+
+
+@dataclass(frozen=True)
+class Push:
+    user: str
+    session: str
+    """Empty: a server key that names no device."""
+    device_known: bool
+    changes: tuple[Change, ...]
+    token: Token | None = None
+    expected_head_ms: int | None = None
+    require_existing: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    outcome: str
+    version: Version | None
+    """The server's; None: there never was one."""
+    shows_data: bool
+    """The pusher does not know the version's data, so it is told."""
+
+
+@dataclass(frozen=True)
+class Pushed:
+    results: list[Result]
+    position: int
+    head_ms: int
+
+
+@dataclass(frozen=True)
+class Pull:
+    user: str | None
+    """None: all users."""
+    session: str
+    types: tuple[str, ...] = ()
+    token: Token | None = None
+    after: int | None = None
+    size: int = EVERYTHING
+    skip: int = 0
+    with_total: bool = False
+    reset_when_expired: bool = False
+    head_only: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    versions: list[tuple[str, Version]]
+    """Each with the action that it is to a reader at the position asked for."""
+    position: int
+    has_more: bool
+    head_ms: int
+    total: int
+    reset: bool

@@ -1,0 +1,344 @@
+"""The state machine: what users, devices, services and clocks do, in any order, to the server and to the model."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from model import dialects
+from model.calls import Change, Entity, Refused
+from model.devices import Device, Follower, Tablet
+from model.served import Served
+from model.world import TYPES, USERS, Caller, World
+
+IDS = ("e1", "e2", "e3")
+VALUES: tuple[Any, ...] = (None, 1, "x", [], {"n": None})
+HOUR_US = 3_600_000_000
+
+
+class Edit(NamedTuple):
+    """A change as far as it can be drawn without looking at what is stored."""
+
+    action: str
+    entity: Entity
+    members: dict[str, Any]
+    moment: str
+    base: str
+
+
+class Odd(NamedTuple):
+    """What a call may hold that devices do without."""
+
+    token: str
+    head: str
+    strict: bool
+    extra: str
+
+
+_entities = st.tuples(st.sampled_from(TYPES), st.sampled_from(IDS))
+_members = st.dictionaries(st.sampled_from("abc"), st.sampled_from(VALUES), max_size=2)
+_actions = st.sampled_from(("create", "update", "update", "delete"))
+_moments = st.sampled_from(
+    (
+        "unset",
+        "now",
+        "now",
+        "stored",
+        "stored",
+        "just before",
+        "just after",
+        "own",
+        "just before own",
+        "hour ago",
+        "hour ahead",
+    )
+)
+_bases = st.sampled_from(("none", "none", "none", "none", "stored", "zero", "other"))
+_edits = st.lists(st.builds(Edit, _actions, _entities, _members, _moments, _bases), min_size=1, max_size=4)
+_plain_edits = st.lists(
+    st.builds(Edit, _actions, _entities, _members, _moments, st.just("none")), min_size=1, max_size=3
+)
+_odd = st.builds(
+    Odd,
+    st.sampled_from(("none", "none", "old", "latest", "of the other user", "of the project", "tampered", "future")),
+    st.sampled_from(("none", "none", "none", "right", "zero", "wrong")),
+    st.booleans(),
+    st.sampled_from(("none", "required", "required here", "if absent", "retained", "no id", "malformed", "nothing")),
+)
+_who = st.tuples(st.sampled_from("AAAB"), st.sampled_from((*USERS, USERS[0])))
+_sizes = st.sampled_from((1, 2, 3, 100))
+_coin = st.booleans()
+_seldom = st.sampled_from((False, False, False, True))
+
+
+class Machine(RuleBasedStateMachine):
+    """3 devices of 2 users of 2 projects, a browser and a service that hold to no manners, and streams of all."""
+
+    served: ClassVar[Served]
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World(self.served)
+        self.devices: dict[tuple[str, str, str], Device] = {}
+        self.tablets: dict[tuple[str, str], Tablet] = {}
+        self.followers: dict[tuple[str, str, bool], Follower] = {}
+
+    # Devices
+
+    @rule(who=_who, name=st.sampled_from(("phone", "laptop")), edits=_edits, http=_coin, shows=_coin, lost=_seldom)
+    def edit(self, who: tuple[str, str], name: str, edits: list[Edit], http: bool, shows: bool, lost: bool) -> None:
+        device = self.device(who, name)
+        # What became of an update is told over gRPC alone.
+        over_http = http and device.merges_itself
+        changes = self.changes(device.caller, edits, dated=over_http)
+        device.push(changes, over_http=over_http, shows_token=shows, is_lost=lost)
+
+    @rule(who=_who, name=st.sampled_from(("phone", "laptop")), http=_coin)
+    def retry(self, who: tuple[str, str], name: str, http: bool) -> None:
+        device = self.device(who, name)
+        dated = all(change.at_us is not None for changes in device.unanswered for change in changes)
+        device.retry(over_http=http and device.merges_itself and dated)
+
+    @rule(who=_who, name=st.sampled_from(("phone", "laptop")), kind=st.sampled_from(TYPES), size=_sizes, http=_coin)
+    def page(self, who: tuple[str, str], name: str, kind: str, size: int, http: bool) -> None:
+        self.device(who, name).pull(kind, size, over_http=http)
+
+    @rule(who=_who, name=st.sampled_from(("phone", "laptop")), size=_sizes, http=_coin)
+    def sync(self, who: tuple[str, str], name: str, size: int, http: bool) -> None:
+        self.device(who, name).sync(size, over_http=http)
+
+    @rule(who=_who, edits=_plain_edits, lost=_seldom, chosen_ids=_coin)
+    def mutate(self, who: tuple[str, str], edits: list[Edit], lost: bool, chosen_ids: bool) -> None:
+        tablet = self.tablet(who)
+        tablet.push([self.mutation(tablet, one, chosen_ids) for one in edits], is_lost=lost)
+
+    @rule(who=_who, limit=_sizes)
+    def sync_tablet(self, who: tuple[str, str], limit: int) -> None:
+        self.tablet(who).sync(limit)
+
+    # Who holds to no manners
+
+    @rule(who=_who, name=st.sampled_from(("web!", "service", "phone")), edits=_edits, odd=_odd, twice=_seldom)
+    def push_oddly(self, who: tuple[str, str], name: str, edits: list[Edit], odd: Odd, twice: bool) -> None:
+        caller = self.world.caller(*who, name)
+        if name == "phone":
+            # Only what a device can do without its replica's noticing: all of it is refused, or a repetition.
+            caller = self.world.caller(*who, "web!")
+        changes = self.oddly(self.changes(caller, edits), odd.extra)
+        heads = {"right": self.head_ms(caller), "zero": 0, "wrong": 77}
+        fields = {"expected_head_ms": heads.get(odd.head), "require_existing": odd.strict}
+        for _ in range(1 + twice):
+            self.world.push(caller, changes, token=self.token(caller, odd.token), **fields)
+
+    @rule(
+        who=_who,
+        name=st.sampled_from(("web!", "service")),
+        types=st.lists(st.sampled_from(TYPES), max_size=2),
+        position=st.sampled_from(
+            (
+                "none",
+                "old",
+                "latest",
+                "of the other user",
+                "of the project",
+                "tampered",
+                "future",
+                "stored",
+                "just before",
+                "past the head",
+            )
+        ),
+        size=_sizes,
+        skip=st.sampled_from((0, 0, 0, 1, 2)),
+        total=_coin,
+        reset=_coin,
+        head_only=_seldom,
+    )
+    def pull_oddly(
+        self,
+        who: tuple[str, str],
+        name: str,
+        types: list[str],
+        position: str,
+        size: int,
+        skip: int,
+        total: bool,
+        reset: bool,
+        head_only: bool,
+    ) -> None:
+        caller = self.world.caller(*who, name)
+        revisions = sorted(one.revision for one in self.world.versions(caller).values()) or [5_000]
+        middle = revisions[len(revisions) // 2]
+        afters = {"stored": middle, "just before": middle - 1, "past the head": revisions[-1] + HOUR_US}
+        after = {"after": afters[position]} if position in afters else {}
+        self.world.pull(
+            caller,
+            types,
+            token=self.token(caller, position),
+            size=size,
+            skip=skip,
+            with_total=total,
+            reset_when_expired=reset,
+            head_only=head_only,
+            **after,
+        )
+
+    @rule(
+        who=_who, kind=st.sampled_from(TYPES), token=st.sampled_from(("old", "of the other user", "tampered", "future"))
+    )
+    def pull_oddly_over_http(self, who: tuple[str, str], kind: str, token: str) -> None:
+        caller = self.world.caller(*who, "web!")
+        dialects.checkpoint_pull(self.world, caller, kind, token=self.token(caller, token))
+
+    @rule(
+        pushes=st.lists(
+            st.tuples(
+                _who,
+                st.sampled_from(("web!", "service")),
+                st.lists(st.builds(Edit, _actions, _entities, _members, _moments, _bases), min_size=1, max_size=2),
+            ),
+            min_size=2,
+            max_size=3,
+        )
+    )
+    def push_together(self, pushes: list[tuple[tuple[str, str], str, list[Edit]]]) -> None:
+        callers = [self.world.caller(*who, name) for who, name, _ in pushes]
+        edits = [edits for _, _, edits in pushes]
+        self.world.push_together(
+            [(caller, self.changes(caller, each)) for caller, each in zip(callers, edits, strict=True)]
+        )
+
+    # Streams
+
+    @rule(who=_who, all_users=_coin, how=st.sampled_from(("follow", "follow", "read", "read", "catch up", "hang up")))
+    def stream(self, who: tuple[str, str], all_users: bool, how: str) -> None:
+        follower = self.follower(who, all_users=all_users)
+        {"follow": follower.follow, "read": follower.read, "catch up": follower.catch_up, "hang up": follower.hang_up}[
+            how
+        ]()
+
+    # The world around
+
+    @rule(event=st.sampled_from(("restart", *["clock"] * 9)), hours=st.sampled_from((-1, -0.001, 0.001, 1)))
+    def happen(self, event: str, hours: float) -> None:
+        if event == "clock":
+            self.world.move_clock(int(hours * HOUR_US))
+            return
+        stream_ends = [follower for follower in self.followers.values()]
+        self.served.restart()
+        for follower in stream_ends:
+            follower.end()
+
+    def teardown(self) -> None:
+        """Let all sync to the end, unless something went wrong before."""
+        if not hasattr(self, "world"):
+            return
+        try:
+            if sys.exc_info()[0] is not None:
+                return
+            for device in self.devices.values():
+                device.sync(100, over_http=False)
+            for tablet in self.tablets.values():
+                tablet.sync(100)
+            for follower in self.followers.values():
+                follower.read()
+        finally:
+            for follower in self.followers.values():
+                follower.hang_up()
+
+    # What there is to draw from
+
+    def device(self, who: tuple[str, str], name: str) -> Device:
+        made = Device(self.world, self.world.caller(*who, name), merges_itself=name == "laptop")
+        return self.devices.setdefault((*who, name), made)
+
+    def tablet(self, who: tuple[str, str]) -> Tablet:
+        return self.tablets.setdefault(who, Tablet(self.world, self.world.caller(*who, "tablet")))
+
+    def follower(self, who: tuple[str, str], *, all_users: bool) -> Follower:
+        made = Follower(self.world, self.world.caller(*who, "service"), all_users)
+        return self.followers.setdefault((*who, all_users), made)
+
+    def head_ms(self, caller: Caller) -> int:
+        return self.world.model_of(caller).head(caller.user) // 1000
+
+    def changes(self, caller: Caller, edits: Sequence[Edit], *, dated: bool = False) -> list[Change]:
+        """Return the changes that edits come to, with what is stored."""
+        return [self.change(caller, edit, dated=dated) for edit in edits]
+
+    def change(self, caller: Caller, edit: Edit, *, dated: bool) -> Change:
+        stored = self.world.versions(caller).get(edit.entity)
+        revision, own = (stored.revision, stored.at_us) if stored else (self.world.clock_us, self.world.clock_us)
+        moments = {
+            "unset": self.world.clock_us if dated else None,
+            "now": self.world.clock_us,
+            "stored": revision // 1000 * 1000,
+            "just before": revision // 1000 * 1000 - 1,
+            "just after": revision // 1000 * 1000 + 1000,
+            "own": own // 1000 * 1000,
+            "just before own": own // 1000 * 1000 - 1,
+            "hour ago": self.world.clock_us - HOUR_US,
+            "hour ahead": self.world.clock_us + HOUR_US,
+        }
+        bases = {"none": None, "zero": 0, "stored": stored.revision if stored else 0, "other": revision - 1}
+        data = "{}" if edit.action == "delete" else self.data(caller, edit)
+        return Change(edit.entity, edit.action, data, moments[edit.moment], bases[edit.base])
+
+    def data(self, caller: Caller, edit: Edit) -> str:
+        return json.dumps({**edit.members, "tag": self.world.canary(caller)}, separators=(",", ":"))
+
+    def mutation(self, tablet: Tablet, edit: Edit, chosen_ids: bool) -> dict[str, Any]:
+        resource = edit.entity[0] if edit.entity[0] != "todo" else "NOTE"
+        held = sorted(name for kind, name in tablet.held if kind == resource)
+        resource_id = held[IDS.index(edit.entity[1]) % len(held)] if held else edit.entity[1]
+        mutation: dict[str, Any] = {"type": edit.action.upper(), "resource": resource}
+        if edit.action != "create" or chosen_ids:
+            mutation["resourceId"] = resource_id
+        return mutation if edit.action == "delete" else {**mutation, "data": json.loads(self.data(tablet.caller, edit))}
+
+    def oddly(self, changes: list[Change], extra: str) -> list[Change]:
+        """Put something into a push that devices do without."""
+        last = changes[-1]
+        entity, action = last.entity, last.action
+        fields: dict[str, dict[str, Any]] = {
+            "required": {"required": (("NOTE", "e1"),)},
+            "required here": {"required": (changes[0].entity,)},
+            "if absent": {"action": "create", "only_if_absent": True},
+            "retained": {"action": "delete", "retained": ("a", "tag")},
+            "no id": {"action": "create", "entity": (entity[0], "")},
+            "malformed": {"entity": (entity[0], "")} if action != "create" else {"retained": ("a",)},
+        }
+        if extra == "nothing":
+            return []
+        return [*changes[:-1], Change(**{**_fields(last), **fields.get(extra, {})})]
+
+    def token(self, caller: Caller, which: str) -> str:
+        """Return a token, or what looks like one."""
+        mine = [
+            text for text, one in self.world.tokens.items() if (one.project, one.user) == (caller.project, caller.user)
+        ]
+        if which in {"old", "latest"}:
+            return "" if not mine else mine[-1] if which == "latest" else mine[len(mine) // 3]
+        if which == "of the other user":
+            return self.one_of(text for text, one in self.world.tokens.items() if text not in mine and one.user)
+        if which == "of the project":
+            return self.one_of(text for text, one in self.world.tokens.items() if not one.user)
+        if which == "tampered" and mine:
+            at = len(mine) * 7 % len(mine[-1])
+            return mine[-1][:at] + ("A" if mine[-1][at] != "A" else "B") + mine[-1][at + 1 :]
+        if which == "future":
+            return self.world.future_token(caller)
+        return ""
+
+    def one_of(self, texts: Any) -> str:
+        return next(iter(texts), "")
+
+
+def _fields(change: Change) -> dict[str, Any]:
+    return {name: getattr(change, name) for name in change.__dataclass_fields__}
+
+
+__all__ = ["Machine", "Refused"]

@@ -1,0 +1,200 @@
+"""What every call has to answer: P1 to P9 and T1 to T4 of docs/rules.md, without a database, a socket or a clock.
+
+A project is the list of its entities' latest versions in order of revision (L3), and what its sessions have shown (P9).
+A call that is refused raises Refused and changes nothing.
+"""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from model.calls import EVERYTHING, Change, Entity, Page, Pull, Push, Pushed, Refused, Result, Token, Version
+
+MS = 1000
+
+
+@dataclass
+class Project:
+    name: str
+    log: list[Version] = field(default_factory=list)
+    shown: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    """What a session of a user has shown, by entity type; empty: every type without a position of its own."""
+
+    def head(self, user: str | None = None) -> int:
+        return max((one.revision for one in self.log if user in {None, one.user}), default=0)
+
+    def next_revision(self, clock_ms: int) -> int:
+        """Where a transaction starts: at the clock, and in a millisecond after the head (L2)."""
+        return max(clock_ms, self.head() // MS + 1) * MS
+
+    def push(self, push: Push, first_revision: int, replaced: Collection[Version] = ()) -> Pushed:
+        """Apply a push, from `first_revision` on; what its transaction has `replaced` so far still counts in P9."""
+        for index, change in enumerate(push.changes):
+            if change.malformed():
+                raise Refused("CHANGE_INVALID", index=index)
+        shown = self._shown_by(push)
+        head = self.head(push.user)
+        if push.expected_head_ms not in {None, head // MS}:
+            raise Refused("HEAD_MISMATCH", head_ms=head // MS)
+        before = {one.entity: one for one in self.log if one.user == push.user}
+        last = {change.entity: change for change in push.changes}
+        again = {entity for entity, one in before.items() if entity in last and one.pushed == last[entity].pushed}
+        if push.expected_head_ms is not None:
+            again = set()
+        now, results, revision = dict(before), [], first_revision
+        for index, change in enumerate(push.changes):
+            stored, current = before.get(change.entity), now.get(change.entity)
+            if change.entity in again:  # P3
+                results.append(Result("replayed", stored, change.action == "update" or bool(change.retained)))
+                continue
+            if not _is_possible(push, change, now):  # P7
+                raise Refused("ENTITY_NOT_FOUND", index=index)
+            if _is_done(push, change, stored, current):  # P5
+                results.append(Result("applied", current, change.action == "create"))
+            elif _loses(push, change, stored, current):  # P4, P5, P6
+                results.append(Result("conflict", current, True))
+            else:
+                now[change.entity] = _next_version(push, change, current, revision, shown)
+                shows = change.action == "update" or bool(change.retained)
+                results.append(Result("applied", now[change.entity], shows))
+                revision += 1
+        passed = [*before.values(), *(one for one in replaced if one.user == push.user)]
+        others = [one for one in passed if one.revision > shown and not _knows(push.session, one)]
+        written = [one for entity, one in now.items() if one is not before.get(entity)]
+        self._store(written)
+        position = shown if others else max(self.head(push.user), shown if shown < EVERYTHING else 0)
+        if not others and push.session and push.token is None and push.expected_head_ms is None:
+            self.shown.setdefault((push.user, push.session), {}).update((kind, position) for kind, _ in last)
+        return Pushed(results, position, self.head(push.user) // MS)
+
+    def pull(self, pull: Pull) -> Page:
+        """Read a page, and note the position that the reader has shown (T2, P9)."""
+        position, reset = self._position(pull)
+        # A revision is no proof of having read up to it, but of not having read past it.
+        proven = pull.after is None or reset
+        if pull.user is not None and pull.session and not pull.head_only:
+            shown = self.shown.setdefault((pull.user, pull.session), {})
+            for kind in pull.types or {"", *shown}:
+                if proven or position < shown.get(kind, shown.get("", 0)):
+                    shown[kind] = position
+        found = [one for one in self.log if one.revision > position and pull.user in {None, one.user}]
+        found = [one for one in found if not pull.types or one.entity[0] in pull.types]
+        page = [] if pull.head_only else found[pull.skip : pull.skip + pull.size]
+        has_more = bool(page) and len(found) > pull.skip + len(page)
+        head = self.head(pull.user)
+        following = page[-1].revision if has_more else max(head, position if proven else 0)
+        versions = [(_action(one, position), one) for one in page]
+        user_head_ms = head // MS if pull.user is not None else 0
+        total = len(found) if pull.with_total and not pull.head_only else 0
+        return Page(versions, following, has_more, user_head_ms, total, reset)
+
+    def stream(self, pull: Pull) -> Page:
+        """Read all there is; a stream's token is good up to the head of the project (T3)."""
+        page = self.pull(pull)
+        return Page(page.versions, max(page.position, self.head()), False, 0, 0, page.reset)
+
+    def _position(self, pull: Pull) -> tuple[int, bool]:
+        """Return where a reader is, and whether it has to start over (T1)."""
+        position = self._read(pull.token, pull.user) if pull.token else pull.after or 0
+        expired = position > self.head()
+        if not pull.token:  # it may be a time, so only one who is ready to start over is held to the head, by the ms
+            expired = pull.reset_when_expired and position // MS > self.head(pull.user) // MS
+        if expired and not pull.reset_when_expired:
+            raise Refused("CHECKPOINT_EXPIRED")
+        return (0, True) if expired else (position, False)
+
+    def _read(self, token: Token, user: str | None) -> int:
+        if (token.project, token.user) != (self.name, user):
+            raise Refused("CHECKPOINT_INVALID")
+        return token.position
+
+    def _shown_by(self, push: Push) -> int:
+        """Return the position that a pusher has shown to have reached: C of P9."""
+        position = self._read(push.token, push.user) if push.token else 0
+        if push.expected_head_ms is not None:
+            return EVERYTHING
+        if push.token:
+            return position if position <= self.head() else 0
+        shown = self.shown.get((push.user, push.session), {}) if push.session else {}
+        if not push.changes:
+            return min(shown.values(), default=0)
+        return min(shown.get(change.entity[0], shown.get("", 0)) for change in push.changes)
+
+    def _store(self, written: list[Version]) -> None:
+        """Put each version in the place of the one before."""
+        moved = {(one.user, one.entity) for one in written}
+        kept = [one for one in self.log if (one.user, one.entity) not in moved]
+        self.log = sorted(kept + written, key=lambda one: one.revision)
+
+
+def _knows(session: str, version: Version) -> bool:
+    """Whether a session has itself written a version, all of it."""
+    return bool(session) and version.session == session and version.in_full
+
+
+def _is_live(version: Version | None) -> bool:
+    return version is not None and not version.deleted
+
+
+def _is_possible(push: Push, change: Change, now: dict[Entity, Version]) -> bool:
+    current = now.get(change.entity)
+    if push.require_existing and change.action == "update" and not _is_live(current):
+        return False
+    if push.require_existing and change.action == "delete" and current is None:
+        return False
+    return all(_is_live(now.get(entity)) for entity in change.required)
+
+
+def _is_done(push: Push, change: Change, stored: Version | None, current: Version | None) -> bool:
+    """Whether there is nothing to do: the entity is gone already, or there already."""
+    if change.action == "create":
+        return change.only_if_absent and _is_live(current)
+    if change.action != "delete" or _misses_base(change, stored):
+        return False
+    return current is None or (current.deleted and push.expected_head_ms is None)
+
+
+def _misses_base(change: Change, stored: Version | None) -> bool:
+    return change.base is not None and change.base != (stored.revision if stored else 0)
+
+
+def _loses(push: Push, change: Change, stored: Version | None, current: Version | None) -> bool:
+    if change.action == "update" and stored is not None and stored.deleted and current is stored:
+        return True
+    if change.base is not None:
+        return _misses_base(change, stored)
+    if stored is None or change.at_us is None or push.expected_head_ms is not None:
+        return False
+    is_own = push.device_known and stored.session == push.session
+    return (stored.at_us if is_own else stored.revision) // MS > change.at_us // MS
+
+
+def _next_version(push: Push, change: Change, current: Version | None, revision: int, shown: int) -> Version:
+    data, in_full = json.loads(change.data), True
+    if current is not None and (change.retained or (change.action == "update" and not current.deleted)):
+        kept = (
+            current.data
+            if change.action == "update"
+            else {name: current.data[name] for name in change.retained if name in current.data}
+        )
+        data = {**kept, **data}
+        in_full = current.revision <= shown or (current.session == push.session and current.in_full)
+    lives_on = current is not None and (not current.deleted or change.action == "delete")
+    return Version(
+        push.user,
+        change.entity,
+        change.action == "delete",
+        data,
+        revision,
+        current.created if current is not None and lives_on else revision,
+        revision if change.at_us is None else change.at_us,
+        push.session,
+        in_full,
+        change.pushed,
+    )
+
+
+def _action(version: Version, position: int) -> str:
+    if version.deleted:
+        return "delete"
+    return "create" if version.created > position else "update"
