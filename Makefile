@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROTO := protos/syncline/v1/sync.proto
 
-.PHONY: help install serve test lint format proto bench-live clean
+.PHONY: help install serve test model-long lint format proto bench-live clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -21,6 +21,9 @@ serve: install ## Run Syncline on this machine
 
 test: install ## Run every check and every test
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+model-long: install ## Hold the server against the model for hours: 10,000 examples on each database, others each time
+	SYNCLINE_MODEL_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/pytest tests/model --numprocesses 2 --dist load
 
 lint: install ## Run the checks alone
 	$(BIN)/pytest tests/architecture tests/protos

@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from model import dialects
-from model.calls import Change, Entity, Refused
+from model.calls import Change, Entity
 from model.devices import Device, Follower, Tablet
 from model.served import Served
 from model.world import TYPES, USERS, Caller, World
@@ -121,12 +121,9 @@ class Machine(RuleBasedStateMachine):
 
     # Who holds to no manners
 
-    @rule(who=_who, name=st.sampled_from(("web!", "service", "phone")), edits=_edits, odd=_odd, twice=_seldom)
+    @rule(who=_who, name=st.sampled_from(("browser", "service")), edits=_edits, odd=_odd, twice=_seldom)
     def push_oddly(self, who: tuple[str, str], name: str, edits: list[Edit], odd: Odd, twice: bool) -> None:
         caller = self.world.caller(*who, name)
-        if name == "phone":
-            # Only what a device can do without its replica's noticing: all of it is refused, or a repetition.
-            caller = self.world.caller(*who, "web!")
         changes = self.oddly(self.changes(caller, edits), odd.extra)
         heads = {"right": self.head_ms(caller), "zero": 0, "wrong": 77}
         fields = {"expected_head_ms": heads.get(odd.head), "require_existing": odd.strict}
@@ -135,7 +132,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         who=_who,
-        name=st.sampled_from(("web!", "service")),
+        name=st.sampled_from(("browser", "service")),
         types=st.lists(st.sampled_from(TYPES), max_size=2),
         position=st.sampled_from(
             (
@@ -190,14 +187,14 @@ class Machine(RuleBasedStateMachine):
         who=_who, kind=st.sampled_from(TYPES), token=st.sampled_from(("old", "of the other user", "tampered", "future"))
     )
     def pull_oddly_over_http(self, who: tuple[str, str], kind: str, token: str) -> None:
-        caller = self.world.caller(*who, "web!")
+        caller = self.world.caller(*who, "browser")
         dialects.checkpoint_pull(self.world, caller, kind, token=self.token(caller, token))
 
     @rule(
         pushes=st.lists(
             st.tuples(
                 _who,
-                st.sampled_from(("web!", "service")),
+                st.sampled_from(("browser", "service")),
                 st.lists(st.builds(Edit, _actions, _entities, _members, _moments, _bases), min_size=1, max_size=2),
             ),
             min_size=2,
@@ -227,9 +224,8 @@ class Machine(RuleBasedStateMachine):
         if event == "clock":
             self.world.move_clock(int(hours * HOUR_US))
             return
-        stream_ends = [follower for follower in self.followers.values()]
         self.served.restart()
-        for follower in stream_ends:
+        for follower in self.followers.values():
             follower.end()
 
     def teardown(self) -> None:
@@ -323,9 +319,9 @@ class Machine(RuleBasedStateMachine):
         if which in {"old", "latest"}:
             return "" if not mine else mine[-1] if which == "latest" else mine[len(mine) // 3]
         if which == "of the other user":
-            return self.one_of(text for text, one in self.world.tokens.items() if text not in mine and one.user)
+            return _first(text for text, one in self.world.tokens.items() if text not in mine and one.user)
         if which == "of the project":
-            return self.one_of(text for text, one in self.world.tokens.items() if not one.user)
+            return _first(text for text, one in self.world.tokens.items() if not one.user)
         if which == "tampered" and mine:
             at = len(mine) * 7 % len(mine[-1])
             return mine[-1][:at] + ("A" if mine[-1][at] != "A" else "B") + mine[-1][at + 1 :]
@@ -333,12 +329,10 @@ class Machine(RuleBasedStateMachine):
             return self.world.future_token(caller)
         return ""
 
-    def one_of(self, texts: Any) -> str:
-        return next(iter(texts), "")
+
+def _first(texts: Iterable[str]) -> str:
+    return next(iter(texts), "")
 
 
 def _fields(change: Change) -> dict[str, Any]:
     return {name: getattr(change, name) for name in change.__dataclass_fields__}
-
-
-__all__ = ["Machine", "Refused"]

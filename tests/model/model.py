@@ -6,7 +6,7 @@ A call that is refused raises Refused and changes nothing.
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from model.calls import EVERYTHING, Change, Entity, Page, Pull, Push, Pushed, Refused, Result, Token, Version
 
@@ -41,7 +41,7 @@ class Project:
         again = {entity for entity, one in before.items() if entity in last and one.pushed == last[entity].pushed}
         if push.expected_head_ms is not None:
             again = set()
-        now, results, revision = dict(before), [], first_revision
+        now, results, revision, lost = dict(before), [], first_revision, set()
         for index, change in enumerate(push.changes):
             stored, current = before.get(change.entity), now.get(change.entity)
             if change.entity in again:  # P3
@@ -52,15 +52,17 @@ class Project:
             if _is_done(push, change, stored, current):  # P5
                 results.append(Result("applied", current, change.action == "create"))
             elif _loses(push, change, stored, current):  # P4, P5, P6
+                lost.add(change.entity)
                 results.append(Result("conflict", current, True))
             else:
-                now[change.entity] = _next_version(push, change, current, revision, shown)
+                now[change.entity] = _next_version(push, change, current, revision, shown, change.entity not in lost)
                 shows = change.action == "update" or bool(change.retained)
                 results.append(Result("applied", now[change.entity], shows))
                 revision += 1
-        passed = [*before.values(), *(one for one in replaced if one.user == push.user)]
-        others = [one for one in passed if one.revision > shown and not _knows(push.session, one)]
-        written = [one for entity, one in now.items() if one is not before.get(entity)]
+        written = [one for one in now.values() if one.revision >= first_revision]
+        passed = [one for one in (*before.values(), *replaced) if one.user == push.user]
+        others = [one for one in passed if not _knows(push.session, one)] + [one for one in written if not one.in_full]
+        others = [one for one in others if one.revision > shown]
         self._store(written)
         position = shown if others else max(self.head(push.user), shown if shown < EVERYTHING else 0)
         if not others and push.session and push.token is None and push.expected_head_ms is None:
@@ -84,14 +86,13 @@ class Project:
         head = self.head(pull.user)
         following = page[-1].revision if has_more else max(head, position if proven else 0)
         versions = [(_action(one, position), one) for one in page]
-        user_head_ms = head // MS if pull.user is not None else 0
         total = len(found) if pull.with_total and not pull.head_only else 0
-        return Page(versions, following, has_more, user_head_ms, total, reset)
+        return Page(versions, following, has_more, head // MS if pull.user is not None else 0, total, reset)
 
     def stream(self, pull: Pull) -> Page:
         """Read all there is; a stream's token is good up to the head of the project (T3)."""
         page = self.pull(pull)
-        return Page(page.versions, max(page.position, self.head()), False, 0, 0, page.reset)
+        return replace(page, position=max(page.position, self.head()))
 
     def _position(self, pull: Pull) -> tuple[int, bool]:
         """Return where a reader is, and whether it has to start over (T1)."""
@@ -128,7 +129,7 @@ class Project:
 
 
 def _knows(session: str, version: Version) -> bool:
-    """Whether a session has itself written a version, all of it."""
+    """Whether a session has itself written a version, all of it; nobody knows what a caller without a session wrote."""
     return bool(session) and version.session == session and version.in_full
 
 
@@ -169,16 +170,14 @@ def _loses(push: Push, change: Change, stored: Version | None, current: Version 
     return (stored.at_us if is_own else stored.revision) // MS > change.at_us // MS
 
 
-def _next_version(push: Push, change: Change, current: Version | None, revision: int, shown: int) -> Version:
-    data, in_full = json.loads(change.data), True
+def _next_version(
+    push: Push, change: Change, current: Version | None, revision: int, shown: int, in_full: bool
+) -> Version:
+    data = json.loads(change.data)
     if current is not None and (change.retained or (change.action == "update" and not current.deleted)):
-        kept = (
-            current.data
-            if change.action == "update"
-            else {name: current.data[name] for name in change.retained if name in current.data}
-        )
+        kept = {name: one for name, one in current.data.items() if change.action == "update" or name in change.retained}
         data = {**kept, **data}
-        in_full = current.revision <= shown or (current.session == push.session and current.in_full)
+        in_full &= current.revision <= shown or _knows(push.session, current)
     lives_on = current is not None and (not current.deleted or change.action == "delete")
     return Version(
         push.user,

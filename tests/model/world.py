@@ -1,17 +1,14 @@
 """One example's projects, in the server and in the model; every call is made to both, and they have to agree."""
 
-import base64
 import itertools
-import json
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import grpc
-
-from harness import ACTIONS, Project, failure
+from harness import ACTIONS, Project
 from model import model
+from model.answers import answered, position_in, told_page, told_push, wanted_page, wanted_push
 from model.calls import Change, Entity, Page, Pull, Push, Pushed, Refused, Token, Version
 from model.served import START_US, Served
 from syncline.v1 import sync_pb2
@@ -20,11 +17,6 @@ TYPES = ("NOTE", "COLLECTION", "todo")
 USERS = ("ada", "bob")
 TICK_US = 4_000
 _TIMEOUT = 60
-ACTION_NAMES = {number: name for name, number in ACTIONS.items()}
-_OUTCOMES = {(sync_pb2.OUTCOME_APPLIED, False): "applied", (sync_pb2.OUTCOME_APPLIED, True): "replayed"}
-
-Told = dict[str, Any]
-"""A change as a client is told it."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,7 @@ _KINDS: dict[str, Callable[[Project, str, str], Caller]] = {
     "phone": _device_id,
     "laptop": _device_header,
     "tablet": _no_device,
-    "web!": _no_device,
+    "browser": _no_device,
     "service": _server_key,
 }
 
@@ -107,18 +99,21 @@ class World:
     """Every version there ever was, by project and revision."""
     tokens: dict[str, Token] = field(default_factory=dict)
     """Every token there ever was."""
+    _projects: dict[str, Project] = field(default_factory=dict)
     _callers: dict[tuple[str, str, str], Caller] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("A", "B"):
-            project = self.served.project(f"{name}-{uuid.uuid4().hex[:12]}")
-            self.models[project.name] = model.Project(project.name)
-            for user, (kind, make) in itertools.product(USERS, _KINDS.items()):
-                self._callers[name, user, kind] = make(project, user, kind)
         self.move_clock(0)
 
     def caller(self, project: str, user: str, kind: str) -> Caller:
-        return self._callers[project, user, kind]
+        """Return who speaks; who is not asked for is not made, nor is a project."""
+        if project not in self._projects:
+            made = self._projects[project] = self.served.project(f"{project}-{uuid.uuid4().hex[:12]}")
+            self.models[made.name] = model.Project(made.name)
+        key = (project, user, kind)
+        if key not in self._callers:
+            self._callers[key] = _KINDS[kind](self._projects[project], user, kind)
+        return self._callers[key]
 
     def model_of(self, caller: Caller) -> model.Project:
         return self.models[caller.project]
@@ -272,101 +267,23 @@ class World:
         return answer
 
     def expected_page(
-        self, caller: Caller, types: Sequence[str] = (), *, token: str = "", all_users: bool = False, **fields: Any
+        self,
+        caller: Caller,
+        types: Sequence[str] = (),
+        *,
+        token: str = "",
+        all_users: bool = False,
+        as_stream: bool = False,
+        **fields: Any,
     ) -> Page | Refused:
-        """Make a pull to the model."""
+        """Make a pull to the model, or open a stream."""
         user, session = (None, "") if all_users else (caller.user, caller.session)
         pull = Pull(user, session, tuple(dict.fromkeys(types)), self.token_of(token), **fields)
         try:
-            return self.model_of(caller).pull(pull)
+            project = self.model_of(caller)
+            return project.stream(pull) if as_stream else project.pull(pull)
         except Refused as refused:
             return refused
-
-
-def answered(call: Callable[[], Any]) -> Any:
-    """Make a call; return its answer, or Refused."""
-    try:
-        return call()
-    except grpc.RpcError as error:
-        return refusal(error)
-
-
-def refusal(error: grpc.RpcError) -> Refused:
-    """Return what a failed call says, in the words of the model."""
-    told = failure(error)  # type: ignore[arg-type]  # a call, too
-    facts = {name: int(told.metadata[name]) for name in ("index", "head_ms") if name in told.metadata}
-    return Refused(told.reason, **facts)
-
-
-def told_push(answer: Any) -> Any:
-    """Return an answer to a push, its token apart, as plain values."""
-    if isinstance(answer, Refused):
-        return answer.reason, answer.facts
-    results = [
-        (_OUTCOMES.get((one.outcome, one.replayed), "conflict"), told_change(one.change)) for one in answer.results
-    ]
-    return results, answer.head_ms
-
-
-def wanted_push(expected: Pushed | Refused) -> Any:
-    """Return the same of what the model foretells."""
-    if isinstance(expected, Refused):
-        return expected.reason, expected.facts
-    results = []
-    for one in expected.results:
-        version = one.version
-        if version is None:
-            results.append((one.outcome, None))
-            continue
-        action = "delete" if version.deleted else "create" if version.created == version.revision else "update"
-        results.append((one.outcome, wanted_change(action, version, shows_data=one.shows_data)))
-    return results, expected.head_ms
-
-
-def told_page(answer: Any) -> Any:
-    """Return an answer to a pull, its token apart, as plain values."""
-    if isinstance(answer, Refused):
-        return answer.reason, answer.facts
-    changes = [told_change(change) for change in answer.changes]
-    return changes, answer.has_more, answer.head_ms, answer.total_size, answer.reset
-
-
-def wanted_page(expected: Page | Refused) -> Any:
-    """Return the same of what the model foretells."""
-    if isinstance(expected, Refused):
-        return expected.reason, expected.facts
-    changes = [wanted_change(action, version) for action, version in expected.versions]
-    return changes, expected.has_more, expected.head_ms, expected.total, expected.reset
-
-
-def told_change(change: sync_pb2.Change) -> Told | None:
-    """Return a change as plain values; None for what never was."""
-    if not change.revision:
-        assert not change.data
-        assert change.action == sync_pb2.ACTION_DELETE
-        return None
-    return {
-        "entity": (change.entity_type, change.entity_id),
-        "action": ACTION_NAMES[change.action],
-        "data": json.loads(change.data) if change.data else None,
-        "at_us": change.client_timestamp.ToMicroseconds(),
-        "revision": change.revision,
-        "created": change.created_revision,
-        "user": change.user_id,
-    }
-
-
-def wanted_change(action: str, version: Version, *, shows_data: bool = True) -> Told:
-    """Return the same of a version of the model."""
-    return {
-        "entity": version.entity,
-        "action": action,
-        "data": version.data if shows_data else None,
-        "at_us": version.at_us,
-        "revision": version.revision,
-        "created": version.created,
-        "user": version.user,
-    }
 
 
 def _request(caller: Caller, changes: Sequence[Change], *, token: str = "", **fields: Any) -> sync_pb2.PushRequest:
@@ -407,11 +324,6 @@ def _with_made_ids(changes: Sequence[Change], answer: Any) -> list[Change]:
             assert uuid.UUID(result.change.entity_id).version == 4
         known.append(replace(change, entity=(kind, entity_id or result.change.entity_id)))
     return known
-
-
-def position_in(token: str) -> int:
-    """Return the revision in a token; where it stands is not for clients to know."""
-    return int.from_bytes(base64.urlsafe_b64decode(token)[18:26], "big")
 
 
 def _replaced(until_now: Sequence[model.Project], name: str) -> list[list[Version]]:
