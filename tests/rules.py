@@ -11,9 +11,11 @@ from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.store import open_store
 from syncline_server.sync.changes import Change, Push, PushOutcome, entity_key, session_key
 from syncline_server.sync.checkpoint import CheckpointCodec
+from syncline_server.sync.history import Position
 from syncline_server.sync.pull import Page, PageSize, Puller, Reading
 from syncline_server.sync.push import Committed, Pusher
 from syncline_server.sync.resolve import Limits
+from syncline_server.sync.store import PageQuery
 from values import PHONE
 
 
@@ -49,6 +51,11 @@ class Rules:
         device_known = session.startswith("device:")
         return await self.pusher.push(Push(self.project, user, session, device_known, tuple(keyed), **fields))
 
+    async def position(self, revision: int) -> Position:
+        """Return the position of a revision in the history in force."""
+        query = PageQuery(self.project, None, (), after_revision=0, limit=0, max_bytes=0)
+        return (await self.store.page(query)).history.at(revision)
+
     async def pull(
         self,
         *types: str,
@@ -65,7 +72,7 @@ class Rules:
             user,
             session_key(self.project, user, session) if session else "",
             types,
-            checkpoint_token="" if at is None else self.checkpoints.encode(scope, at),
+            checkpoint_token="" if at is None else self.checkpoints.encode(scope, await self.position(at)),
             **fields,
         )
         return await self.puller.pull(reading, PageSize(limit, 1_000_000))

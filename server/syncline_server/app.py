@@ -18,12 +18,12 @@ from syncline_server.rpc.service import SyncService
 from syncline_server.rpc.tickets import Tickets
 from syncline_server.rpc.validation import RequestLimits, Validator
 from syncline_server.settings import ServerSettings
-from syncline_server.store import schema, sqlite
+from syncline_server.store import epochs, schema, sqlite
 from syncline_server.store.engine import Engines, database, open_engines
 from syncline_server.store.notifications import Notifications
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.retention import keep_forgetting
-from syncline_server.store.store import open_store
+from syncline_server.store.store import open_store, system_clock_us
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import PageSize, Puller
@@ -86,6 +86,7 @@ async def running_server(
         if engines.database.is_sqlite:
             stack.enter_context(sqlite.owned(engines.database.sqlite_path))
         await prepare_schema(engines)
+        await _watch_epochs(engines, clock_us)
         metrics = Metrics()
         health = HealthReport(metrics)
         rules = _Rules(stack, settings, open_store(engines, clock_us), await schema.open_checkpoints(engines), health)
@@ -103,6 +104,14 @@ async def running_server(
         address = f"{settings.grpc_address.rpartition(':')[0]}:{port}"
         _log.info("serving gRPC", address=address, database=str(engines.database), sqlite=sqlite3.sqlite_version)
         yield RunningServer(address, registry)
+
+
+async def _watch_epochs(engines: Engines, clock_us: Callable[[], int] | None) -> None:
+    """Begin an epoch where this database may have come to life anew, before anything is committed."""
+    if engines.database.is_sqlite:
+        await epochs.begin_on_sqlite(engines, clock_us or system_clock_us)
+    else:
+        epochs.guard(engines, clock_us)
 
 
 class _Rules:

@@ -38,4 +38,4 @@ class UnlockedPusher(Pusher):
                 await transaction.write(push.project_id, resolution.written.values())
                 await transaction.move_head(push.project_id, max(stored_head.revision, revisions.head))
         self._on_commit(Committed(push.project_id, revisions.head, frozenset({push.user_id})))
-        return PushOutcome(resolution.results, revisions.head, revisions.head)
+        return PushOutcome(resolution.results, stored_head.history.at(revisions.head), revisions.head)

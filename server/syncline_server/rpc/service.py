@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any
 
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline_server.rpc import codec
@@ -13,12 +13,10 @@ from syncline_server.rpc.tickets import Tickets, ticket_of
 from syncline_server.rpc.validation import Validator
 from syncline_server.sync.changes import PushOutcome
 from syncline_server.sync.checkpoint import CheckpointCodec
-from syncline_server.sync.errors import CheckpointExpired, ReaderTooSlow, SessionExpired, UnavailableError
+from syncline_server.sync.errors import ReaderTooSlow, SessionExpired, UnavailableError
 from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import Puller
 from syncline_server.sync.push import Pusher
-
-_SHOWS_NOTHING: Final = 0
 
 
 class SyncService(sync_pb2_grpc.SyncServiceServicer):
@@ -54,11 +52,13 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         """Apply a batch of changes."""
         principal = await self._principal(request.user_id, context)
         scope = self._checkpoints.scope_tag(principal.project_id, principal.user)
-        push = self._validator.push(request, principal, self._shown(scope, request.checkpoint_token))
+        token = request.checkpoint_token
+        shown = self._checkpoints.decode(scope, token) if token else None
+        push = self._validator.push(request, principal, shown)
         principal.check_types(_types_of(request))
         outcome = await self._pusher.push(push)
         self._count(outcome)
-        return codec.push_response(outcome, self._checkpoints.encode(scope, outcome.checkpoint_revision))
+        return codec.push_response(outcome, self._checkpoints.encode(scope, outcome.checkpoint))
 
     async def Pull(self, request: sync_pb2.PullRequest, context: Any) -> sync_pb2.PullResponse:  # noqa: N802  # as above
         """Read one page."""
@@ -66,7 +66,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         reading, size = self._validator.pull(request, principal)
         page = await self._puller.pull(reading, size)
         scope = self._checkpoints.scope_tag(principal.project_id, principal.user)
-        return codec.pull_response(page, self._checkpoints.encode(scope, page.next_revision))
+        return codec.pull_response(page, self._checkpoints.encode(scope, page.next_position))
 
     async def StreamPull(self, request: sync_pb2.StreamPullRequest, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # it writes its messages, so that a reader who takes none can be cut
         """Read everything, then follow."""
@@ -78,7 +78,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
             batches = self._feed.follow(reading, follow=request.follow, expires_at=principal.expires_at)
             async with aclosing(batches):
                 async for batch in batches:
-                    next_token = self._checkpoints.encode(scope, batch.page.complete_revision)
+                    next_token = self._checkpoints.encode(scope, batch.page.complete_position)
                     message = codec.stream_pull_response(batch, next_token)
                     del batch  # a reader may take its time over the message; nothing else is to stay in memory for it
                     await self._send(context, message, token)
@@ -106,15 +106,6 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         principal = caller.acting_for_all() if request.all_users else caller.acting_for(request.user_id)
         self._limiter.check(principal)
         return principal
-
-    def _shown(self, scope: bytes, token: str) -> int | None:
-        """Return the position that a push's token shows; one of a lost history shows nothing."""
-        if not token:
-            return None
-        try:
-            return self._checkpoints.decode(scope, token)
-        except CheckpointExpired:
-            return _SHOWS_NOTHING
 
     async def _send(self, context: Any, message: sync_pb2.StreamPullResponse, token: str) -> None:
         """Write a message; flow control holds a slow reader back, and this cuts a stuck one (T3)."""

@@ -15,6 +15,7 @@ from syncline.v1 import sync_pb2
 from syncline_server.rpc.auth import Principal, has_control
 from syncline_server.sync.changes import Action, Change, Push, entity_key
 from syncline_server.sync.errors import ChangeInvalid, RequestInvalid
+from syncline_server.sync.history import Position
 from syncline_server.sync.pull import PageSize, Reading
 
 _ENTITY_TYPE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}", re.ASCII)
@@ -51,8 +52,8 @@ class Validator:
         """Hold requests to these limits."""
         self._limits = limits
 
-    def push(self, request: sync_pb2.PushRequest, principal: Principal, shown_revision: int | None) -> Push:
-        """Return the push that a request stands for; `shown_revision` is the position of its token."""
+    def push(self, request: sync_pb2.PushRequest, principal: Principal, shown: Position | None) -> Push:
+        """Return the push that a request stands for; `shown` is the position of its token."""
         if len(request.changes) > self._limits.max_changes:
             raise RequestInvalid("changes", f"must be at most {self._limits.max_changes}, got {len(request.changes)}")
         expected_head_ms = request.expected_head_ms if request.HasField("expected_head_ms") else None
@@ -68,7 +69,7 @@ class Validator:
             session=principal.session,
             device_known=principal.device_known,
             changes=changes,
-            shown_revision=shown_revision,
+            shown=shown,
             expected_head_ms=expected_head_ms,
             require_existing=request.require_existing,
         )

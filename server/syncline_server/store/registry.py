@@ -8,6 +8,7 @@ from sqlalchemy import Result, Row, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.selectable import LABEL_STYLE_TABLENAME_PLUS_COL as _TABLE_NAMES
 
+from syncline_server.store import epochs
 from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
 from syncline_server.store.store import system_clock_us
@@ -79,6 +80,7 @@ class SqlRegistry:
         with translated():
             try:
                 async with self._engines.writing.begin() as connection:
+                    project["epoch_id"] = await epochs.in_force(connection)
                     project_id = (await connection.execute(insert(projects).values(**project))).inserted_primary_key
                     assert project_id is not None
                     keys = [

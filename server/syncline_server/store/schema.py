@@ -12,10 +12,11 @@ from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from syncline_server.store.engine import Engines
+from syncline_server.store.epochs import Cause
 from syncline_server.store.errors import translated
 from syncline_server.store.store import system_clock_us
 from syncline_server.store.tables import checkpoint_keys, epochs
-from syncline_server.sync.checkpoint import CheckpointCodec, Epoch
+from syncline_server.sync.checkpoint import CheckpointCodec
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK: Final = 7_001_001
@@ -67,13 +68,12 @@ async def check_current(engines: Engines) -> None:
 
 
 async def open_checkpoints(engines: Engines) -> CheckpointCodec:
-    """Return the codec of this database's tokens, for its key and its history."""
+    """Return the codec of this database's tokens, for its key."""
     with translated():
         async with engines.reading.connect() as connection:
             key = (await connection.execute(select(checkpoint_keys).order_by(checkpoint_keys.c.id.desc()))).first()
-            known = (await connection.execute(select(epochs.c.id).order_by(epochs.c.started_at_us))).scalars().all()
     assert key is not None, "migrate makes a key"
-    return CheckpointCodec(key.id, key.secret, Epoch(known[-1], frozenset(known)))
+    return CheckpointCodec(key.id, key.secret)
 
 
 def _config() -> Config:
@@ -98,4 +98,5 @@ async def _ensure_history(connection: AsyncConnection) -> None:
         secret = secrets.token_bytes(_SECRET_BYTES)
         await connection.execute(insert(checkpoint_keys).values(id=1, secret=secret, **now))
     if (await connection.execute(select(epochs.c.id))).first() is None:
-        await connection.execute(insert(epochs).values(id=secrets.randbits(63), started_at_us=now["created_at_us"]))
+        first = {"number": 1, "id": secrets.randbits(63), "started_at_us": now["created_at_us"]}
+        await connection.execute(insert(epochs).values(**first, cause=Cause.MADE, incarnation=""))

@@ -23,6 +23,14 @@ _UPSERT_POSITION: Final = """
     ON CONFLICT (session_key, entity_type) DO UPDATE
         SET revision = excluded.revision, updated_at_us = excluded.updated_at_us"""
 
+_HISTORY: Final = """
+    SELECT epochs.number, epochs.id, epochs.started_at_us, epoch_forks.fork_revision
+    FROM epoch_forks JOIN epochs ON epochs.number = epoch_forks.epoch_number WHERE epoch_forks.project_id = $1
+    UNION ALL
+    SELECT epochs.number, epochs.id, epochs.started_at_us, NULL
+    FROM projects JOIN epochs ON epochs.id = projects.epoch_id WHERE projects.id = $1
+    ORDER BY 1"""
+
 
 @dataclass(frozen=True, slots=True)
 class PageShape:
@@ -39,7 +47,9 @@ class Statements:
     """The statements of one database; each comment names the parameters in order."""
 
     lock_head: str
-    """project id → head, clock in µs or NULL."""
+    """project id → head, clock in µs or NULL, id of the epoch in force."""
+    history: str
+    """project id → number, id, start in µs, fork of each epoch that has one; then the one in force, fork NULL."""
     positions: str
     """session keys → session key, entity type, revision."""
     standings: str
@@ -57,9 +67,9 @@ class Statements:
     page: Callable[[PageShape], str]
     """project id, user, session key, position, types, limit, skip, most bytes → a header row, then the page.
 
-    The header has no user; its revision is the project's head, its created_revision the user's, its
-    client_timestamp_us the total and its data what the session has shown, as a JSON object. Header and page are one
-    statement, and so one snapshot (L5).
+    The header has no user; its type is the id of the epoch in force, its revision the project's head, its
+    created_revision the user's, its client_timestamp_us the total and its data what the session has shown, as a JSON
+    object. Header and page are one statement, and so one snapshot (L5).
     """
 
 
@@ -78,7 +88,7 @@ def _postgresql_page(shape: PageShape) -> str:
     if shape.with_shown:
         shown = "(SELECT json_object_agg(entity_type, revision)::text FROM session_positions WHERE session_key = $3)"
     return f"""
-        SELECT NULL::text AS user_id, NULL::text AS entity_type, NULL::text AS entity_id, false AS deleted,
+        SELECT NULL::text AS user_id, epoch_id::text AS entity_type, NULL::text AS entity_id, false AS deleted,
             {shown} AS data, {total}::bigint AS client_timestamp_us, head AS revision, {user_head} AS created_revision
         FROM projects
         WHERE id = $1 AND ($2::text IS NULL OR true) AND ($3::text IS NULL OR true) AND ($5::text[] IS NULL OR true)
@@ -110,7 +120,7 @@ def _sqlite_page(shape: PageShape) -> str:
     if shape.with_shown:
         shown = "(SELECT json_group_object(entity_type, revision) FROM session_positions WHERE session_key = ?3)"
     return f"""
-        SELECT NULL, NULL, NULL, 0, {shown}, {total}, head, {user_head} FROM projects WHERE id = ?1
+        SELECT NULL, epoch_id, NULL, 0, {shown}, {total}, head, {user_head} FROM projects WHERE id = ?1
         UNION ALL SELECT * FROM (
             SELECT {_PAGE_COLUMNS} FROM entities WHERE {after} ORDER BY revision LIMIT ?6 OFFSET ?7
         )"""
@@ -118,8 +128,9 @@ def _sqlite_page(shape: PageShape) -> str:
 
 POSTGRESQL: Final = Statements(
     lock_head="""
-        SELECT head, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+        SELECT head, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, epoch_id
         FROM projects WHERE id = $1 FOR UPDATE""",
+    history=_HISTORY,
     positions="""
         SELECT session_key, entity_type, revision FROM session_positions WHERE session_key = ANY($1::text[])""",
     standings="""
@@ -150,7 +161,8 @@ POSTGRESQL: Final = Statements(
 )
 
 SQLITE: Final = Statements(
-    lock_head="SELECT head, NULL FROM projects WHERE id = ?",
+    lock_head="SELECT head, NULL, epoch_id FROM projects WHERE id = ?",
+    history=_HISTORY.replace("$", "?"),
     positions="""
         SELECT session_key, entity_type, revision FROM session_positions
         WHERE session_key IN (SELECT value FROM json_each(?))""",

@@ -14,10 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
+from syncline_server.store.histories import Histories
 from syncline_server.store.sql import POSTGRESQL, SQLITE, PageShape, Statements
 from syncline_server.store.sqlite import SqliteCheckpointer
 from syncline_server.sync.changes import Version
 from syncline_server.sync.errors import StoreUnavailable
+from syncline_server.sync.history import History
 from syncline_server.sync.store import (
     LockedHead,
     PageQuery,
@@ -51,14 +53,18 @@ def open_store(engines: Engines, clock_us: Callable[[], int] | None = None) -> S
 class _Transaction(ABC):
     """One transaction; what differs between databases is how many values go into a statement."""
 
-    def __init__(self, connection: AsyncConnection, sql: Statements, clock_us: Callable[[], int] | None) -> None:
+    def __init__(
+        self, connection: AsyncConnection, sql: Statements, clock_us: Callable[[], int] | None, histories: Histories
+    ) -> None:
         self._connection = connection
         self._sql = sql
         self._clock_us = clock_us
+        self._histories = histories
 
     async def lock_head(self, project_id: int) -> LockedHead:
-        ((head, clock_us),) = await self._rows(self._sql.lock_head, (project_id,))
-        return LockedHead(head, self._clock_us() if self._clock_us else clock_us)
+        ((head, clock_us, epoch_id),) = await self._rows(self._sql.lock_head, (project_id,))
+        history = await self._histories.of(project_id, epoch_id, self._rows)
+        return LockedHead(head, self._clock_us() if self._clock_us else clock_us, history)
 
     async def positions(self, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
         found: dict[str, dict[str, int]] = {}
@@ -106,9 +112,14 @@ class _SqliteTransaction(_Transaction):
     _first_ordinal = 0
 
     def __init__(
-        self, connection: AsyncConnection, driver: aiosqlite.Connection, sql: Statements, clock_us: Callable[[], int]
+        self,
+        connection: AsyncConnection,
+        driver: aiosqlite.Connection,
+        sql: Statements,
+        clock_us: Callable[[], int],
+        histories: Histories,
     ) -> None:
-        super().__init__(connection, sql, clock_us)
+        super().__init__(connection, sql, clock_us, histories)
         self._driver = driver
 
     async def write(self, project_id: int, versions: Collection[Version]) -> None:
@@ -155,6 +166,7 @@ class _SqlStore(ABC):
     def __init__(self, engines: Engines, sql: Statements) -> None:
         self._engines = engines
         self._sql = sql
+        self._histories = Histories(sql.history)
 
     async def page(self, query: PageQuery) -> StoredPage:
         shape = PageShape(
@@ -164,11 +176,23 @@ class _SqlStore(ABC):
             with_shown=query.session_key != "",
         )
         try:
-            rows = await self._engines.finished(self._read(self._sql.page(shape), query))
+            return await self._stored_page(self._sql.page(shape), query)
         except StoreUnavailable:
             # The pool may hold connections from before the database was restarted; after one has failed, none of them.
-            rows = await self._engines.finished(self._read(self._sql.page(shape), query))
-        return _page(rows, query)
+            # Or a new epoch has begun before the history of the page was read.
+            return await self._stored_page(self._sql.page(shape), query)
+
+    async def _stored_page(self, statement: str, query: PageQuery) -> StoredPage:
+        rows = await self._engines.finished(self._read(statement, query))
+        return _page(rows, query, await self._histories.of(query.project_id, int(rows[0][1]), self._fetch))
+
+    async def _fetch(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
+        async def fetched() -> Sequence[Row]:
+            with translated():
+                async with self._engines.reading.connect() as connection:
+                    return (await connection.exec_driver_sql(statement, parameters)).all()
+
+        return await self._engines.finished(fetched())
 
     async def _read(self, statement: str, query: PageQuery) -> list[Row]:
         with translated():
@@ -196,7 +220,9 @@ class SqliteStore(_SqlStore):
             async with self._engines.writing.connect() as connection:
                 try:
                     async with connection.begin():
-                        yield _SqliteTransaction(connection, await _driver(connection), self._sql, self._clock_us)
+                        yield _SqliteTransaction(
+                            connection, await _driver(connection), self._sql, self._clock_us, self._histories
+                        )
                     await self._checkpointer.committed(connection)
                 except (DBAPIError, sqlite3.Error):
                     # After a failed fsync the connection's idea of the file cannot be trusted.
@@ -236,7 +262,7 @@ class PostgresqlStore(_SqlStore):
         """Open a transaction, as sync.store.Store says."""
         with translated():
             async with self._engines.writing.begin() as connection:
-                yield _PostgresqlTransaction(connection, self._sql, self._clock_us)
+                yield _PostgresqlTransaction(connection, self._sql, self._clock_us, self._histories)
 
     async def _page_rows(self, connection: AsyncConnection, statement: str, query: PageQuery) -> list[Row]:
         parameters = (
@@ -259,7 +285,7 @@ async def _driver(connection: AsyncConnection) -> aiosqlite.Connection:
     return driver
 
 
-def _page(rows: list[Row], query: PageQuery) -> StoredPage:
+def _page(rows: list[Row], query: PageQuery, history: History) -> StoredPage:
     """Cut the page by count and by bytes (T2) and read its header."""
     header, page = rows[0], rows[1:]
     assert header[0] is None, "the header comes first"
@@ -277,4 +303,5 @@ def _page(rows: list[Row], query: PageQuery) -> StoredPage:
         user_head=header[7] or 0,
         total=header[5],
         shown=json.loads(header[4]) if header[4] else {},
+        history=history,
     )

@@ -40,6 +40,7 @@ projects: Final = Table(
     Column("head", BigInteger, nullable=False, default=0, comment="last revision; its row lock orders all commits"),
     Column("session_secret", Text, nullable=False, comment="HS256 secret of session tokens"),
     Column("created_at_us", BigInteger, nullable=False),
+    Column("epoch_id", BigInteger, nullable=False, server_default="0", comment="the one in force"),
     # The head moves with every commit: room on the page keeps those updates from touching the index.
     postgresql_with={"fillfactor": 20},
 )
@@ -99,6 +100,18 @@ checkpoint_keys: Final = Table(
 epochs: Final = Table(
     "epochs",
     metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False, comment="random, never reused"),
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="their order; the last is in force"),
+    Column("id", BigInteger, nullable=False, unique=True, comment="random, never reused"),
     Column("started_at_us", BigInteger, nullable=False),
+    Column("cause", Name, nullable=False),
+    Column("incarnation", Name, nullable=False, comment="of the database, in which the epoch began"),
+)
+
+epoch_forks: Final = Table(
+    "epoch_forks",
+    metadata,
+    Column("project_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("epoch_number", Integer, primary_key=True, autoincrement=False),
+    Column("fork_revision", BigInteger, nullable=False, comment="the project's head when the epoch ended"),
+    sqlite_with_rowid=False,
 )

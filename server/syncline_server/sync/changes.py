@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+from syncline_server.sync.history import Position
+
 MICROSECONDS_PER_MS = 1000
 
 
@@ -82,8 +84,8 @@ class Push:
     """The device if known, else a hash of the session token; empty for a server key that names no device."""
     device_known: bool
     changes: tuple[Change, ...]
-    shown_revision: int | None = None
-    """The position of the request's checkpoint token; 0 when it belongs to a lost history."""
+    shown: Position | None = None
+    """The position of the request's checkpoint token; it shows nothing when it belongs to a lost history."""
     expected_head_ms: int | None = None
     require_existing: bool = False
 
@@ -109,7 +111,7 @@ class PushOutcome:
     """What became of a push."""
 
     results: list[Result]
-    checkpoint_revision: int
+    checkpoint: Position
     """The position of the token to return (P9)."""
     head_revision: int
     """The user's head after the push; 0 without changes."""

@@ -5,26 +5,16 @@ import binascii
 import hashlib
 import hmac
 import struct
-from dataclasses import dataclass
 from typing import Final
 
-from syncline_server.sync.errors import CheckpointExpired, CheckpointInvalid
+from syncline_server.sync.errors import CheckpointInvalid
+from syncline_server.sync.history import Position
 
 _VERSION: Final = 1
 _BODY: Final = struct.Struct(">BBQ8sq")
 _TAG_BYTES: Final = 16
 _TOKEN_CHARACTERS: Final = (_BODY.size + _TAG_BYTES) * 4 // 3
 assert (_BODY.size + _TAG_BYTES) % 3 == 0, "no padding, so that every position has one spelling"
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """The history in force and the ones that are part of it."""
-
-    id: int
-    """Random, 63 bits, never reused."""
-    known: frozenset[int]
-    """All epochs whose positions are still good, this one among them."""
 
 
 class CheckpointCodec:
@@ -34,26 +24,25 @@ class CheckpointCodec:
     position, never an authorisation: the scope always comes from the credentials of the call.
     """
 
-    def __init__(self, key_id: int, secret: bytes, epoch: Epoch) -> None:
+    def __init__(self, key_id: int, secret: bytes) -> None:
         """Sign with `secret`, known to readers as `key_id` (0 to 255)."""
         self._key_id = key_id
         self._secret = secret
-        self._epoch = epoch
 
     def scope_tag(self, project_id: int, user_id: str | None) -> bytes:
         """Name a scope: one user of a project, or (None) the whole project; 8 bytes."""
         scope = f"scope\x1f{project_id}" if user_id is None else f"scope\x1f{project_id}\x1f{user_id}"
         return hmac.digest(self._secret, scope.encode(), hashlib.sha256)[:8]
 
-    def encode(self, scope_tag: bytes, revision: int) -> str:
+    def encode(self, scope_tag: bytes, position: Position) -> str:
         """Return the token of a position."""
-        body = _BODY.pack(_VERSION, self._key_id, self._epoch.id, scope_tag, revision)
+        body = _BODY.pack(_VERSION, self._key_id, position.epoch_id, scope_tag, position.revision)
         return base64.urlsafe_b64encode(body + self._sign(body)).decode()
 
-    def decode(self, scope_tag: bytes, token: str) -> int:
-        """Return the revision of a token of this scope.
+    def decode(self, scope_tag: bytes, token: str) -> Position:
+        """Return the position of a token of this scope; whether it is of this history is for the history to say.
 
-        Raises CheckpointInvalid for anything but such a token, CheckpointExpired when its epoch is not known.
+        Raises CheckpointInvalid for anything but such a token.
         """
         body, tag = self._split(token)
         if not hmac.compare_digest(tag, self._sign(body)):
@@ -61,9 +50,7 @@ class CheckpointCodec:
         _, _, epoch_id, token_scope, revision = _BODY.unpack(body)
         if not hmac.compare_digest(token_scope, scope_tag):
             raise CheckpointInvalid
-        if epoch_id not in self._epoch.known:
-            raise CheckpointExpired
-        return int(revision)
+        return Position(epoch_id, revision)
 
     def _split(self, token: str) -> tuple[bytes, bytes]:
         if len(token) != _TOKEN_CHARACTERS:

@@ -7,8 +7,10 @@ The contract of `Feed.follow`, for one reading:
   fallen out of that.
 - The first batch comes at once, even when nothing is new; `caught_up` is true in one batch.
 - It ends by itself only when it has caught up and was not asked to follow on. Otherwise it ends with one of:
-  CheckpointInvalid, CheckpointExpired (before the first batch; start over), SessionExpired (sign in again, resume),
-  Draining and StoreUnavailable (resume). To resume is to read again from the last token that was received.
+  CheckpointInvalid, CheckpointExpired (before the first batch, and when the database goes back behind the reader's
+  position; start over), SessionExpired (sign in again, resume), Draining and StoreUnavailable (resume). To resume is to
+  read again from the last token that was received.
+- Where the reading says so, it starts over by itself instead of ending with CheckpointExpired: in a batch with `reset`.
 """
 
 import asyncio
@@ -87,11 +89,12 @@ class Feed:
             reading = replace(reading, checkpoint_token="", after_revision=None, session_key="")
             caught_up, sent_at = False, -self._heartbeat_seconds
             while True:
+                caught_up = caught_up and not page.reset
                 newly_caught_up = not caught_up and not page.has_more
                 if page.rows or newly_caught_up or monotonic() >= sent_at + self._heartbeat_seconds:
                     caught_up = caught_up or newly_caught_up
                     batch = [Batch(page, newly_caught_up)]
-                    page = replace(page, rows=())
+                    page = replace(page, rows=(), reset=False)
                     # Nothing of it stays here while the reader takes its time.
                     yield batch.pop()
                     sent_at = monotonic()
@@ -112,6 +115,8 @@ class Feed:
         self._check(expires_at)
         if page.has_more:
             return await self._read_on(reading, page)
+        if log.knows_head and log.history.epoch_id != page.history.epoch_id:
+            return await self._read_across(reading, page, log, wakeup, sent_at, expires_at)
         recent = self._recent(reading, page, log) if log.knows_head else replace(page, rows=())
         if recent is None:
             return await self._read_on(reading, page)
@@ -123,13 +128,31 @@ class Feed:
         self._check(expires_at)
         return self._recent(reading, recent, log) or await self._read_on(reading, recent)
 
+    async def _read_across(
+        self,
+        reading: Reading,
+        page: Page,
+        log: LiveLog,
+        wakeup: asyncio.Event,
+        sent_at: float,
+        expires_at: float | None,
+    ) -> Page:
+        """Read on where the window is of another epoch than the page; wait where it is the window that is behind."""
+        wakeup.clear()
+        page = await self._read_on(reading, page)
+        if not page.rows and not page.reset and log.history.epoch_id != page.history.epoch_id:
+            log.nudge()
+            await self._wait(wakeup, sent_at, expires_at)
+            self._check(expires_at)
+        return page
+
     async def _read_on(self, reading: Reading, page: Page) -> Page:
-        return await self._puller.read_on(reading, page.complete_revision, self._batch_size)
+        return await self._puller.read_on(reading, page.complete_position, self._batch_size)
 
     def _recent(self, reading: Reading, page: Page, log: LiveLog) -> Page | None:
-        """Return what the shared window has after a page; None: it does not reach back so far."""
+        """Return what the shared window has after a page; None: it does not reach back so far, or is of a new epoch."""
         changes = log.since(reading.user_id, page.complete_revision)
-        if changes is None:
+        if changes is None or log.history.epoch_id != page.history.epoch_id:
             return None
         wanted = [
             change for change in changes if not reading.entity_types or change.entity_type in reading.entity_types

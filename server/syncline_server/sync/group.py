@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Push, PushOutcome, Version, session_key
 from syncline_server.sync.errors import AnswerTooLarge, HeadMismatch, SyncError
+from syncline_server.sync.history import History, Position
 from syncline_server.sync.resolve import Limits, Resolution, needed_data, resolve
 from syncline_server.sync.revision import RevisionAllocator
 from syncline_server.sync.store import (
@@ -34,9 +35,9 @@ class Presented:
     user_id: str
     session_key: str
     entity_types: tuple[str, ...]
-    revision: int
+    position: Position
     only_lowers: bool
-    """It is no proof of having read up to it, but of not having read past it."""
+    """It is a plain revision: no proof of having read up to it, but of not having read past it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class GroupCommit:
         ahead_ms = head.revision // MICROSECONDS_PER_MS + 1 - head.clock_us // MICROSECONDS_PER_MS
         if 0 < ahead_ms <= _MAX_CLOCK_WAIT_MS:
             await asyncio.sleep(ahead_ms / 1000)
-            return LockedHead(head.revision, head.clock_us + ahead_ms * MICROSECONDS_PER_MS)
+            return replace(head, clock_us=head.clock_us + ahead_ms * MICROSECONDS_PER_MS)
         self._on_clock_behind(max(ahead_ms, 0))
         return head
 
@@ -96,7 +97,7 @@ class GroupCommit:
         items: list[Push | Presented],
         pushes: list[Push],
     ) -> "_GroupState":
-        state = _GroupState(head.revision)
+        state = _GroupState(head.revision, head.history)
         sessions = {_session_key(push) for push in pushes if _asks_for_positions(push)}
         sessions.update(item.session_key for item in items if isinstance(item, Presented))
         if sessions:
@@ -163,6 +164,7 @@ class _GroupState:
     """What a group has read, and what its pushes so far have made of it."""
 
     head: int
+    history: History
     positions: dict[str, dict[str, int]] = field(default_factory=dict)
     shown: dict[int, int] = field(default_factory=dict)
     standings: dict[StandingQuery, Standing] = field(default_factory=dict)
@@ -176,17 +178,19 @@ class _GroupState:
         """Take in a presented position; one for all types replaces the ones of single types."""
         shown = self.positions.setdefault(presented.session_key, {})
         types: Collection[str] = presented.entity_types or {"", *shown}
+        # Read before a new epoch began, it may be of a history that is lost meanwhile.
+        held = presented.only_lowers or self.history.holds(presented.position, self.head)
+        revision = presented.position.revision if held else 0
         for entity_type in types:
-            if not presented.only_lowers or presented.revision < shown.get(entity_type, shown.get("", 0)):
-                self._move(presented.session_key, entity_type, presented.revision)
+            if not presented.only_lowers or revision < shown.get(entity_type, shown.get("", 0)):
+                self._move(presented.session_key, entity_type, revision)
 
     def shown_by(self, push: Push) -> int:
         """Return the position that the pusher has shown to have for every type of the push (P9)."""
         if push.expected_head_ms is not None:
             return _EVERYTHING
-        if push.shown_revision is not None:
-            # Past the head it belongs to a history that is lost, and shows nothing.
-            return push.shown_revision if push.shown_revision <= self.head else 0
+        if push.shown is not None:
+            return push.shown.revision if self.history.holds(push.shown, self.head) else 0
         if push.session == "":
             return 0
         shown = self.positions.get(_session_key(push), {})
@@ -218,7 +222,7 @@ class _GroupState:
         if not foreign and _asks_for_positions(push):
             for entity_type in _types_of(push):
                 self._move(_session_key(push), entity_type, checkpoint)
-        return PushOutcome(resolution.results, checkpoint, head)
+        return PushOutcome(resolution.results, self.history.at(checkpoint), head)
 
     def _move(self, key: str, entity_type: str, revision: int) -> None:
         shown = self.positions.setdefault(key, {})
@@ -237,7 +241,7 @@ def _check_head(expected_head_ms: int, standing: Standing) -> int:
 
 def _asks_for_positions(push: Push) -> bool:
     """Tell whether what the session has shown in pulls is needed to know its position."""
-    return push.shown_revision is None and push.expected_head_ms is None and push.session != ""
+    return push.shown is None and push.expected_head_ms is None and push.session != ""
 
 
 def _standing_query(push: Push, shown: int) -> StandingQuery:

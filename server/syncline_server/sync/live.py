@@ -11,6 +11,7 @@ from itertools import takewhile
 from typing import Final
 
 from syncline_server.sync.errors import StoreUnavailable
+from syncline_server.sync.history import History
 from syncline_server.sync.store import PageQuery, PageRow, Store, StoredPage
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ class LiveLog:
         self.floor: int | None = None
         """None: the head has yet to be read."""
         self.position = 0
+        self.history = History(0)
+        """That the window is of."""
 
     def nudge(self) -> None:
         """Say that there may be something new."""
@@ -108,7 +111,11 @@ class LiveLog:
         self._task.cancel()
         self._ending.add(self._task)
         self._task.add_done_callback(self._ending.discard)
-        self._task, self._behind_since, self.floor, self.position = None, None, None, 0
+        self._task, self._behind_since = None, None
+        self._forget()
+
+    def _forget(self) -> None:
+        self.floor, self.position = None, 0
         self._window.clear()
         self._of_user.clear()
         self._bytes = 0
@@ -137,8 +144,12 @@ class LiveLog:
         return await self._store.page(PageQuery(self._project_id, None, (), self.position, limit, _READ_BYTES))
 
     def _take(self, stored: StoredPage) -> None:
+        if stored.history.epoch_id != self.history.epoch_id:
+            # The window may be of a history that is lost. Each reader finds out whether its position is, too.
+            self._forget()
         if self.floor is None:
             # Who waits at an older position reads from the store first.
+            self.history = stored.history
             self.floor = self.position = stored.project_head
             self.wake_all()
             return

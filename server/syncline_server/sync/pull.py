@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.errors import CheckpointExpired
+from syncline_server.sync.history import START, History, Position
 from syncline_server.sync.push import Presented, Pusher
 from syncline_server.sync.store import PageQuery, PageRow, Store, StoredPage
-
-_START: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Page:
     after_revision: int
     """The position the page was read from; see `action_of`."""
     next_revision: int
-    """Of the token to return: the user's head, so that an idle user's token stays the same."""
+    """The user's head, so that an idle user's token stays the same."""
     complete_revision: int
     """Up to here the reader has everything; at or past `next_revision`, since the log is shared by all users."""
     has_more: bool
@@ -56,6 +54,18 @@ class Page:
     """The user's head; 0 for a user without changes, and where all users were asked for."""
     total: int
     reset: bool
+    history: History
+    """That the revisions are of."""
+
+    @property
+    def next_position(self) -> Position:
+        """Of the token to return."""
+        return self.history.at(self.next_revision)
+
+    @property
+    def complete_position(self) -> Position:
+        """Up to here the reader has everything."""
+        return self.history.at(self.complete_revision)
 
 
 def action_of(row: PageRow, after_revision: int) -> Action:
@@ -88,34 +98,43 @@ class Puller:
         except CheckpointExpired:
             if not reading.reset_when_expired:
                 raise
-            reading, position, reset = replace(reading, checkpoint_token="", after_revision=None), _START, True
+            reading, position, reset = replace(reading, checkpoint_token="", after_revision=None), START, True
             stored = await self._store.page(_query(reading, position, size))
         await self._note(reading, position, stored, is_presenting)
         return _page(reading, position, stored, reset)
 
-    async def read_on(self, reading: Reading, position: int, size: PageSize) -> Page:
-        """Read one page from a position that this server has itself come to, for the same reader."""
-        return _page(reading, position, await self._store.page(_query(reading, position, size)), False)
+    async def read_on(self, reading: Reading, position: Position, size: PageSize) -> Page:
+        """Read one page from a position that this server has itself come to, for the same reader.
 
-    def _position(self, reading: Reading) -> int:
+        Raises CheckpointExpired (unless told to start over) and StoreUnavailable.
+        """
+        stored = await self._store.page(_query(reading, position, size))
+        if stored.history.holds(position, stored.project_head):
+            return _page(reading, position, stored, False)
+        if not reading.reset_when_expired:
+            raise CheckpointExpired
+        return _page(reading, START, await self._store.page(_query(reading, START, size)), True)
+
+    def _position(self, reading: Reading) -> Position:
+        """Return where the reader is; a plain revision has no epoch."""
         if reading.checkpoint_token:
             tag = self._checkpoints.scope_tag(reading.project_id, reading.user_id)
             return self._checkpoints.decode(tag, reading.checkpoint_token)
-        return _START if reading.after_revision is None else max(reading.after_revision, _START)
+        return START._replace(revision=max(reading.after_revision or 0, 0))
 
-    async def _note(self, reading: Reading, position: int, stored: StoredPage, is_presenting: bool) -> None:
+    async def _note(self, reading: Reading, position: Position, stored: StoredPage, is_presenting: bool) -> None:
         """Note the position that the session has presented, if that is news (P9).
 
         While another is on its way into the store, it is always news.
         """
         if reading.user_id is None or not reading.session_key:
             return
-        before = [stored.shown.get(kind, stored.shown.get("", _START)) for kind in reading.entity_types]
+        before = [stored.shown.get(kind, stored.shown.get("", 0)) for kind in reading.entity_types]
         if not reading.entity_types:
-            before = [stored.shown.get("", _START), *stored.shown.values()]
-        falls = any(shown > position for shown in before)
+            before = [stored.shown.get("", 0), *stored.shown.values()]
+        falls = any(shown > position.revision for shown in before)
         # A revision is no proof of having read up to it, but of not having read past it.
-        rises = any(shown < position for shown in before) and reading.after_revision is None
+        rises = any(shown < position.revision for shown in before) and reading.after_revision is None
         if falls or rises or is_presenting:
             presented = Presented(
                 reading.project_id,
@@ -128,12 +147,12 @@ class Puller:
             await self._pusher.present(presented)
 
 
-def _query(reading: Reading, position: int, size: PageSize) -> PageQuery:
+def _query(reading: Reading, position: Position, size: PageSize) -> PageQuery:
     return PageQuery(
         project_id=reading.project_id,
         user_id=reading.user_id,
         entity_types=reading.entity_types,
-        after_revision=position,
+        after_revision=position.revision,
         limit=size.limit,
         max_bytes=size.max_bytes,
         skip=size.skip,
@@ -142,37 +161,40 @@ def _query(reading: Reading, position: int, size: PageSize) -> PageQuery:
     )
 
 
-def _check_history(reading: Reading, position: int, stored: StoredPage) -> None:
-    """Refuse a position past the head: it belongs to a history that is lost.
+def _check_history(reading: Reading, position: Position, stored: StoredPage) -> None:
+    """Refuse a position of a history that is lost.
 
-    A plain revision may be a time, so it is held against the head only where the reader is ready to start over; then
+    A plain revision may be a time, so it is held against the history only where the reader is ready to start over; then
     the user's head counts, to the millisecond, since that is what such a reader was given.
     """
     if reading.checkpoint_token:
-        lost = position > stored.project_head
+        lost = not stored.history.holds(position, stored.project_head)
     else:
         head = stored.user_head if reading.user_id is not None else stored.project_head
-        lost = reading.reset_when_expired and position // MICROSECONDS_PER_MS > head // MICROSECONDS_PER_MS
+        at_ms, head_ms = position.revision // MICROSECONDS_PER_MS, head // MICROSECONDS_PER_MS
+        is_lost = at_ms > head_ms or (at_ms < head_ms and stored.history.lacks_time(at_ms * MICROSECONDS_PER_MS))
+        lost = reading.reset_when_expired and is_lost
     if lost:
         raise CheckpointExpired
 
 
-def _page(reading: Reading, position: int, stored: StoredPage, reset: bool) -> Page:
+def _page(reading: Reading, position: Position, stored: StoredPage, reset: bool) -> Page:
     head = stored.user_head if reading.user_id is not None else stored.project_head
     if stored.cut:
         next_revision = stored.rows[-1].revision
     elif reading.after_revision is None:
-        next_revision = max(head, position)
+        next_revision = max(head, position.revision)
     else:
         # Not the revision that was asked for: it may be a time at which the log has yet to arrive.
         next_revision = head
     return Page(
         rows=stored.rows,
-        after_revision=position,
+        after_revision=position.revision,
         next_revision=next_revision,
         complete_revision=next_revision if stored.cut else max(next_revision, stored.project_head),
         has_more=stored.cut,
         head_ms=stored.user_head // MICROSECONDS_PER_MS,
         total=stored.total,
         reset=reset,
+        history=stored.history,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from syncline_server.sync.changes import Version
+from syncline_server.sync.history import History
 
 
 class StoreRejected(Exception):
@@ -23,6 +24,8 @@ class LockedHead:
     revision: int
     clock_us: int
     """The store's clock, µs since the Unix epoch."""
+    history: History
+    """No new epoch begins while the head is locked."""
 
 
 class Standing(NamedTuple):
@@ -97,6 +100,7 @@ class StoredPage:
     """0 unless asked for."""
     shown: dict[str, int]
     """Entity type → position that the session has shown."""
+    history: History
 
 
 class WriteTransaction(Protocol):

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from harness import Server, change, ids, make_project, refused, settings_for, started_server
 from syncline_server.app import opened_engines
 from syncline_server.store.tables import checkpoint_keys, epochs, projects
-from syncline_server.sync.checkpoint import CheckpointCodec, Epoch
+from syncline_server.sync.checkpoint import CheckpointCodec
+from syncline_server.sync.history import Position
 
 
 async def token_of(server: Server, user: str) -> str:
@@ -22,9 +23,9 @@ async def forged(server: Server, user: str, *, revision: int = 5, epoch: int | N
     async with opened_engines(server.settings) as engines, engines.reading.connect() as connection:
         key = (await connection.execute(select(checkpoint_keys))).one()
         project_id = (await connection.execute(found)).scalar_one()
-        in_force = (await connection.execute(select(epochs.c.id))).scalar_one()
-    codec = CheckpointCodec(key.id, key.secret, Epoch(epoch or in_force, frozenset()))
-    return codec.encode(codec.scope_tag(project_id, user), revision)
+        in_force = (await connection.execute(select(epochs.c.id).order_by(epochs.c.number.desc()))).scalars().first()
+    codec = CheckpointCodec(key.id, key.secret)
+    return codec.encode(codec.scope_tag(project_id, user), Position(epoch or in_force or 0, revision))
 
 
 DAMAGES = {

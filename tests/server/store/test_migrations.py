@@ -15,6 +15,7 @@ from syncline_server.store import schema
 from syncline_server.store.engine import Engines
 from syncline_server.store.schema import SchemaNotCurrent
 from syncline_server.store.tables import metadata
+from syncline_server.sync.history import Position
 
 
 def differences(connection: Connection) -> list[object]:
@@ -73,7 +74,7 @@ async def test_migrating_twice_changes_nothing(engines: Engines):
     assert await schema.migrate(engines) == await schema.migrate(engines)
     after = await schema.open_checkpoints(engines)
     scope = before.scope_tag(1, "ada")
-    assert after.decode(scope, before.encode(scope, 5)) == 5
+    assert after.decode(scope, before.encode(scope, Position(7, 5))) == Position(7, 5)
 
 
 async def test_a_current_schema_is_served(engines: Engines):
@@ -108,7 +109,7 @@ async def test_an_empty_sqlite_file_is_migrated_when_it_is_prepared(sqlite_url: 
 
 async def test_processes_that_migrate_at_once_take_turns(empty_engines: Engines):
     migrated = await asyncio.gather(*[schema.migrate(empty_engines) for _ in range(3)])
-    assert migrated == ["0001"] * 3
+    assert migrated == ["0002"] * 3
     async with empty_engines.reading.connect() as connection:
         counts = [(await connection.execute(text(f"SELECT count(*) FROM {name}"))).scalar_one() for name in HISTORY]
     assert counts == [1, 1]
@@ -127,4 +128,4 @@ async def test_a_migration_that_fails_leaves_nothing(empty_engines: Engines, mon
     monkeypatch.undo()
     with pytest.raises(SchemaNotCurrent):
         await schema.check_current(empty_engines)
-    assert await schema.migrate(empty_engines) == "0001"
+    assert await schema.migrate(empty_engines) == "0002"

@@ -13,13 +13,13 @@ TOKEN_SESSION = "token:0123456789abcdef"
 async def test_a_client_that_is_alone_gets_the_head(rules: Rules):
     for at in range(3):
         outcome = await rules.push(edit("create", f"e{at}"))
-        assert outcome.checkpoint_revision == outcome.head_revision
+        assert outcome.checkpoint.revision == outcome.head_revision
 
 
 @pytest.mark.parametrize("session", [LAPTOP, TOKEN_SESSION, ""])
 async def test_what_somebody_else_wrote_holds_the_token_back(rules: Rules, session: str):
     await rules.push(edit("create", "theirs"), session=session)
-    assert (await rules.push(edit("create", "mine"))).checkpoint_revision == 0
+    assert (await rules.push(edit("create", "mine"))).checkpoint.revision == 0
 
 
 async def test_what_somebody_else_wrote_in_the_same_group_holds_the_token_back(rules: Rules):
@@ -27,7 +27,7 @@ async def test_what_somebody_else_wrote_in_the_same_group_holds_the_token_back(r
         rules.push(edit("create", "theirs"), session=LAPTOP), rules.push(edit("create", "mine"))
     )
     assert len(rules.commits) == 1
-    assert mine.checkpoint_revision == 0
+    assert mine.checkpoint.revision == 0
 
 
 async def test_a_change_after_one_that_lost_holds_the_token_back_until_it_was_read(rules: Rules):
@@ -48,41 +48,41 @@ async def test_a_change_after_one_that_lost_holds_the_token_back_until_it_was_re
 async def test_another_users_changes_hold_nothing_back(rules: Rules):
     await rules.push(edit("create", "theirs"), user="bob", session=LAPTOP)
     outcome = await rules.push(edit("create", "mine"))
-    assert outcome.checkpoint_revision == outcome.head_revision
+    assert outcome.checkpoint.revision == outcome.head_revision
 
 
 async def test_what_was_pulled_is_known_only_once_its_token_is_presented(rules: Rules):
     theirs = await rules.push(edit("create", "theirs"), session=LAPTOP)
     page = await rules.pull("todo")
     assert page.next_revision == theirs.head_revision
-    assert (await rules.push(edit("create", "e1"))).checkpoint_revision == 0
+    assert (await rules.push(edit("create", "e1"))).checkpoint.revision == 0
     await rules.pull("todo", at=page.next_revision)
     outcome = await rules.push(edit("create", "e2"))
-    assert outcome.checkpoint_revision == outcome.head_revision
+    assert outcome.checkpoint.revision == outcome.head_revision
 
 
 async def test_the_requests_own_token_goes_before_what_was_pulled(rules: Rules):
     theirs = await rules.push(edit("create", "theirs"), session=LAPTOP)
     await rules.pull("todo", at=0)
-    shown = await rules.push(edit("create", "e1"), shown_revision=theirs.head_revision)
-    assert shown.checkpoint_revision == shown.head_revision
-    early = await rules.push(edit("create", "e2"), shown_revision=theirs.head_revision - 1)
-    assert early.checkpoint_revision == theirs.head_revision - 1
+    shown = await rules.push(edit("create", "e1"), shown=await rules.position(theirs.head_revision))
+    assert shown.checkpoint.revision == shown.head_revision
+    early = await rules.push(edit("create", "e2"), shown=await rules.position(theirs.head_revision - 1))
+    assert early.checkpoint.revision == theirs.head_revision - 1
 
 
 async def test_a_token_past_the_head_shows_nothing(rules: Rules):
     """It belongs to a history that is lost."""
     await rules.push(edit("create", "theirs"), session=LAPTOP)
-    assert (await rules.push(edit("create"), shown_revision=2**61)).checkpoint_revision == 0
+    assert (await rules.push(edit("create"), shown=await rules.position(2**61))).checkpoint.revision == 0
 
 
 async def test_the_lowest_position_of_the_pushed_types_counts(rules: Rules):
     theirs = await rules.push(edit("create", "theirs"), session=LAPTOP)
     await rules.pull("todo", at=theirs.head_revision)
     known = await rules.push(edit("create", "e1"))
-    assert known.checkpoint_revision == known.head_revision
+    assert known.checkpoint.revision == known.head_revision
     mixed = await rules.push(edit("create", "e2"), edit("create", "n1", entity_type="note"))
-    assert mixed.checkpoint_revision == 0
+    assert mixed.checkpoint.revision == 0
 
 
 async def test_a_pull_of_all_types_shows_a_position_for_every_type(rules: Rules):
@@ -90,14 +90,14 @@ async def test_a_pull_of_all_types_shows_a_position_for_every_type(rules: Rules)
     await rules.pull("todo", at=0)
     await rules.pull(at=theirs.head_revision)
     outcome = await rules.push(edit("create", "e1"), edit("create", "n1", entity_type="note"))
-    assert outcome.checkpoint_revision == outcome.head_revision
+    assert outcome.checkpoint.revision == outcome.head_revision
 
 
 async def test_starting_over_takes_back_what_was_shown(rules: Rules):
     theirs = await rules.push(edit("create", "theirs"), session=LAPTOP)
     await rules.pull("todo", at=theirs.head_revision)
     await rules.pull("todo")
-    assert (await rules.push(edit("create"))).checkpoint_revision == 0
+    assert (await rules.push(edit("create"))).checkpoint.revision == 0
 
 
 @pytest.mark.parametrize(("offset", "is_known"), [(0, False), (-1, False)])
@@ -105,40 +105,40 @@ async def test_a_plain_revision_is_no_proof_of_having_read(rules: Rules, offset:
     theirs = await rules.push(edit("create", "theirs"), session=LAPTOP)
     await rules.pull("todo", after_revision=theirs.head_revision + offset)
     outcome = await rules.push(edit("create"))
-    assert (outcome.checkpoint_revision == outcome.head_revision) == is_known
+    assert (outcome.checkpoint.revision == outcome.head_revision) == is_known
 
 
 async def test_a_plain_revision_takes_back_what_was_shown_past_it_and_raises_nothing(rules: Rules):
     theirs = await rules.push(edit("create", "theirs"), session=LAPTOP)
     await rules.pull("todo", at=theirs.head_revision)
     await rules.pull("todo", "note", after_revision=theirs.head_revision - 1)
-    assert (await rules.push(edit("create"))).checkpoint_revision == theirs.head_revision - 1
-    assert (await rules.push(edit("create", entity_type="note"))).checkpoint_revision == 0
+    assert (await rules.push(edit("create"))).checkpoint.revision == theirs.head_revision - 1
+    assert (await rules.push(edit("create", entity_type="note"))).checkpoint.revision == 0
 
 
 async def test_a_merge_over_something_unseen_is_not_ones_own(rules: Rules):
     await rules.push(edit("create", data='{"a":1}'), session=LAPTOP)
     await rules.push(edit("update", data='{"b":2}'))
-    assert (await rules.push(edit("create", "e2"))).checkpoint_revision == 0
+    assert (await rules.push(edit("create", "e2"))).checkpoint.revision == 0
 
 
 async def test_replacing_something_unseen_leaves_nothing_to_miss(rules: Rules):
     await rules.push(edit("create", data='{"a":1}'), session=LAPTOP)
     await rules.push(edit("create", data='{"b":2}'))
     outcome = await rules.push(edit("create", "e2"))
-    assert outcome.checkpoint_revision == outcome.head_revision
+    assert outcome.checkpoint.revision == outcome.head_revision
 
 
 async def test_a_server_key_that_names_no_device_has_written_nothing(rules: Rules):
     first = await rules.push(edit("create"), session="")
-    assert first.checkpoint_revision == first.head_revision
-    assert (await rules.push(edit("create", "e2"), session="")).checkpoint_revision == 0
+    assert first.checkpoint.revision == first.head_revision
+    assert (await rules.push(edit("create", "e2"), session="")).checkpoint.revision == 0
 
 
 async def test_who_names_the_head_has_been_there(rules: Rules):
     theirs = await rules.push(edit("create", "theirs"), session=LAPTOP)
     outcome = await rules.push(edit("create"), expected_head_ms=theirs.head_revision // 1000)
-    assert outcome.checkpoint_revision == outcome.head_revision
+    assert outcome.checkpoint.revision == outcome.head_revision
 
 
 async def test_a_position_presented_after_a_push_of_the_same_group_counts_for_the_next(rules: Rules):
@@ -156,7 +156,7 @@ async def test_a_position_presented_after_a_push_of_the_same_group_counts_for_th
         await asyncio.sleep(0.1)
     await asyncio.gather(*waiting)
     assert len(rules.commits) == 5
-    assert (await rules.push(edit("create", "e4"))).checkpoint_revision == 1
+    assert (await rules.push(edit("create", "e4"))).checkpoint.revision == 1
 
 
 async def test_starting_over_counts_while_an_earlier_position_is_on_its_way(rules: Rules):
@@ -169,11 +169,11 @@ async def test_starting_over_counts_while_an_earlier_position_is_on_its_way(rule
         again = asyncio.create_task(rules.pull("todo", limit=1))
         await asyncio.sleep(0.05)
     await asyncio.gather(rising, again)
-    assert (await rules.push(edit("create"))).checkpoint_revision == 0
+    assert (await rules.push(edit("create"))).checkpoint.revision == 0
 
 
 @pytest.mark.parametrize("session", [PHONE, TOKEN_SESSION])
 async def test_sessions_are_known_by_device_or_token(rules: Rules, session: str):
     await rules.push(edit("create", "e1"), session=session)
     outcome = await rules.push(edit("create", "e2"), session=session)
-    assert outcome.checkpoint_revision == outcome.head_revision
+    assert outcome.checkpoint.revision == outcome.head_revision
