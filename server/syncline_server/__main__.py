@@ -6,13 +6,14 @@ import re
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 import uvloop
 from pydantic import ValidationError
 
+from syncline_server.epoch_commands import epoch_app
+from syncline_server.options import Database, DataDir, GrpcAddress, HttpAddress, examples
 from syncline_server.settings import ServerSettings
 
 # gRPC's own log lines say nothing that ours do not; it reads this when it is imported.
@@ -30,31 +31,9 @@ app = typer.Typer(
 project_app = typer.Typer(no_args_is_help=True, help="Make and list projects: tenants with keys of their own.")
 app.add_typer(project_app, name="project")
 
-DataDir = Annotated[
-    Path | None,
-    typer.Option(envvar="SYNCLINE_DATA_DIR", help="Folder of the SQLite database.  [default: syncline-data]"),
-]
-Database = Annotated[
-    str | None,
-    typer.Option(envvar="SYNCLINE_DATABASE", help="Database URL: postgresql://… or sqlite:///path."),
-]
-GrpcAddress = Annotated[
-    str | None,
-    typer.Option(envvar="SYNCLINE_GRPC_ADDRESS", help="HOST:PORT for gRPC.  [default: 127.0.0.1:50051]"),
-]
-HttpAddress = Annotated[
-    str | None,
-    typer.Option(envvar="SYNCLINE_HTTP_ADDRESS", help="HOST:PORT for HTTP.  [default: 127.0.0.1:8080]"),
-]
-
-
-def _examples(*lines: str) -> str:
-    # \b keeps the lines as they are.
-    return "Examples:\n\n\b\n" + "\n".join(f"  {line}" for line in lines)
-
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "syncline serve",
         "syncline serve --data-dir /var/lib/syncline --http-address 0.0.0.0:8080",
         "syncline serve --database postgresql://syncline@db/syncline --no-http",
@@ -79,7 +58,7 @@ def serve(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "syncline server --database postgresql://syncline@db/syncline",
         "syncline server --database postgresql://syncline@db/syncline --workers 4",
     )
@@ -105,14 +84,14 @@ def server(
 @app.command(
     add_help_option=False,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    epilog=_examples("syncline bridge --grpc-target 127.0.0.1:50051", "syncline bridge --help"),
+    epilog=examples("syncline bridge --grpc-target 127.0.0.1:50051", "syncline bridge --help"),
 )
 def bridge(context: typer.Context) -> None:
     """Run the HTTP bridge alone; see `syncline bridge --help`."""
     os.execv(sys.executable, [sys.executable, "-m", "syncline_bridge", *context.args])  # noqa: S606  # no shell wanted
 
 
-@app.command(epilog=_examples("syncline migrate --database postgresql://syncline@db/syncline"))
+@app.command(epilog=examples("syncline migrate --database postgresql://syncline@db/syncline"))
 def migrate(data_dir: DataDir = None, database: Database = None) -> None:
     """Bring the database's schema up to date."""
     from syncline_server import admin
@@ -121,9 +100,7 @@ def migrate(data_dir: DataDir = None, database: Database = None) -> None:
     typer.echo(f"The schema is at {_run(lambda: admin.migrate(settings), settings)}.")
 
 
-@project_app.command(
-    "create", epilog=_examples("syncline project create notes", "syncline project create notes --json")
-)
+@project_app.command("create", epilog=examples("syncline project create notes", "syncline project create notes --json"))
 def project_create(
     name: str,
     as_json: Annotated[bool, typer.Option("--json", envvar="SYNCLINE_JSON", help="Print one JSON object.")] = False,
@@ -143,7 +120,7 @@ def project_create(
         typer.echo(f"{label.replace('_', ' '):<11} {value}")
 
 
-@project_app.command("list", epilog=_examples("syncline project list"))
+@project_app.command("list", epilog=examples("syncline project list"))
 def project_list(data_dir: DataDir = None, database: Database = None) -> None:
     """Print the names of all projects."""
     from syncline_server import admin
@@ -153,7 +130,7 @@ def project_list(data_dir: DataDir = None, database: Database = None) -> None:
         typer.echo(project.name)
 
 
-@project_app.command("secret", epilog=_examples("syncline project secret notes"))
+@project_app.command("secret", epilog=examples("syncline project secret notes"))
 def project_secret(name: str, data_dir: DataDir = None, database: Database = None) -> None:
     """Print the HS256 secret with which your own backend signs session tokens."""
     from syncline_server import admin
@@ -163,7 +140,7 @@ def project_secret(name: str, data_dir: DataDir = None, database: Database = Non
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "syncline token --project default --user ada",
         "syncline token --project default --user ada --device phone --ttl 30d",
     )
@@ -186,7 +163,7 @@ def token(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "syncline tail --api-key $SERVER_KEY --all-users --follow",
         "syncline tail --api-key $CLIENT_KEY --token $TOKEN --entity-type todo",
         "syncline tail --api-key $SERVER_KEY --all-users --from 2026-11-21T08:00:00Z",
@@ -215,6 +192,14 @@ def tail(
     settings = _settings(grpc_address=grpc_address)
     wanted = Tail(settings.grpc_address, api_key, token, all_users, user, entity_type or [], start, follow)
     _run(lambda: admin.print_tail(wanted), settings)
+
+
+def _run_with(work: Callable[[ServerSettings], Coroutine[Any, Any, T]], **options: Any) -> T:
+    settings = _settings(**options)
+    return _run(lambda: work(settings), settings)
+
+
+app.add_typer(epoch_app(_run_with), name="epoch")
 
 
 def _settings(**options: Any) -> ServerSettings:

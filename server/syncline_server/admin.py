@@ -6,9 +6,12 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from syncline_server.app import opened_engines, prepare_schema
 from syncline_server.rpc.auth import issue_token
 from syncline_server.settings import ServerSettings
+from syncline_server.store import epochs as store_epochs
 from syncline_server.store import schema, sqlite
 from syncline_server.store.engine import Engines
+from syncline_server.store.epochs import RecordedEpoch
 from syncline_server.store.registry import NewProject, SqlRegistry
+from syncline_server.store.store import system_clock_us
 from syncline_server.sync.projects import Project, check_project_name
 from syncline_server.tail import Tail, lines
 
@@ -59,6 +62,19 @@ async def print_tail(tail: Tail) -> None:
     """Print a log, line by line."""
     async for line in lines(tail):
         print(line, flush=True)
+
+
+async def new_epoch(settings: ServerSettings) -> RecordedEpoch:
+    """Begin an epoch, beside a server that may be running."""
+    async with _registry(settings) as (_, engines):
+        with _writing_alone(engines):
+            return await store_epochs.begin_by_hand(engines, system_clock_us)
+
+
+async def epochs(settings: ServerSettings) -> list[RecordedEpoch]:
+    """Return all epochs, oldest first."""
+    async with _registry(settings) as (_, engines):
+        return await store_epochs.recorded(engines)
 
 
 @asynccontextmanager
