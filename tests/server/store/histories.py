@@ -1,0 +1,183 @@
+"""A small model of a database that is copied, restored and restarted, beside the real one on SQLite."""
+
+import random
+import sqlite3
+from contextlib import AsyncExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import settings_for
+from rules import Rules
+from syncline_server.app import opened_engines, prepare_schema
+from syncline_server.store import epochs, schema
+from syncline_server.store.engine import Engines
+from syncline_server.store.registry import SqlRegistry
+from syncline_server.sync.changes import session_key
+from syncline_server.sync.errors import CheckpointExpired
+from syncline_server.sync.pull import PageSize, Reading
+from values import edit
+
+USERS = ("ada", "bob")
+CLOCKS_US = range(1_800_000_000_000_000, 1_800_000_000_020_000, 1000)
+"""Few milliseconds, so that different copies commit the same revisions."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit of one project; no other has its number, whatever became of the copy it was made in."""
+
+    number: int
+    user: str
+    revision: int
+
+
+Log = tuple[Commit, ...]
+Copy = tuple[Path, dict[int, Log]]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A token, and all that had been committed to its project up to its position."""
+
+    project: int
+    user: str
+    token: str
+    prefix: Log
+
+
+@dataclass
+class World:
+    """The database in force, its copies, and the tokens that are about."""
+
+    folder: Path
+    drawn: random.Random
+    logs: dict[int, Log] = field(default_factory=dict)
+    copies: list[Copy] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    commits: int = 0
+    accepted: int = 0
+    expired: int = 0
+    lives: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "syncline.db"
+
+    def clock_us(self) -> int:
+        return self.drawn.choice(CLOCKS_US)
+
+    async def start(self) -> None:
+        """Start a server's store on the file."""
+        self.engines: Engines = await self.lives.enter_async_context(
+            opened_engines(settings_for(f"sqlite:///{self.file}"))
+        )
+        await prepare_schema(self.engines)
+        await epochs.begin_on_sqlite(self.engines, self.clock_us)
+        self.checkpoints = await schema.open_checkpoints(self.engines)
+        self.rules: dict[int, Rules] = {}
+
+    async def stop(self) -> None:
+        for rules in self.rules.values():
+            await rules.pusher.close()
+        await self.lives.aclose()
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    async def copy(self) -> None:
+        """Copy the database while it is in use."""
+        path = self.folder / f"copy-{len(self.copies)}.db"
+        with closing(sqlite3.connect(self.file)) as live, closing(sqlite3.connect(path)) as copy:
+            live.backup(copy)
+        self.copies.append((path, dict(self.logs)))
+
+    async def restore(self, copy: Copy | None = None) -> None:
+        """Stop, put a copy in the place of the database, and start."""
+        if not self.copies:
+            return
+        await self.stop()
+        path, logs = copy or self.drawn.choice(self.copies)
+        for old in self.folder.glob("syncline.db*"):
+            old.unlink()
+        self.file.write_bytes(path.read_bytes())
+        self.logs = dict(logs)
+        await self.start()
+
+    async def begin_by_hand(self) -> None:
+        await epochs.begin_by_hand(self.engines, self.clock_us)
+
+    async def make_project(self) -> None:
+        registry = SqlRegistry(self.engines)
+        await registry.create(f"project-{len(self.logs)}")
+        self.logs[(await registry.projects())[-1].id] = ()
+
+    async def push(self) -> None:
+        """Commit a change of a new device, and hold the token that comes back: of the change, or from before it."""
+        if not self.logs:
+            return
+        project, user = self.drawn.choice(list(self.logs)), self.drawn.choice(USERS)
+        rules = self._rules(project)
+        shown = self.drawn.choice(
+            [held for held in self.held if (held.project, held.user) == (project, user)] or [None]
+        )
+        scope = rules.checkpoints.scope_tag(project, user)
+        position = rules.checkpoints.decode(scope, shown.token) if shown else None
+        self.commits += 1
+        rules.clock.us = self.clock_us()
+        outcome = await rules.push(
+            edit("create", f"e{self.commits}"), user=user, session=f"device:{self.commits}", shown=position
+        )
+        before = self.logs[project]
+        known = shown.prefix if shown and self.is_current(shown) else ()
+        self.logs[project] = (*before, Commit(self.commits, user, outcome.head_revision))
+        has_all = all(commit.user != user for commit in before[len(known) :])
+        expected = outcome.head_revision if has_all else known[-1].revision if known else 0
+        assert outcome.checkpoint.revision == expected, "the token of a push skips, or goes back too far (P9)"
+        self._hold(project, user, rules.checkpoints.encode(scope, outcome.checkpoint), expected)
+
+    async def read(self, most: int = 12) -> None:
+        """Present tokens, and hold those that come back."""
+        for held in self.drawn.sample(self.held, min(len(self.held), most)):
+            if held.project in self.logs:
+                await self._present(held)
+        for project in self.logs:
+            await self._present(Held(project, self.drawn.choice(USERS), "", ()))
+
+    async def _present(self, held: Held) -> None:
+        rules = self._rules(held.project)
+        reading = Reading(
+            held.project,
+            held.user,
+            session_key(held.project, held.user, f"device:{self.drawn.randrange(self.commits + 1)}"),
+            (),
+            checkpoint_token=held.token,
+        )
+        try:
+            page = await rules.puller.pull(reading, PageSize(self.drawn.choice((1, 2, 100)), 1_000_000))
+        except CheckpointExpired:
+            self.expired += 1
+            assert not self.is_current(held), f"a client that lost nothing was told to start over: {held}"
+            return
+        self.accepted += 1
+        assert self.is_current(held), f"a token of a lost history was taken for one of this: {held}"
+        missed = [one.revision for one in self.logs[held.project][len(held.prefix) :] if one.user == held.user]
+        assert [row.revision for row in page.rows] == missed[: len(page.rows)], "a gap"
+        assert page.has_more == (len(page.rows) < len(missed))
+        scope = rules.checkpoints.scope_tag(held.project, held.user)
+        token = rules.checkpoints.encode(scope, page.next_position)
+        assert missed or not held.prefix or token == held.token, "a token changed though nothing was new"
+        self._hold(held.project, held.user, token, page.next_revision)
+
+    def is_current(self, held: Held) -> bool:
+        """Tell whether everything up to the token's position is in the history in force."""
+        return self.logs[held.project][: len(held.prefix)] == held.prefix
+
+    def _hold(self, project: int, user: str, token: str, revision: int) -> None:
+        prefix = tuple(commit for commit in self.logs[project] if commit.revision <= revision)
+        self.held.append(Held(project, user, token, prefix))
+
+    def _rules(self, project: int) -> Rules:
+        if project not in self.rules:
+            self.rules[project] = Rules(self.engines, project, self.checkpoints)
+        return self.rules[project]
