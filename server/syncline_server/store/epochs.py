@@ -189,15 +189,17 @@ async def _begin(execute: Execute, cause: Cause, incarnation: str, now_us: int) 
 
 _LOCK_HEADS: Final = "UPDATE projects SET epoch_id = $1"
 """Waits for the commits that are under way. Who has waited for this sees the new epoch with the head."""
-_PULL_BACK_FORKS: Final = """
-    UPDATE epoch_forks SET fork_revision = projects.head FROM projects
-    WHERE projects.id = epoch_forks.project_id AND epoch_forks.fork_revision > projects.head"""
-"""Forks go back with the log, being in the same database; where single tables were restored, they follow."""
-_RECORD_FORKS: Final = """
-    INSERT INTO epoch_forks (project_id, epoch_number, fork_revision)
-    SELECT id, CAST($1 AS integer), head FROM projects WHERE head > coalesce((
+_LAST_FORK: Final = """coalesce((
         SELECT fork_revision FROM epoch_forks
         WHERE project_id = projects.id ORDER BY epoch_number DESC LIMIT 1), 0)"""
+_PULL_BACK_FORKS: Final = f"""
+    UPDATE epoch_forks SET fork_revision = back.head
+    FROM (SELECT id, head FROM projects WHERE head < {_LAST_FORK}) AS back
+    WHERE back.id = epoch_forks.project_id AND epoch_forks.fork_revision > back.head"""
+"""Forks go back with the log, being in the same database; where single tables were restored, they follow."""
+_RECORD_FORKS: Final = f"""
+    INSERT INTO epoch_forks (project_id, epoch_number, fork_revision)
+    SELECT id, CAST($1 AS integer), head FROM projects WHERE head > {_LAST_FORK}"""
 """A project whose head has not moved needs none: no position is of the epoch that ends."""
 _RECORD_EPOCH: Final = """
     INSERT INTO epochs (number, id, started_at_us, cause, incarnation) VALUES ($1, $2, $3, $4, $5)"""

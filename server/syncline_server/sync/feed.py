@@ -147,7 +147,7 @@ class Feed:
         return page
 
     async def _read_on(self, reading: Reading, page: Page) -> Page:
-        return await self._puller.read_on(reading, page.complete_position, self._batch_size)
+        return await self._puller.read_on(reading, page.next_position, self._batch_size)
 
     def _recent(self, reading: Reading, page: Page, log: LiveLog) -> Page | None:
         """Return what the shared window has after a page; None: it does not reach back so far, or is of a new epoch."""
@@ -159,11 +159,14 @@ class Feed:
         ]
         kept = _cut(wanted, self._batch_size)
         cut = len(kept) < len(wanted)
+        complete = kept[-1].revision if cut else max(log.position, page.complete_revision)
+        head = changes[-1].revision if changes else page.next_revision
         return replace(
             page,
             rows=kept,
             after_revision=page.complete_revision,
-            complete_revision=kept[-1].revision if cut else max(log.position, page.complete_revision),
+            next_revision=complete if cut or reading.user_id is None else head,
+            complete_revision=complete,
             has_more=cut,
             reset=False,
         )

@@ -46,7 +46,7 @@ class Page:
     after_revision: int
     """The position the page was read from; see `action_of`."""
     next_revision: int
-    """The user's head, so that an idle user's token stays the same."""
+    """The user's head, so that an idle user's token stays the same, also where others lose changes."""
     complete_revision: int
     """Up to here the reader has everything; at or past `next_revision`, since the log is shared by all users."""
     has_more: bool
@@ -61,11 +61,6 @@ class Page:
     def next_position(self) -> Position:
         """Of the token to return."""
         return self.history.at(self.next_revision)
-
-    @property
-    def complete_position(self) -> Position:
-        """Up to here the reader has everything."""
-        return self.history.at(self.complete_revision)
 
 
 def action_of(row: PageRow, after_revision: int) -> Action:
