@@ -17,7 +17,19 @@ from harness import Client, Server, change, ids, make_project, outcomes, setting
 from system.processes import Commands, free_address
 from system.serving import FREE, refused, served
 
-COMMANDS = ("serve", "server", "bridge", "migrate", "project create", "project list", "project secret", "token", "tail")
+COMMANDS = (
+    "serve",
+    "server",
+    "bridge",
+    "migrate",
+    "project create",
+    "project list",
+    "project secret",
+    "token",
+    "tail",
+    "epoch new",
+    "epoch list",
+)
 
 
 @pytest.fixture
@@ -64,6 +76,30 @@ async def test_a_project_made_while_it_serves_works_at_once(commands: Commands, 
             assert ids([one async for message in service.stream(all_users=True) for one in message.changes]) == ["e1"]
     assert listed.out.split() == ["default", "notes"]
     refused(taken, "notes", "already")
+
+
+async def test_an_epoch_begun_by_hand_is_listed_and_harms_no_token(commands: Commands, database_url: str):
+    database = ("--database", database_url)
+    async with served(commands, *database) as (_, said), said.client() as client:
+        token = (await client.push(change())).checkpoint_token
+        begun = await commands.run("epoch", "new", *database)
+        assert begun.out == "Epoch 3 has begun.\n", str(begun)
+        assert (await client.pull(checkpoint_token=token)).checkpoint_token == token
+        later = (await client.push(change(entity_id="e2"))).checkpoint_token
+        assert ids((await client.pull(checkpoint_token=token)).changes) == ["e2"]
+        assert not (await client.pull(checkpoint_token=later)).changes
+        listed, as_json = await asyncio.gather(
+            commands.run("epoch", "list", *database), commands.run("epoch", "list", "--json", *database)
+        )
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["1", "2", "3"]
+    epochs = [json.loads(line) for line in as_json.out.splitlines()]
+    assert [one["cause"] for one in epochs] == [
+        "made",
+        "incarnation" if "postgres" in database_url else "start",
+        "command",
+    ]
+    assert all(one["id"] > 0 and datetime.fromisoformat(one["started_at"]) for one in epochs)
+    assert epochs[1]["incarnation"] == epochs[2]["incarnation"] != ""
 
 
 async def test_token_prints_a_session_token_and_nothing_else(commands: Commands, sqlite_url: str):

@@ -228,8 +228,8 @@ async def test_a_restart_of_postgresql_expires_nobody(cluster: Cluster):
             await cluster.start()
             assert (await answered(lambda: ada.pull(checkpoint_token=token))).checkpoint_token == token
             await answered(partial(bob.push, change("create", mode)))
-            assert (await ada.pull(checkpoint_token=token)).checkpoint_token == token
-        await ada.push(change("create", "b"))
+            assert (await answered(lambda: ada.pull(checkpoint_token=token))).checkpoint_token == token
+        await answered(lambda: ada.push(change("create", "b")))
         await stream.saw("b")
         assert ids((await ada.pull(checkpoint_token=token)).changes) == ["b"]
         assert ids((await bob.pull(checkpoint_token=bobs_first)).changes) == ["fast", "immediate"]

@@ -94,7 +94,8 @@ class SyncServiceServicer:
         The first message comes at once. Every message carries the token to resume from. The stream ends with OK when it
         has caught up and `follow` is not set; with UNAVAILABLE when the server drains or its store is away; with
         RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the reader took nothing for too long; with UNAUTHENTICATED when the
-        session has expired. After each of these: reconnect with the last token.
+        session has expired. After each of these: reconnect with the last token. OUT_OF_RANGE (CHECKPOINT_EXPIRED) may come
+        at any time, when the database behind the server is another copy than before, without what the reader has read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

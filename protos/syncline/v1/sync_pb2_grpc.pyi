@@ -64,7 +64,8 @@ class SyncServiceStub:
     The first message comes at once. Every message carries the token to resume from. The stream ends with OK when it
     has caught up and `follow` is not set; with UNAVAILABLE when the server drains or its store is away; with
     RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the reader took nothing for too long; with UNAUTHENTICATED when the
-    session has expired. After each of these: reconnect with the last token.
+    session has expired. After each of these: reconnect with the last token. OUT_OF_RANGE (CHECKPOINT_EXPIRED) may come
+    at any time, when the database behind the server is another copy than before, without what the reader has read.
     """
     CreateTicket: _grpc.UnaryUnaryMultiCallable[_sync_pb2.CreateTicketRequest, _sync_pb2.CreateTicketResponse]
     """Makes a ticket: it stands in for the credentials of the session that made it, for a minute and for opening a stream
@@ -100,7 +101,8 @@ class SyncServiceAsyncStub(SyncServiceStub):
     The first message comes at once. Every message carries the token to resume from. The stream ends with OK when it
     has caught up and `follow` is not set; with UNAVAILABLE when the server drains or its store is away; with
     RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the reader took nothing for too long; with UNAUTHENTICATED when the
-    session has expired. After each of these: reconnect with the last token.
+    session has expired. After each of these: reconnect with the last token. OUT_OF_RANGE (CHECKPOINT_EXPIRED) may come
+    at any time, when the database behind the server is another copy than before, without what the reader has read.
     """
     CreateTicket: _aio.UnaryUnaryMultiCallable[_sync_pb2.CreateTicketRequest, _sync_pb2.CreateTicketResponse]  # type: ignore[assignment]
     """Makes a ticket: it stands in for the credentials of the session that made it, for a minute and for opening a stream
@@ -151,7 +153,8 @@ class SyncServiceServicer(metaclass=_abc_1.ABCMeta):
         The first message comes at once. Every message carries the token to resume from. The stream ends with OK when it
         has caught up and `follow` is not set; with UNAVAILABLE when the server drains or its store is away; with
         RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the reader took nothing for too long; with UNAUTHENTICATED when the
-        session has expired. After each of these: reconnect with the last token.
+        session has expired. After each of these: reconnect with the last token. OUT_OF_RANGE (CHECKPOINT_EXPIRED) may come
+        at any time, when the database behind the server is another copy than before, without what the reader has read.
         """
 
     @_abc_1.abstractmethod

@@ -77,8 +77,7 @@ async def begin_by_hand(engines: Engines, clock_us: Callable[[], int]) -> Record
             execute = _executed_by(connection)
             await lock(connection)
             now = clock_us() if engines.database.is_sqlite else await _database_clock_us(execute)
-            await _begin(execute, Cause.COMMAND, await _recorded_incarnation(execute), now)
-    return (await recorded(engines))[-1]
+            return await _begin(execute, Cause.COMMAND, await _recorded_incarnation(execute), now)
 
 
 async def recorded(engines: Engines) -> list[RecordedEpoch]:
@@ -178,13 +177,15 @@ async def _database_clock_us(execute: Execute) -> int:
     return int(now)
 
 
-async def _begin(execute: Execute, cause: Cause, incarnation: str, now_us: int) -> None:
+async def _begin(execute: Execute, cause: Cause, incarnation: str, now_us: int) -> RecordedEpoch:
     """Record the forks of the epoch that ends, and begin the next; the transaction holds the lock on epochs."""
     ((number,),) = await execute("SELECT max(number) FROM epochs", ())
-    await execute(_LOCK_HEADS, (epoch_id := secrets.randbits(63),))
+    begun = RecordedEpoch(number + 1, secrets.randbits(63), now_us, cause, incarnation)
+    await execute(_LOCK_HEADS, (begun.id,))
     await execute(_PULL_BACK_FORKS, ())
     await execute(_RECORD_FORKS, (number,))
-    await execute(_RECORD_EPOCH, (number + 1, epoch_id, now_us, cause.value, incarnation))
+    await execute(_RECORD_EPOCH, (begun.number, begun.id, now_us, cause.value, incarnation))
+    return begun
 
 
 _LOCK_HEADS: Final = "UPDATE projects SET epoch_id = $1"
@@ -195,11 +196,11 @@ _LAST_FORK: Final = """coalesce((
 _PULL_BACK_FORKS: Final = f"""
     UPDATE epoch_forks SET fork_revision = back.head
     FROM (SELECT id, head FROM projects WHERE head < {_LAST_FORK}) AS back
-    WHERE back.id = epoch_forks.project_id AND epoch_forks.fork_revision > back.head"""
+    WHERE back.id = epoch_forks.project_id AND epoch_forks.fork_revision > back.head"""  # noqa: S608  # our own words
 """Forks go back with the log, being in the same database; where single tables were restored, they follow."""
 _RECORD_FORKS: Final = f"""
     INSERT INTO epoch_forks (project_id, epoch_number, fork_revision)
-    SELECT id, CAST($1 AS integer), head FROM projects WHERE head > {_LAST_FORK}"""
+    SELECT id, CAST($1 AS integer), head FROM projects WHERE head > {_LAST_FORK}"""  # noqa: S608  # as above
 """A project whose head has not moved needs none: no position is of the epoch that ends."""
 _RECORD_EPOCH: Final = """
     INSERT INTO epochs (number, id, started_at_us, cause, incarnation) VALUES ($1, $2, $3, $4, $5)"""

@@ -10,7 +10,8 @@ The contract of `Feed.follow`, for one reading:
   CheckpointInvalid, CheckpointExpired (before the first batch, and when the database goes back behind the reader's
   position; start over), SessionExpired (sign in again, resume), Draining and StoreUnavailable (resume). To resume is to
   read again from the last token that was received.
-- Where the reading says so, it starts over by itself instead of ending with CheckpointExpired: in a batch with `reset`.
+- Where the reading is to start over instead, the first batch says so. Later on such a stream ends with
+  StoreUnavailable: its reader resumes, and is told in the first batch of the next.
 """
 
 import asyncio
@@ -89,12 +90,11 @@ class Feed:
             reading = replace(reading, checkpoint_token="", after_revision=None, session_key="")
             caught_up, sent_at = False, -self._heartbeat_seconds
             while True:
-                caught_up = caught_up and not page.reset
                 newly_caught_up = not caught_up and not page.has_more
                 if page.rows or newly_caught_up or monotonic() >= sent_at + self._heartbeat_seconds:
                     caught_up = caught_up or newly_caught_up
                     batch = [Batch(page, newly_caught_up)]
-                    page = replace(page, rows=(), reset=False)
+                    page = replace(page, rows=())
                     # Nothing of it stays here while the reader takes its time.
                     yield batch.pop()
                     sent_at = monotonic()
@@ -140,7 +140,7 @@ class Feed:
         """Read on where the window is of another epoch than the page; wait where it is the window that is behind."""
         wakeup.clear()
         page = await self._read_on(reading, page)
-        if not page.rows and not page.reset and log.history.epoch_id != page.history.epoch_id:
+        if not page.rows and log.history.epoch_id != page.history.epoch_id:
             log.nudge()
             await self._wait(wakeup, sent_at, expires_at)
             self._check(expires_at)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action
 from syncline_server.sync.checkpoint import CheckpointCodec
-from syncline_server.sync.errors import CheckpointExpired
+from syncline_server.sync.errors import CheckpointExpired, StoreUnavailable
 from syncline_server.sync.history import START, History, Position
 from syncline_server.sync.push import Presented, Pusher
 from syncline_server.sync.store import PageQuery, PageRow, Store, StoredPage
@@ -101,14 +101,12 @@ class Puller:
     async def read_on(self, reading: Reading, position: Position, size: PageSize) -> Page:
         """Read one page from a position that this server has itself come to, for the same reader.
 
-        Raises CheckpointExpired (unless told to start over) and StoreUnavailable.
+        Raises CheckpointExpired, or StoreUnavailable where the reader is to start over with its next call instead.
         """
         stored = await self._store.page(_query(reading, position, size))
-        if stored.history.holds(position, stored.project_head):
-            return _page(reading, position, stored, False)
-        if not reading.reset_when_expired:
-            raise CheckpointExpired
-        return _page(reading, START, await self._store.page(_query(reading, START, size)), True)
+        if not stored.history.holds(position, stored.project_head):
+            raise StoreUnavailable if reading.reset_when_expired else CheckpointExpired
+        return _page(reading, position, stored, False)
 
     def _position(self, reading: Reading) -> Position:
         """Return where the reader is; a plain revision has no epoch."""
