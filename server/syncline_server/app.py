@@ -111,7 +111,7 @@ async def _watch_epochs(engines: Engines, clock_us: Callable[[], int] | None) ->
     if engines.database.is_sqlite:
         await epochs.begin_on_sqlite(engines, clock_us or system_clock_us)
     else:
-        epochs.guard(engines, clock_us)
+        await epochs.guard(engines, clock_us)
 
 
 class _Rules:

@@ -206,8 +206,8 @@ async def test_a_connection_made_to_a_standby_is_not_used_even_once_it_is_promot
         lost = (await ada.push(change("create", "a"))).checkpoint_token
     standby = await cluster.standby()
     before = await causes(settings_at(standby))
-    async with serving(settings_at(standby), project) as (_, ada, _):
-        for call in (ada.push(change("create", "b")), ada.pull()):
+    async with serving(settings_at(standby), project) as (_, ada, bob):
+        for call in (ada.push(change("create", "b")), bob.pull()):
             told = await refused(call)
             assert (told.code, told.reason) == ("UNAVAILABLE", "STORE_UNAVAILABLE")
         await standby.promote()

@@ -101,7 +101,7 @@ async def lock(connection: AsyncConnection) -> None:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
 
 
-def guard(engines: Engines, clock_us: Callable[[], int] | None) -> None:
+async def guard(engines: Engines, clock_us: Callable[[], int] | None) -> None:
     """See to it that from now on every connection to PostgreSQL is to the primary, and of the epoch in force.
 
     Before a connection can write, the epoch of the database's incarnation is recorded. `clock_us` takes the place of
@@ -114,6 +114,7 @@ def guard(engines: Engines, clock_us: Callable[[], int] | None) -> None:
 
     for engine, check in ((engines.reading, _check_primary), (engines.writing, check_writing)):
         _check_when_connected(engine.sync_engine, check)
+        await engine.dispose()  # of connections that were not checked
 
 
 def _check_when_connected(engine: Any, check: Callable[[Any], Awaitable[None]]) -> None:

@@ -144,7 +144,7 @@ async def test_connections_that_are_made_at_once_begin_one_epoch(postgres_url: s
     async with AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(opened_engines(settings_for(postgres_url))) for _ in range(6)]
         for engines in opened:
-            epochs.guard(engines, None)
+            await epochs.guard(engines, None)
         await asyncio.gather(*[sql(engines, "SELECT 1") for engines in opened for _ in range(2)])
         causes = [epoch.cause for epoch in await epochs.recorded(opened[0])]
         assert causes == [epochs.Cause.MADE, epochs.Cause.INCARNATION]
@@ -161,7 +161,7 @@ async def test_a_role_that_may_see_little_knows_the_incarnation_all_the_same(
     counts = []
     for user in (role, "postgres", role):
         async with opened_engines(settings_for(postgres_url.replace("//postgres:", f"//{user}:", 1))) as engines:
-            epochs.guard(engines, None)
+            await epochs.guard(engines, None)
             await sql(engines, "SELECT 1")
             counts.append(len(await epochs.recorded(engines)))
     assert counts == [2, 2, 2]
