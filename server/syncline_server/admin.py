@@ -8,10 +8,10 @@ from syncline_server.rpc.auth import issue_token
 from syncline_server.settings import ServerSettings
 from syncline_server.store import epochs as store_epochs
 from syncline_server.store import schema, sqlite
+from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
 from syncline_server.store.epochs import RecordedEpoch
 from syncline_server.store.registry import NewProject, SqlRegistry
-from syncline_server.store.store import system_clock_us
 from syncline_server.sync.projects import Project, check_project_name
 from syncline_server.tail import Tail, lines
 

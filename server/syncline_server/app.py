@@ -19,11 +19,12 @@ from syncline_server.rpc.tickets import Tickets
 from syncline_server.rpc.validation import RequestLimits, Validator
 from syncline_server.settings import ServerSettings
 from syncline_server.store import epochs, schema, sqlite
+from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines, database, open_engines
 from syncline_server.store.notifications import Notifications
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.retention import keep_forgetting
-from syncline_server.store.store import open_store, system_clock_us
+from syncline_server.store.store import open_store
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import PageSize, Puller

@@ -4,7 +4,7 @@ import asyncio
 import random
 from typing import Any
 
-from syncline_server.store.store import system_clock_us
+from syncline_server.store.clock import system_clock_us
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Push, PushOutcome
 from syncline_server.sync.push import Committed, Pusher
 from syncline_server.sync.resolve import Limits, resolve

@@ -1,15 +1,16 @@
 """What surrounds every handler: its errors become statuses, its calls are counted and logged under a request id."""
 
 import asyncio
+import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any, Final
 
-import grpc
 import structlog
+from google.protobuf.descriptor import ServiceDescriptor
 from grpc import aio
 from prometheus_client import Gauge
 
@@ -21,18 +22,16 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}", re.ASCII)
 
 _log = structlog.get_logger()
 
-Handler = Any
-"""A grpc.RpcMethodHandler, which is generic in its stubs alone."""
 
+class CallObserver:
+    """Observes each call of our service, unary or stream, from its start to its end.
 
-class CallObserver(aio.ServerInterceptor):
-    """Observes each call of our service, unary or stream, from its start to its end."""
+    It wraps the handlers; an interceptor of grpc.aio costs more than all that is done here.
+    """
 
-    def __init__(self, service: str, metrics: Metrics) -> None:
-        """Observe the calls of `service`; others (health, reflection) pass."""
-        self._prefix = f"/{service}/"
+    def __init__(self, metrics: Metrics) -> None:
+        """Count in `metrics`."""
         self._metrics = metrics
-        self._handlers: dict[str, Handler] = {}
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -41,34 +40,24 @@ class CallObserver(aio.ServerInterceptor):
         """Wait until no call is running."""
         await self._idle.wait()
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """Return the handler of a call, wrapped; each is wrapped once."""
-        method = handler_call_details.method
-        wrapped = self._handlers.get(method)
-        if wrapped is None:
-            handler = await continuation(handler_call_details)
-            if handler is None or not method.startswith(self._prefix):
-                return handler
-            wrapped = self._handlers[method] = self._wrap(method.removeprefix(self._prefix), handler)
-        return wrapped
-
-    def _wrap(self, method: str, handler: Handler) -> Handler:
-        codecs = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
-        if handler.response_streaming:
-            observed = self._observed(method, handler.unary_stream, self._metrics.streams)
-            return grpc.unary_stream_rpc_method_handler(observed, **codecs)
-        return grpc.unary_unary_rpc_method_handler(self._observed(method, handler.unary_unary, None), **codecs)
+    def observed(self, service: object, descriptor: ServiceDescriptor) -> Any:
+        """Return a servicer whose handlers are those of `service`, wrapped."""
+        return SimpleNamespace(
+            **{
+                method.name: self._observed(
+                    method.name,
+                    getattr(service, method.name),
+                    self._metrics.streams if method.server_streaming else None,
+                )
+                for method in descriptor.methods
+            }
+        )
 
     def _observed(self, method: str, behaviour: Any, open_calls: Gauge | None) -> Any:
+        served = _Served(method, self._metrics)
+
         async def observed(request: Any, context: Any) -> Any:
-            call = _Call(method, context, self._metrics)
+            call = _Call(served, context)
             self._began()
             try:
                 with open_calls.track_inprogress() if open_calls else nullcontext():
@@ -93,13 +82,26 @@ class CallObserver(aio.ServerInterceptor):
             self._idle.set()
 
 
+class _Served:
+    """What the calls of one method have in common."""
+
+    def __init__(self, method: str, metrics: Metrics) -> None:
+        self.method = method
+        self.calls = metrics.calls
+        self.calls_ok = metrics.calls.labels(method, "OK")
+        self.seconds = metrics.call_seconds.labels(method)
+        self.log = _log.bind(method=method)
+
+
 class _Call:
     """One call, from its start to its end."""
 
-    def __init__(self, method: str, context: Any, metrics: Metrics) -> None:
-        self._method = method
+    __slots__ = ("_context", "_made_id", "_served", "_started_at")
+
+    def __init__(self, served: _Served, context: Any) -> None:
+        self._served = served
         self._context = context
-        self._metrics = metrics
+        self._made_id = ""
         self._started_at = time.perf_counter()
 
     async def failed(self, error: BaseException) -> None:
@@ -113,32 +115,31 @@ class _Call:
         if isinstance(error, SyncError):
             status = status_of(error)
             if isinstance(error, StoreUnavailable):
-                _log.warning("call could not be served", **self._facts(), error=str(error), cause=_cause(error))
+                self._served.log.warning(
+                    "call could not be served", request_id=self._request_id(), error=str(error), cause=_cause(error)
+                )
         else:
             request_id = self._request_id()
             status = internal_status(request_id)
-            _log.error("call failed", **self._facts(), exc_info=error)
+            self._served.log.error("call failed", request_id=request_id, exc_info=error)
         self.ended(status.code.name)
         await self._context.abort_with_status(status)
 
     def ended(self, code: str) -> None:
         """Count and log the end of the call."""
+        served = self._served
         seconds = time.perf_counter() - self._started_at
-        self._metrics.calls.labels(self._method, code).inc()
-        self._metrics.call_seconds.labels(self._method).observe(seconds)
-        if _log.is_enabled_for(10):
-            _log.debug("call", **self._facts(), code=code, duration_ms=round(seconds * 1000, 2))
-
-    def _facts(self) -> dict[str, str]:
-        return {"method": self._method, "request_id": self._request_id()}
+        (served.calls_ok if code == "OK" else served.calls.labels(served.method, code)).inc()
+        served.seconds.observe(seconds)
+        if served.log.is_enabled_for(logging.DEBUG):
+            served.log.debug("call", request_id=self._request_id(), code=code, duration_ms=round(seconds * 1000, 2))
 
     def _request_id(self) -> str:
         """Return the id that the client sent, if it is a sane one, else a new one for the call."""
         given = dict(self._context.invocation_metadata() or ()).get("x-request-id", "")
         if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
             return given
-        if not hasattr(self, "_made_id"):
-            self._made_id = uuid.uuid4().hex
+        self._made_id = self._made_id or uuid.uuid4().hex
         return self._made_id
 
 

@@ -16,7 +16,8 @@ from syncline_server.rpc.interceptors import CallObserver
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.service import SyncService
 
-SERVICE: Final = sync_pb2.DESCRIPTOR.services_by_name["SyncService"].full_name
+_DESCRIPTOR: Final = sync_pb2.DESCRIPTOR.services_by_name["SyncService"]
+SERVICE: Final = _DESCRIPTOR.full_name
 _PENDING_CALLS: Final = 16_384
 _CLOSE_SECONDS: Final = 0.5
 _SENT_BYTES: Final = 64 * 1024 * 1024
@@ -79,9 +80,8 @@ async def serving(
 
     At the end: health says NOT_SERVING, `on_drain` ends the streams, and calls get the drain time to finish.
     """
-    observer = CallObserver(SERVICE, metrics)
+    observer = CallObserver(metrics)
     server = aio.server(
-        interceptors=[observer],
         options=[
             # By default two servers may bind one port, and each gets half of the calls.
             ("grpc.so_reuseport", int(options.reuse_port)),
@@ -99,7 +99,7 @@ async def serving(
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ],
     )
-    sync_pb2_grpc.add_SyncServiceServicer_to_server(service, server)
+    sync_pb2_grpc.add_SyncServiceServicer_to_server(observer.observed(service, _DESCRIPTOR), server)
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:

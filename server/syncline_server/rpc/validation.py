@@ -1,9 +1,9 @@
 """Whether a request is in form; a malformed one is refused whole, before anything is read or written (P1)."""
 
 import math
+import os
 import re
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -34,6 +34,7 @@ _MAX_PAGE_SIZE: Final = 1000
 _ACTIONS: Final = {int(action): action for action in Action}
 _MAX_REVISION: Final = 2**62
 _DIGITS_OF_A_DOUBLE: Final = 308
+_EXPONENT: Final = re.compile(rb"[0-9][eE]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +168,8 @@ def json_problem(data: bytes) -> str | None:
     # Both are rare, and cheap to rule out from the text.
     if data.count(b"{") + data.count(b"[") > _MAX_DEPTH and _depth(value) > _MAX_DEPTH:
         return f"must be nested at most {_MAX_DEPTH} deep"
-    if (b"e" in data or b"E" in data or len(data) > _DIGITS_OF_A_DOUBLE) and not all(
-        math.isfinite(number) for number in _floats(value)
-    ):
+    may_overflow = len(data) > _DIGITS_OF_A_DOUBLE or _EXPONENT.search(data)
+    if may_overflow and not all(math.isfinite(number) for number in _floats(value)):
         return "must not contain numbers beyond the range of a double"
     return None
 
@@ -205,9 +205,16 @@ def _floats(value: Any) -> Iterator[float]:
 
 def _entity_id(index: int, entity_id: str, action: Action) -> str:
     if not entity_id and action is Action.CREATE:
-        return str(uuid.uuid4())
+        return _new_id()
     _check_entity_id(index, "entity_id", entity_id)
     return entity_id
+
+
+def _new_id() -> str:
+    """Return a random UUID (RFC 9562, version 4), at a third of what the module's own costs."""
+    drawn = os.urandom(16).hex()
+    variant = "89ab"[int(drawn[16], 16) & 3]
+    return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[13:16]}-{variant}{drawn[17:20]}-{drawn[20:]}"
 
 
 def _check_entity_type(index: int, field: str, entity_type: str) -> None:

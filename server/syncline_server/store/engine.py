@@ -11,6 +11,8 @@ from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from syncline_server.store.sqlite_connections import SqliteConnections
+
 SQLITE_FILE: Final = "syncline.db"
 _READ_CONNECTIONS: Final = 8
 _WRITE_CONNECTIONS: Final = 6
@@ -97,14 +99,15 @@ class Engines:
     database: Database
     writing: AsyncEngine
     reading: AsyncEngine
+    sqlite: SqliteConnections | None = None
+    """Those of the log, on SQLite; the engines serve what is asked seldom."""
     _unfinished: "set[asyncio.Task[Any]]" = field(default_factory=set)
 
     async def finished(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do work that uses a connection: on SQLite to its end, whatever becomes of the caller.
+        """Do work that uses a connection of an engine: on SQLite to its end, whatever becomes of the caller.
 
-        A cancelled read would leave its cursor open on a connection that others already read with: they would see its
-        snapshot, older than positions they have been given. A connection that is cancelled while it is being set up is
-        never closed. On PostgreSQL a cancelled statement ends there, and its connection with it.
+        There, a connection that is cancelled while it is being set up is never closed. On PostgreSQL a cancelled
+        statement ends, and its connection with it.
         """
         if not self.database.is_sqlite:
             return await work
@@ -122,8 +125,12 @@ class Engines:
         """Close all connections; the writing one last, since the last SQLite connection checkpoints the WAL."""
         if self._unfinished:
             await asyncio.wait(self._unfinished)
+        if self.sqlite is not None:
+            self.sqlite.readers.close()
         await self.reading.dispose()
         await self.writing.dispose()
+        if self.sqlite is not None:
+            self.sqlite.writer.close()
 
 
 def open_engines(where: Database) -> Engines:
@@ -178,7 +185,8 @@ def _open_sqlite(where: Database) -> Engines:
     def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    return Engines(where, writing=writing, reading=engine(_READ_CONNECTIONS, _set_up_sqlite_reading))
+    reading = engine(_READ_CONNECTIONS, _set_up_sqlite_reading)
+    return Engines(where, writing, reading, SqliteConnections(where.sqlite_path))
 
 
 def _set_up_sqlite_writing(cursor: sqlite3.Cursor) -> None:

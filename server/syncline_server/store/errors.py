@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import asyncpg
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -37,6 +38,13 @@ def translated() -> Iterator[None]:
         if not _is_unavailable(error):
             raise
         raise StoreUnavailable from error
+    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+        # Not the error itself: its detail quotes the row.
+        raise StoreRejected(error.args[0]) from None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if not _is_trouble(error):
+            raise
+        raise StoreUnavailable from error
     except (sqlite3.DataError, sqlite3.IntegrityError) as error:
         raise StoreRejected(str(error)) from error
     except (sqlite3.OperationalError, sqlite3.InterfaceError) as error:
@@ -45,8 +53,13 @@ def translated() -> Iterator[None]:
         raise StoreUnavailable from error
 
 
+def _is_trouble(error: object) -> bool:
+    """Tell trouble with the database from a defect; a driver's error without a SQLSTATE is about its connection."""
+    sqlstate = getattr(error, "sqlstate", None)
+    return not isinstance(sqlstate, str) or sqlstate[:2] in _UNAVAILABLE_SQLSTATE_CLASSES
+
+
 def _is_unavailable(error: DBAPIError) -> bool:
-    sqlstate = getattr(error.orig, "sqlstate", None)
-    if isinstance(sqlstate, str):
-        return sqlstate[:2] in _UNAVAILABLE_SQLSTATE_CLASSES
+    if isinstance(getattr(error.orig, "sqlstate", None), str):
+        return _is_trouble(error.orig)
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)

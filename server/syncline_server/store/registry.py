@@ -9,9 +9,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.selectable import LABEL_STYLE_TABLENAME_PLUS_COL as _TABLE_NAMES
 
 from syncline_server.store import epochs
+from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
-from syncline_server.store.store import system_clock_us
 from syncline_server.store.tables import project_keys, projects
 from syncline_server.sync.projects import (
     KeyKind,

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from typing import Final
 
 from sqlalchemy import delete
 
+from syncline_server.store import sqlite
+from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
-from syncline_server.store.store import system_clock_us
 from syncline_server.store.tables import session_positions
 from syncline_server.sync.errors import StoreUnavailable
 
@@ -27,9 +29,11 @@ async def forget_positions(engines: Engines) -> int:
 
 
 async def _delete_positions(engines: Engines, oldest_us: int) -> int:
-    async with engines.writing.begin() as connection:
-        outdated = delete(session_positions).where(session_positions.c.updated_at_us < oldest_us)
-        return (await connection.execute(outdated)).rowcount
+    where = engines.database
+    with sqlite.checkpoint_excluded(where.sqlite_path) if where.is_sqlite else nullcontext():
+        async with engines.writing.begin() as connection:
+            outdated = delete(session_positions).where(session_positions.c.updated_at_us < oldest_us)
+            return (await connection.execute(outdated)).rowcount
 
 
 async def keep_forgetting(engines: Engines) -> None:

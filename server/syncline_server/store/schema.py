@@ -11,10 +11,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
 from syncline_server.store.epochs import Cause
 from syncline_server.store.errors import translated
-from syncline_server.store.store import system_clock_us
 from syncline_server.store.tables import checkpoint_keys, epochs
 from syncline_server.sync.checkpoint import CheckpointCodec
 

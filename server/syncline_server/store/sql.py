@@ -13,7 +13,9 @@ _VERSION_COLUMNS: Final = (
     "entity_key, user_id, entity_type, entity_id, deleted, data, size_bytes, revision, created_revision, "
     "client_timestamp_us, session, merged_unseen, digest"
 )
-_PAGE_COLUMNS: Final = "user_id, entity_type, entity_id, deleted, data, client_timestamp_us, revision, created_revision"
+_PAGE_COLUMNS: Final = (
+    "user_id, entity_type, entity_id, deleted, data, client_timestamp_us, revision, created_revision, size_bytes"
+)
 _UPSERT: Final = """
     ON CONFLICT (entity_key) DO UPDATE SET deleted = excluded.deleted, data = excluded.data,
         size_bytes = excluded.size_bytes, revision = excluded.revision, created_revision = excluded.created_revision,
@@ -69,14 +71,14 @@ class Statements:
 
     The header has no user; its type is the id of the epoch in force, its revision the project's head, its
     created_revision the user's, its client_timestamp_us the total and its data what the session has shown, as a JSON
-    object. Header and page are one statement, and so one snapshot (L5).
+    object. A page's data is UTF-8, as it goes out. Header and page are one statement, and so one snapshot (L5).
     """
 
 
 @cache
 def _postgresql_page(shape: PageShape) -> str:
     scope, page_filter = "project_id = $1", ""
-    user_head, total, shown = "0", "0", "NULL"
+    user_head, total, shown = "0", "0", "NULL::bytea"
     if shape.of_user:
         scope += " AND user_id = $2"
         user_head = f"(SELECT max(revision) FROM entities WHERE {scope})"
@@ -86,18 +88,20 @@ def _postgresql_page(shape: PageShape) -> str:
     if shape.with_total:
         total = f"(SELECT count(*) FROM entities WHERE {after})"
     if shape.with_shown:
-        shown = "(SELECT json_object_agg(entity_type, revision)::text FROM session_positions WHERE session_key = $3)"
+        shown = """(SELECT convert_to(json_object_agg(entity_type, revision)::text, 'UTF8')
+            FROM session_positions WHERE session_key = $3)"""
     return f"""
         SELECT NULL::text AS user_id, epoch_id::text AS entity_type, NULL::text AS entity_id, false AS deleted,
-            {shown} AS data, {total}::bigint AS client_timestamp_us, head AS revision, {user_head} AS created_revision
+            {shown} AS data, {total}::bigint AS client_timestamp_us, head AS revision, {user_head} AS created_revision,
+            0 AS size_bytes
         FROM projects
         WHERE id = $1 AND ($2::text IS NULL OR true) AND ($3::text IS NULL OR true) AND ($5::text[] IS NULL OR true)
         UNION ALL (
-        SELECT {_PAGE_COLUMNS} FROM (
+        SELECT {_PAGE_COLUMNS.replace(" data,", " convert_to(data, 'UTF8'),")} FROM (
             SELECT *, row_number() OVER by_revision AS place,
                 sum(size_bytes) OVER by_revision - size_bytes AS bytes_before
             FROM (
-                SELECT {_PAGE_COLUMNS}, size_bytes FROM entities
+                SELECT {_PAGE_COLUMNS} FROM entities
                 WHERE {after} ORDER BY revision LIMIT $6 OFFSET $7
             ) AS page
             WINDOW by_revision AS (ORDER BY revision ROWS UNBOUNDED PRECEDING)
@@ -120,9 +124,10 @@ def _sqlite_page(shape: PageShape) -> str:
     if shape.with_shown:
         shown = "(SELECT json_group_object(entity_type, revision) FROM session_positions WHERE session_key = ?3)"
     return f"""
-        SELECT NULL, epoch_id, NULL, 0, {shown}, {total}, head, {user_head} FROM projects WHERE id = ?1
+        SELECT NULL, epoch_id, NULL, 0, {shown}, {total}, head, {user_head}, 0 FROM projects WHERE id = ?1
         UNION ALL SELECT * FROM (
-            SELECT {_PAGE_COLUMNS} FROM entities WHERE {after} ORDER BY revision LIMIT ?6 OFFSET ?7
+            SELECT {_PAGE_COLUMNS.replace(" data,", " CAST(data AS BLOB),")}
+            FROM entities WHERE {after} ORDER BY revision LIMIT ?6 OFFSET ?7
         )"""
 
 

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 _log = logging.getLogger(__name__)
 
 _MAGIC: Final = b"SQLite format 3\0"
@@ -66,14 +64,14 @@ class SqliteCheckpointer:
         self._path = path
         self._commits = 0
 
-    async def committed(self, connection: AsyncConnection) -> None:
+    def committed(self, connection: sqlite3.Connection) -> None:
         """Checkpoint when it is due; put off to the next commit while another process writes."""
         self._commits += 1
         if self._commits < _CHECKPOINT_AFTER_COMMITS:
             return
         try:
             with _locked(self._path.with_suffix(".checkpoint"), fcntl.LOCK_EX | fcntl.LOCK_NB):
-                await self._checkpoint(connection)
+                self._checkpoint(connection)
             self._commits = 0
         except DatabaseInUse:
             return
@@ -81,13 +79,11 @@ class SqliteCheckpointer:
             # What was committed is; a full disk, say, must not make the answer to it an error.
             _log.exception("the WAL could not be checkpointed")
 
-    async def _checkpoint(self, connection: AsyncConnection) -> None:
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
         # PASSIVE waits for nobody; readers that overlap without end keep the WAL from starting over, so once it is
         # large they are waited for.
         large = os.stat(f"{self._path}-wal").st_size > _LARGE_WAL_BYTES
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert driver is not None
-        await driver.execute_fetchall(f"PRAGMA wal_checkpoint({'TRUNCATE' if large else 'PASSIVE'})")
+        connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if large else 'PASSIVE'})").fetchall()
 
 
 @contextmanager

@@ -1,15 +1,17 @@
 """What a change, a stored version and a pushed batch are."""
 
-import base64
+import binascii
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from syncline_server.sync.history import Position
 
 MICROSECONDS_PER_MS = 1000
+_TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class Action(IntEnum):
@@ -127,10 +129,12 @@ def entity_key(project_id: int, user_id: str, entity_type: str, entity_id: str) 
     return _short_digest(text)
 
 
+@lru_cache(maxsize=16_384)
 def session_key(project_id: int, user_id: str, session: str) -> str:
     """Derive the one-column key of a session's shown positions; as `entity_key`."""
     return _short_digest(f"{project_id}\x1f{user_id}\x1f{session}")
 
 
 def _short_digest(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.blake2b(text.encode(), digest_size=16).digest())[:22].decode()
+    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return binascii.b2a_base64(digest, newline=False)[:22].translate(_TO_URL_SAFE).decode("ascii")

@@ -2,9 +2,9 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import struct
+from functools import lru_cache
 from typing import Final
 
 from syncline_server.sync.errors import CheckpointInvalid
@@ -13,6 +13,7 @@ from syncline_server.sync.history import Position
 _VERSION: Final = 1
 _BODY: Final = struct.Struct(">BBQ8sq")
 _TAG_BYTES: Final = 16
+_KEPT_SCOPE_TAGS: Final = 16_384
 _TOKEN_CHARACTERS: Final = (_BODY.size + _TAG_BYTES) * 4 // 3
 assert (_BODY.size + _TAG_BYTES) % 3 == 0, "no padding, so that every position has one spelling"
 
@@ -27,12 +28,14 @@ class CheckpointCodec:
     def __init__(self, key_id: int, secret: bytes) -> None:
         """Sign with `secret`, known to readers as `key_id` (0 to 255)."""
         self._key_id = key_id
-        self._secret = secret
+        # A copy of one that is keyed costs half of a new one.
+        self._keyed = hmac.new(secret, digestmod="sha256")
+        self.scope_tag = lru_cache(_KEPT_SCOPE_TAGS)(self._scope_tag)
 
-    def scope_tag(self, project_id: int, user_id: str | None) -> bytes:
+    def _scope_tag(self, project_id: int, user_id: str | None) -> bytes:
         """Name a scope: one user of a project, or (None) the whole project; 8 bytes."""
         scope = f"scope\x1f{project_id}" if user_id is None else f"scope\x1f{project_id}\x1f{user_id}"
-        return hmac.digest(self._secret, scope.encode(), hashlib.sha256)[:8]
+        return self._digest(scope.encode())[:8]
 
     def encode(self, scope_tag: bytes, position: Position) -> str:
         """Return the token of a position."""
@@ -65,4 +68,10 @@ class CheckpointCodec:
         return raw[: _BODY.size], raw[_BODY.size :]
 
     def _sign(self, body: bytes) -> bytes:
-        return hmac.digest(self._secret, b"checkpoint\x1f" + body, hashlib.sha256)[:_TAG_BYTES]
+        return self._digest(b"checkpoint\x1f" + body)[:_TAG_BYTES]
+
+    def _digest(self, message: bytes) -> bytes:
+        """Return HMAC-SHA256 of a message."""
+        keyed = self._keyed.copy()
+        keyed.update(message)
+        return keyed.digest()

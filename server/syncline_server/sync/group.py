@@ -120,7 +120,7 @@ class GroupCommit:
         """Decide one push; a refused one answers alone."""
         shown = state.shown[id(push)]
         standing = state.standing_before(push, shown)
-        mark = revisions.mark()
+        mark = revisions.mark(push.user_id)
         try:
             if push.expected_head_ms is not None:
                 # Who names the head has been there.

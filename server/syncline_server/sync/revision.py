@@ -2,7 +2,7 @@
 
 from syncline_server.sync.changes import MICROSECONDS_PER_MS
 
-Mark = tuple[int, int, dict[str, int]]
+Mark = tuple[int, int, str, int | None]
 
 
 class RevisionAllocator:
@@ -38,10 +38,14 @@ class RevisionAllocator:
         self._user_heads[user_id] = revision
         return revision
 
-    def mark(self) -> "Mark":
-        """Return a place to rewind to."""
-        return self.head, self._next, dict(self._user_heads)
+    def mark(self, user_id: str) -> "Mark":
+        """Return a place to rewind to, before a push of this user."""
+        return self.head, self._next, user_id, self._user_heads.get(user_id)
 
     def rewind(self, mark: "Mark") -> None:
-        """Take back what was drawn since the mark, for a push that is refused after all."""
-        self.head, self._next, self._user_heads = mark
+        """Take back what the push drew since the mark: it is refused after all."""
+        self.head, self._next, user_id, user_head = mark
+        if user_head is None:
+            self._user_heads.pop(user_id, None)
+        else:
+            self._user_heads[user_id] = user_head

@@ -60,7 +60,8 @@ class PageRow(NamedTuple):
     entity_type: str
     entity_id: str
     deleted: bool
-    data: str
+    data: bytes
+    """JSON object, UTF-8."""
     client_timestamp_us: int
     revision: int
     created_revision: int

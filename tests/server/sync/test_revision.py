@@ -56,13 +56,13 @@ def test_pushes_of_different_users_share_a_millisecond():
     assert drawn == [("ada", [7_000_000]), ("bob", [7_000_001])]
 
 
-@given(head=clocks, before=pushes, refused=pushes, after=pushes)
-def test_rewinding_to_a_mark_takes_back_everything_drawn_since(head: int, before, refused, after):
+@given(head=clocks, before=pushes, refused=pushes.filter(bool).map(lambda asked: asked[0]), after=pushes)
+def test_rewinding_to_a_mark_takes_back_all_that_a_push_drew_since(head: int, before, refused, after):
     revisions, other = RevisionAllocator(head, head), RevisionAllocator(head, head)
     draw_all(revisions, before)
     draw_all(other, before)
-    mark = revisions.mark()
-    draw_all(revisions, refused)
+    mark = revisions.mark(refused[0])
+    draw_all(revisions, [refused])
     revisions.rewind(mark)
     assert (revisions.head, draw_all(revisions, after)) == (other.head, draw_all(other, after))
 

@@ -1,0 +1,101 @@
+"""The log in PostgreSQL.
+
+Statements go straight to the driver: SQLAlchemy's pool keeps the connections, and its layers above them cost more than
+the statements do.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from syncline_server.store.clock import system_clock_us
+from syncline_server.store.engine import Engines
+from syncline_server.store.errors import translated
+from syncline_server.store.histories import Histories
+from syncline_server.store.sql import POSTGRESQL
+from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
+from syncline_server.sync.changes import Version
+from syncline_server.sync.store import PageQuery, ShownPosition, WriteTransaction
+
+Driver: TypeAlias = "asyncpg.Connection[Any]"
+
+
+class PostgresqlStore(SqlStore):
+    """See sync.store.Store."""
+
+    def __init__(self, engines: Engines, clock_us: Callable[[], int] | None) -> None:
+        """Stamp revisions by the database's clock, or by `clock_us` in tests."""
+        super().__init__(LogSql(POSTGRESQL, clock_us, Histories(POSTGRESQL.history)))
+        self._engines = engines
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[WriteTransaction]:
+        """Open a transaction, as sync.store.Store says."""
+        with translated():
+            async with _driver(self._engines.writing) as driver, driver.transaction(isolation="read_committed"):
+                yield _PostgresqlTransaction(driver, self._log)
+
+    async def _page_rows(self, statement: str, query: PageQuery) -> Sequence[Row]:
+        parameters = (
+            query.project_id,
+            query.user_id,
+            query.session_key,
+            query.after_revision,
+            query.entity_types,
+            query.limit + 1,
+            query.skip,
+            query.max_bytes,
+        )
+        return await self._rows(statement, parameters)
+
+    async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
+        with translated():
+            async with _driver(self._engines.reading) as driver:
+                return await driver.fetch(statement, *parameters)
+
+
+class _PostgresqlTransaction(SqlTransaction):
+    _first_ordinal = 1
+
+    def __init__(self, driver: Driver, log: LogSql) -> None:
+        super().__init__(log)
+        self._driver = driver
+
+    async def write(self, project_id: int, versions: Collection[Version]) -> None:
+        await self._rows(self._sql.write, (project_id, *self._table(versions)))
+
+    async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
+        now = system_clock_us()
+        # In one order everywhere, so that two processes never wait for each other's rows.
+        rows = sorted((*position, project_id, now) for position in positions)
+        await self._rows(self._sql.save_positions, self._table(rows))
+
+    async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:
+        return await self._driver.fetch(statement, *parameters)
+
+    def _many(self, values: Collection[str]) -> list[str]:
+        return list(values)
+
+    def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
+        return tuple(zip(*rows, strict=True))
+
+
+@asynccontextmanager
+async def _driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
+    """Take the driver's connection out of the pool; one that has broken does not go back."""
+    async with engine.connect() as connection:
+        driver = await _driver_of(connection)
+        try:
+            yield driver
+        finally:
+            if driver.is_closed():
+                await connection.invalidate()
+
+
+async def _driver_of(connection: AsyncConnection) -> Driver:
+    driver: Driver | None = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    return driver

@@ -1,0 +1,191 @@
+"""The connections of the log in SQLite: one that writes, and those that read.
+
+Statements run on the event loop's own thread while they are small, since a change of threads costs more than they do,
+and a thread that steps through rows beside a busy loop waits for the interpreter's lock at each of them. What may take
+long leaves the loop: a commit, large writes, and reads that turn out to be long (docs/decisions, sqlite threads).
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+from syncline_server.store.sqlite import SqliteCheckpointer
+
+_READING_THREADS: Final = 4
+_SMALL_ITEMS: Final = 128
+"""Rows to look up or to write on the loop: about 2 ms at most."""
+_SMALL_STEPS: Final = 50_000
+"""Virtual machine instructions of a read on the loop: about 2 ms; a page of 1,000 takes half of them."""
+_BUSY_SECONDS: Final = 3.0
+_BUSY_PAUSE_SECONDS: Final = 0.005
+_TURN_SECONDS: Final = 10
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+
+class SqliteWriter:
+    """The connection that writes; transactions take turns on it."""
+
+    def __init__(self, path: Path) -> None:
+        """Write to this database file; the connection is opened when it is needed."""
+        self._path = path
+        self._checkpointer = SqliteCheckpointer(path)
+        self._connection: sqlite3.Connection | None = None
+        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Hold the write lock of the database; commits at the end of the block, rolls back on an error.
+
+        Raises sqlite3.Error and TimeoutError.
+        """
+        async with asyncio.timeout(_TURN_SECONDS):
+            await self._turn.acquire()
+        try:
+            await self._begin()
+            yield
+            await _finished(self._thread, self._commit)
+        except BaseException as error:
+            self._abandon(error)
+            raise
+        finally:
+            self._turn.release()
+
+    async def run(self, work: Work[T], items: int) -> T:
+        """Do work of the transaction that looks up or writes so many rows."""
+        if items <= _SMALL_ITEMS:
+            return work(self._opened())
+        return await _finished(self._thread, lambda: work(self._opened()))
+
+    def close(self) -> None:
+        """Close the connection; as the last one of the database, it checkpoints the WAL."""
+        self._thread.shutdown()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def _begin(self) -> None:
+        """Begin; other processes that write are waited for, without the loop."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _BUSY_SECONDS
+        while True:
+            try:
+                self._opened().execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or loop.time() > deadline:
+                    raise
+                await asyncio.sleep(_BUSY_PAUSE_SECONDS)
+            else:
+                return
+
+    def _commit(self) -> None:
+        connection = self._opened()
+        connection.execute("COMMIT")
+        self._checkpointer.committed(connection)
+
+    def _abandon(self, error: BaseException) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        if isinstance(error, sqlite3.Error):
+            # After a failed fsync the connection's idea of the file cannot be trusted.
+            self._connection = None
+            connection.close()
+        elif connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = _open(
+                self._path,
+                "busy_timeout = 0",
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                "foreign_keys = ON",
+                "cache_size = -65536",
+            )
+        return self._connection
+
+
+class SqliteReaders:
+    """The connections that read."""
+
+    def __init__(self, path: Path) -> None:
+        """Read this database file; connections are opened as they are needed."""
+        self._path = path
+        self._quick: sqlite3.Connection | None = None
+        self._idle: list[sqlite3.Connection] = []
+        self._threads = ThreadPoolExecutor(_READING_THREADS, thread_name_prefix="sqlite-read")
+
+    async def run(self, work: Work[T]) -> T:
+        """Read: on the loop's thread if that is done soon, else once more in another. Raises sqlite3.Error."""
+        if self._quick is None:
+            self._quick = self._open()
+            self._quick.set_progress_handler(lambda: 1, _SMALL_STEPS)
+        try:
+            return work(self._quick)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                self._quick.close()
+                self._quick = None
+                raise
+        return await _finished(self._threads, lambda: self._read(work))
+
+    def close(self) -> None:
+        """Close the connections, after the reads that are under way."""
+        self._threads.shutdown()
+        for connection in (self._quick, *self._idle):
+            if connection is not None:
+                connection.close()
+        self._quick = None
+        self._idle.clear()
+
+    def _read(self, work: Work[T]) -> T:
+        connection = self._idle.pop() if self._idle else self._open()
+        try:
+            result = work(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+        return result
+
+    def _open(self) -> sqlite3.Connection:
+        return _open(self._path, "busy_timeout = 3000", "query_only = ON", "cache_size = -8192")
+
+
+class SqliteConnections:
+    """All of them."""
+
+    def __init__(self, path: Path) -> None:
+        """Use this database file."""
+        self.writer = SqliteWriter(path)
+        self.readers = SqliteReaders(path)
+
+
+def _open(path: Path, *pragmas: str) -> sqlite3.Connection:
+    # The module's own transaction handling begins lazily and deferred; SQLite then fails a write at once.
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        for pragma in (*pragmas, "wal_autocheckpoint = 0"):  # see SqliteCheckpointer
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+async def _finished(threads: ThreadPoolExecutor, work: Callable[[], T], /) -> T:
+    """Do work in a thread, to its end whatever becomes of the caller: its connection is not free before."""
+    running: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(threads, work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise

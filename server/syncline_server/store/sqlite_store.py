@@ -1,0 +1,112 @@
+"""The log in an embedded SQLite database; one connection writes."""
+
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
+from itertools import chain
+from typing import Any, Final
+
+from syncline_server.store.clock import system_clock_us
+from syncline_server.store.errors import translated
+from syncline_server.store.histories import Histories
+from syncline_server.store.sql import SQLITE
+from syncline_server.store.sql_store import SIZE_COLUMN, LogSql, Row, SqlStore, SqlTransaction
+from syncline_server.store.sqlite_connections import SqliteConnections, SqliteWriter
+from syncline_server.sync.changes import Version
+from syncline_server.sync.store import PageQuery, ShownPosition, WriteTransaction
+
+_ROWS_OF_A_STATEMENT: Final = (50, 10, 1)
+"""Each step of a statement takes the interpreter's lock from the loop: many rows go into one."""
+_FIRST_ROWS: Final = 16
+"""A page may be a thousand small versions or a few large ones; the first few tell which."""
+
+
+class SqliteStore(SqlStore):
+    """See sync.store.Store."""
+
+    def __init__(self, connections: SqliteConnections, clock_us: Callable[[], int]) -> None:
+        """Stamp revisions by `clock_us`, as SQLite has no finer clock of its own."""
+        super().__init__(LogSql(SQLITE, clock_us, Histories(SQLITE.history)))
+        self._connections = connections
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[WriteTransaction]:
+        """Open a transaction, as sync.store.Store says."""
+        with translated():
+            async with self._connections.writer.transaction():
+                yield _SqliteTransaction(self._connections.writer, self._log)
+
+    async def _page_rows(self, statement: str, query: PageQuery) -> Sequence[Row]:
+        with translated():
+            return await self._connections.readers.run(lambda connection: _page_rows(connection, statement, query))
+
+    async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
+        with translated():
+            return await self._connections.readers.run(
+                lambda connection: connection.execute(statement, parameters).fetchall()
+            )
+
+
+class _SqliteTransaction(SqlTransaction):
+    _first_ordinal = 0
+
+    def __init__(self, writer: SqliteWriter, log: LogSql) -> None:
+        super().__init__(log)
+        self._writer = writer
+
+    async def write(self, project_id: int, versions: Collection[Version]) -> None:
+        rows = [(project_id, *version) for version in versions]
+        await self._write_rows(self._sql.write, rows)
+
+    async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
+        now = system_clock_us()
+        await self._write_rows(self._sql.save_positions, [(*position, project_id, now) for position in positions])
+
+    async def _write_rows(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            start = 0
+            for size in _ROWS_OF_A_STATEMENT:
+                while len(rows) - start >= size:
+                    connection.execute(_of_rows(statement, size), tuple(chain(*rows[start : start + size])))
+                    start += size
+
+        await self._writer.run(write, len(rows))
+
+    async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:
+        return await self._writer.run(lambda connection: connection.execute(statement, parameters).fetchall(), items)
+
+    def _many(self, values: Collection[str]) -> str:
+        return json.dumps(list(values))
+
+    def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
+        return (json.dumps(list(rows)),)
+
+
+@cache
+def _of_rows(statement: str, rows: int) -> str:
+    """Return a statement that inserts one row as one that inserts several."""
+    before, values, row = statement.partition("VALUES ")
+    row, end, after = row.partition(")")
+    return f"{before}{values}{', '.join([row + end] * rows)}{after}"
+
+
+def _page_rows(connection: sqlite3.Connection, statement: str, query: PageQuery) -> list[Row]:
+    types = json.dumps(query.entity_types)
+    parameters = (query.project_id, query.user_id, query.session_key, query.after_revision, types)
+    cursor = connection.execute(statement, (*parameters, query.limit + 1, query.skip))
+    try:
+        rows: list[Row] = cursor.fetchmany(1)
+        size_bytes, wanted, fetched = 0, _FIRST_ROWS, _FIRST_ROWS
+        # SQLite steps through a statement as its rows are asked for: ask for no more than will fill the page.
+        while fetched == wanted and size_bytes <= query.max_bytes:
+            if size_bytes:
+                wanted = min(query.limit, (query.max_bytes - size_bytes) * (len(rows) - 1) // size_bytes) + 1
+            chunk = cursor.fetchmany(wanted)
+            rows.extend(chunk)
+            fetched = len(chunk)
+            size_bytes += sum([row[SIZE_COLUMN] for row in chunk])
+    finally:
+        cursor.close()  # an open one holds on to its snapshot
+    return rows
