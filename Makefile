@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROTO := protos/syncline/v1/sync.proto
 
-.PHONY: help install serve test model-long lint format proto bench-live clean
+.PHONY: help install serve test model-long lint format proto bench-live clean bench bench-full
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -35,6 +35,12 @@ format: install ## Format the code
 proto: install ## Generate the code of the contract
 	$(BIN)/python -m grpc_tools.protoc -I protos --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
 		--python_out=protos --pyi_out=protos --grpc_python_out=protos --mypy_grpc_out=protos $(PROTO)
+
+bench: install ## Measure beside what the parts cost, in five minutes; ONLY=push-1 for some rows
+	$(BIN)/python -m bench $(addprefix --only ,$(ONLY))
+
+bench-full: install ## The same, longer, with streams of a million changes
+	$(BIN)/python -m bench --full $(addprefix --only ,$(ONLY))
 
 bench-live: install ## Measure live streams: memory, and commit to delivery
 	$(BIN)/python bench/live.py

@@ -1,0 +1,69 @@
+"""The benchmark: `make bench`, or `python -m bench`."""
+
+import argparse
+import os
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+# gRPC reads this when it is imported.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import uvloop
+
+from bench import load, push_rows, table
+from bench.measure import Row
+from bench.plan import DEFAULT, FULL, QUICK, Bench, Plan
+from bench.processes import Databases
+from syncline_server.logs import configure_logs
+
+RESULTS: Final = Path(__file__).parent / "results"
+ROWS: Final[dict[str, Callable[[Bench], Awaitable[Row]]]] = {
+    "push-1-sqlite": partial(push_rows.push_one, kind="sqlite"),
+    "push-1-postgresql": partial(push_rows.push_one, kind="postgresql"),
+    "push-100-sqlite": partial(push_rows.push_many, kind="sqlite"),
+    "push-100-postgresql": partial(push_rows.push_many, kind="postgresql"),
+}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m bench", description="Measure Syncline beside what its parts cost.")
+    amount = parser.add_mutually_exclusive_group()
+    amount.add_argument("--full", action="store_const", const=FULL, dest="plan", help="1,000,000 changes a stream")
+    amount.add_argument("--quick", action="store_const", const=QUICK, dest="plan", help="only to see that it works")
+    parser.add_argument("--only", metavar="NAME", action="append", help=f"these rows, by prefix: {', '.join(ROWS)}")
+    parser.add_argument("--load", choices=["python"], help="our own client even where h2load and wrk are installed")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="where the JSON goes  [bench/results/…]")
+    parser.set_defaults(plan=DEFAULT)
+    return parser.parse_args()
+
+
+async def run(plan: Plan, only: list[str] | None, wanted_tool: str | None) -> list[Row]:
+    """Measure the rows whose names begin so, and print each as it is done."""
+    rows: list[Row] = []
+    async with Databases() as databases:
+        bench = Bench(plan, databases, load.grpc_tool(wanted_tool), load.http_tool(wanted_tool))
+        for name, measure in ROWS.items():
+            if only is None or name.startswith(tuple(only)):
+                row = await measure(bench)
+                print("\n".join(table.lines(row)), flush=True)
+                rows.append(row)
+    return rows
+
+
+def main() -> None:
+    arguments = _arguments()
+    configure_logs("error", "console")
+    started_at = time.monotonic()
+    rows = uvloop.run(run(arguments.plan, arguments.only, arguments.load))
+    minutes = (time.monotonic() - started_at) / 60
+    path = arguments.json or RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    table.save(path, table.as_json(rows, minutes))
+    print(f"{minutes:.1f} minutes; {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""One process of our own load generator: reads what to do from standard input, prints what it has done."""
+
+import asyncio
+import itertools
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from typing import Any, Final
+
+import uvloop
+from grpc import aio
+
+from bench.load import Done, LoadFailed
+
+Call = Callable[[], Awaitable[int]]
+"""Makes one call and returns how many bytes its answer had."""
+
+_LENGTH: Final = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+_numbers = itertools.count()
+
+
+async def grpc_caller(stack: AsyncExitStack, work: dict[str, Any], headers: list[list[str]]) -> Call:
+    channel = await stack.enter_async_context(
+        aio.insecure_channel(work["address"], options=[("grpc.use_local_subchannel_pool", 1)])
+    )
+    call = channel.unary_unary(f"/syncline.v1.SyncService/{work['path']}")
+    metadata = tuple((name, value) for name, value in headers)
+    body = bytes.fromhex(work["body"])
+
+    async def one() -> int:
+        return len(await call(body, metadata=metadata))
+
+    return one
+
+
+async def http_caller(stack: AsyncExitStack, work: dict[str, Any], headers: list[list[str]]) -> Call:
+    host, _, port = work["address"].rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    stack.callback(writer.close)
+    template = bytes.fromhex(work["body"])
+    lines = [f"{'POST' if template else 'GET'} {work['path']} HTTP/1.1", f"host: {work['address']}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    head = "\r\n".join([*lines, "content-type: application/json"]).encode()
+
+    async def one() -> int:
+        body = template.replace(b"ENTITY", f"{os.getpid()}-{time.time_ns()}-{next(_numbers)}".encode())
+        writer.write(b"%b\r\ncontent-length: %d\r\n\r\n%b" % (head, len(body), body))
+        answer = await reader.readuntil(b"\r\n\r\n")
+        length = _LENGTH.search(answer)
+        if length is None or not answer.startswith(b"HTTP/1.1 200"):
+            raise LoadFailed(answer)
+        return len(await reader.readexactly(int(length[1])))
+
+    return one
+
+
+async def run(work: dict[str, Any]) -> Done:
+    """Keep so many calls of each caller in flight until the time is up; calls in flight then are waited for."""
+    async with AsyncExitStack() as stack:
+        calls: list[Call] = []
+        for headers in work["callers"]:
+            if work["kind"] == "grpc":
+                calls += [await grpc_caller(stack, work, headers)] * work["in_flight_each"]
+            else:
+                calls += [await http_caller(stack, work, headers) for _ in range(work["in_flight_each"])]
+        started_at = time.perf_counter()
+        ends_at = started_at + work["seconds"]
+
+        async def repeat(call: Call) -> tuple[int, int]:
+            made = received = 0
+            while time.perf_counter() < ends_at:
+                received += await call()
+                made += 1
+            return made, received
+
+        counts = await asyncio.gather(*(repeat(call) for call in calls))
+        seconds = time.perf_counter() - started_at
+    made = sum(count for count, _ in counts)
+    return Done(made, made, seconds, sum(received for _, received in counts))
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(uvloop.run(run(json.load(sys.stdin))))))

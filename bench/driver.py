@@ -1,0 +1,182 @@
+"""The database's driver by itself, in one connection: the floor of writes and reads, and the way to fill a store.
+
+The statements are the server's own, its settings too, so that the rows and what is durable are the same.
+"""
+
+import sqlite3
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from bench.messages import DATA, TYPE
+from bench.processes import Project
+from syncline_server.store.sql import POSTGRESQL, SQLITE
+from syncline_server.sync.changes import Version, entity_key
+from syncline_server.sync.store import PageRow
+
+_COLUMNS: Final = ", ".join(PageRow._fields)
+_COMMITS_A_CHECKPOINT: Final = 128
+"""As often as the server moves the WAL into the file."""
+_SEEDED_AT_ONCE: Final = 20_000
+
+
+class Driver(ABC):
+    """One connection to a project's database."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+    def versions(self, user: str, count: int, revision: int, ids: str = "seeded") -> Iterator[Version]:
+        """Yield the rows of new entities of a user, with revisions in sequence."""
+        for number in range(count):
+            entity_id = f"{ids}-{number}"
+            yield Version(
+                key=entity_key(self.project.id, user, TYPE, entity_id),
+                user_id=user,
+                entity_type=TYPE,
+                entity_id=entity_id,
+                deleted=False,
+                data=DATA,
+                size_bytes=len(DATA),
+                revision=revision + number,
+                created_revision=revision + number,
+                client_timestamp_us=revision + number,
+                session="device:bench",
+                merged_unseen=False,
+                digest=bytes(16),
+            )
+
+    async def seed(self, user: str, count: int, revision: int) -> None:
+        """Put entities into the store and move the head, as fast as it goes; before the server runs."""
+        versions = self.versions(user, count, revision, f"seeded-{user}")
+        while chunk := [version for version, _ in zip(versions, range(_SEEDED_AT_ONCE), strict=False)]:
+            await self.write(chunk)
+        await self.settle(revision + count - 1)
+
+    @abstractmethod
+    async def write(self, versions: Sequence[Version]) -> None:
+        """Upsert rows in one transaction."""
+
+    @abstractmethod
+    async def settle(self, head: int) -> None:
+        """Set the head, and leave the database as it is after some rest."""
+
+    @abstractmethod
+    async def pages(self, user: str, after: int, size: int) -> AsyncIterator[Sequence[Any]]:
+        """Fetch a user's rows page by page, with all that a reader gets of them."""
+        yield ()
+
+    @abstractmethod
+    async def count(self) -> int:
+        """Return the number of entities."""
+
+
+class SqliteDriver(Driver):
+    """sqlite3."""
+
+    def __init__(self, project: Project, connection: sqlite3.Connection) -> None:
+        super().__init__(project)
+        self._connection = connection
+        self._commits = 0
+
+    async def write(self, versions: Sequence[Version]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany(SQLITE.write, [(self.project.id, *version) for version in versions])
+        self._connection.execute("COMMIT")
+        self._commits += 1
+        if self._commits % _COMMITS_A_CHECKPOINT == 0:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    async def settle(self, head: int) -> None:
+        self._connection.execute(SQLITE.move_head, (head, self.project.id))
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    async def pages(self, user: str, after: int, size: int) -> AsyncIterator[Sequence[Any]]:
+        statement = f"""SELECT {_COLUMNS} FROM entities WHERE project_id = ? AND user_id = ? AND revision > ?
+            ORDER BY revision LIMIT ?"""
+        while rows := self._connection.execute(statement, (self.project.id, user, after, size)).fetchall():
+            yield rows
+            after = rows[-1][_REVISION]
+
+    async def count(self) -> int:
+        ((count,),) = self._connection.execute("SELECT count(*) FROM entities").fetchall()
+        return int(count)
+
+
+class PostgresqlDriver(Driver):
+    """asyncpg."""
+
+    def __init__(self, project: Project, connection: "asyncpg.Connection[Any]") -> None:
+        super().__init__(project)
+        self._connection = connection
+
+    async def write(self, versions: Sequence[Version]) -> None:
+        columns = [list(column) for column in zip(*versions, strict=True)]
+        async with self._connection.transaction():
+            await self._connection.execute(POSTGRESQL.write, self.project.id, *columns)
+
+    async def settle(self, head: int) -> None:
+        await self._connection.execute(POSTGRESQL.move_head, head, self.project.id)
+        await self._connection.execute("VACUUM ANALYZE entities")
+        await self._connection.execute("CHECKPOINT")
+
+    async def pages(self, user: str, after: int, size: int) -> AsyncIterator[Sequence[Any]]:
+        statement = f"""SELECT {_COLUMNS} FROM entities WHERE project_id = $1 AND user_id = $2 AND revision > $3
+            ORDER BY revision LIMIT $4"""
+        while rows := await self._connection.fetch(statement, self.project.id, user, after, size):
+            yield rows
+            after = rows[-1][_REVISION]
+
+    async def count(self) -> int:
+        return int(await self._connection.fetchval("SELECT count(*) FROM entities"))
+
+
+_REVISION: Final = PageRow._fields.index("revision")
+
+
+@asynccontextmanager
+async def connected(project: Project) -> AsyncIterator[Driver]:
+    """Connect to a project's database."""
+    if project.database_url.startswith("sqlite"):
+        connection = sqlite3.connect(project.database_url.removeprefix("sqlite:///"), isolation_level=None)
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0", "cache_size = -65536"):
+                connection.execute(f"PRAGMA {pragma}")
+            yield SqliteDriver(project, connection)
+        finally:
+            connection.close()
+        return
+    settings = {"synchronous_commit": "on", "jit": "off"}
+    connection = await asyncpg.connect(project.database_url, server_settings=settings)
+    try:
+        yield PostgresqlDriver(project, connection)
+    finally:
+        await connection.close()
+
+
+async def upserts_per_second(driver: Driver, seconds: float, batch: int) -> float:
+    """Upsert new rows, a batch a transaction, for about so long; returns rows a second."""
+    rows = 0
+    spent = 0.0
+    while spent < seconds:
+        # The rows are there before the clock runs.
+        prepared = list(driver.versions("driver", batch * 50, time.time_ns() // 1000, f"driver-{time.time_ns()}"))
+        started_at = time.perf_counter()
+        for first in range(0, len(prepared), batch):
+            await driver.write(prepared[first : first + batch])
+        spent += time.perf_counter() - started_at
+        rows += len(prepared)
+    return rows / spent
+
+
+async def fetched_per_second(driver: Driver, user: str, after: int, page: int) -> tuple[float, int]:
+    """Fetch a user's rows; returns rows a second, and how many there were."""
+    started_at = time.perf_counter()
+    rows = 0
+    async for fetched in driver.pages(user, after, page):
+        rows += len(fetched)
+    return rows / (time.perf_counter() - started_at), rows

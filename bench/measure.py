@@ -1,0 +1,64 @@
+"""How a figure comes about: floor and subject by turns, since the machine drifts, and the median of the ratios."""
+
+import statistics
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Measure = Callable[[], Awaitable[float]]
+"""Measures once and returns the figure, in the row's unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a figure should be."""
+
+    figure: float
+    sense: Literal["at least", "at most"]
+
+    def __str__(self) -> str:
+        return f"{'≥' if self.sense == 'at least' else '≤'} {self.figure:g}"
+
+    def is_met_by(self, figure: float) -> bool:
+        return figure >= self.figure if self.sense == "at least" else figure <= self.figure
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was measured of one kind of work."""
+
+    work: str
+    floor: str
+    """What it is held against; empty where the figure stands for itself."""
+    wanted: Wanted | None
+    figures: Sequence[float]
+    """Ratios of subject and floor, one a round; or the figures themselves."""
+    unit: str
+    """Of the subject and the floor, or of the figures."""
+    subject: Sequence[float] = ()
+    floors: Sequence[float] = ()
+    load: str = ""
+    """Where the load came from."""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.figures)
+
+
+async def by_turns(rounds: int, floor: Measure, subject: Measure) -> tuple[list[float], list[float]]:
+    """Return the figures of the floor and of the subject."""
+    floors: list[float] = []
+    subjects: list[float] = []
+    for _ in range(rounds):
+        floors.append(await floor())
+        subjects.append(await subject())
+    return floors, subjects
+
+
+async def ratio_row(
+    work: str, against: str, wanted: Wanted | None, unit: str, load: str, rounds: int, floor: Measure, subject: Measure
+) -> Row:
+    """Measure a ratio."""
+    floors, subjects = await by_turns(rounds, floor, subject)
+    ratios = [mine / base for mine, base in zip(subjects, floors, strict=True)]
+    return Row(work, against, wanted, ratios, unit, subjects, floors, load)

@@ -1,0 +1,35 @@
+"""How much is measured: in a few minutes, in full, or just enough to see that it works."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from bench.processes import Databases
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The amounts."""
+
+    rounds: int = 5
+    seconds: float = 2
+    """Of load in a round, for the floor and again for the subject."""
+    stream_changes: int = 200_000
+    store_entities: int = 1_000_000
+    small_store_entities: int = 1_000
+    live_streams: int = 2_000
+    live_pushes: int = 200
+
+
+DEFAULT: Final = Plan()
+FULL: Final = Plan(seconds=5, stream_changes=1_000_000)
+QUICK: Final = Plan(1, 1, 2_000, 2_000, 1_000, 50, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the measurements of one run share."""
+
+    plan: Plan
+    databases: Databases
+    grpc_tool: str
+    http_tool: str

