@@ -14,18 +14,27 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import uvloop
 
-from bench import load, push_rows, table
+from bench import http_rows, load, push_rows, read_rows, table
 from bench.measure import Row
 from bench.plan import DEFAULT, FULL, QUICK, Bench, Plan
 from bench.processes import Databases
+from bench.stores import Stores
 from syncline_server.logs import configure_logs
 
 RESULTS: Final = Path(__file__).parent / "results"
-ROWS: Final[dict[str, Callable[[Bench], Awaitable[Row]]]] = {
+ROWS: Final[dict[str, Callable[[Bench], Awaitable[list[Row]]]]] = {
     "push-1-sqlite": partial(push_rows.push_one, kind="sqlite"),
     "push-1-postgresql": partial(push_rows.push_one, kind="postgresql"),
     "push-100-sqlite": partial(push_rows.push_many, kind="sqlite"),
     "push-100-postgresql": partial(push_rows.push_many, kind="postgresql"),
+    "stream-sqlite": partial(read_rows.stream, kind="sqlite"),
+    "stream-postgresql": partial(read_rows.stream, kind="postgresql"),
+    "page-grpc-sqlite": partial(read_rows.page, kind="sqlite"),
+    "page-grpc-postgresql": partial(read_rows.page, kind="postgresql"),
+    "page-http": http_rows.page,
+    "push-1-http": http_rows.push_one,
+    "delta-sqlite": partial(read_rows.delta, kind="sqlite"),
+    "delta-postgresql": partial(read_rows.delta, kind="postgresql"),
 }
 
 
@@ -45,12 +54,12 @@ async def run(plan: Plan, only: list[str] | None, wanted_tool: str | None) -> li
     """Measure the rows whose names begin so, and print each as it is done."""
     rows: list[Row] = []
     async with Databases() as databases:
-        bench = Bench(plan, databases, load.grpc_tool(wanted_tool), load.http_tool(wanted_tool))
+        bench = Bench(plan, databases, Stores(databases), load.grpc_tool(wanted_tool), load.http_tool(wanted_tool))
         for name, measure in ROWS.items():
             if only is None or name.startswith(tuple(only)):
-                row = await measure(bench)
-                print("\n".join(table.lines(row)), flush=True)
-                rows.append(row)
+                found = await measure(bench)
+                print("\n".join(line for row in found for line in table.lines(row)), flush=True)
+                rows += found
     return rows
 
 

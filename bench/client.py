@@ -15,7 +15,7 @@ from typing import Any, Final
 import uvloop
 from grpc import aio
 
-from bench.load import Done, LoadFailed
+from bench.load import NEW_ID, Done, LoadFailed
 
 Call = Callable[[], Awaitable[int]]
 """Makes one call and returns how many bytes its answer had."""
@@ -28,14 +28,17 @@ async def grpc_caller(stack: AsyncExitStack, work: dict[str, Any], headers: list
     channel = await stack.enter_async_context(
         aio.insecure_channel(work["address"], options=[("grpc.use_local_subchannel_pool", 1)])
     )
-    call = channel.unary_unary(f"/syncline.v1.SyncService/{work['path']}")
+    path = f"/syncline.v1.SyncService/{work['path']}"
     metadata = tuple((name, value) for name, value in headers)
     body = bytes.fromhex(work["body"])
 
     async def one() -> int:
-        return len(await call(body, metadata=metadata))
+        return len(await channel.unary_unary(path)(body, metadata=metadata))
 
-    return one
+    async def stream() -> int:
+        return sum([len(message) async for message in channel.unary_stream(path)(body, metadata=metadata)])
+
+    return stream if work["kind"] == "stream" else one
 
 
 async def http_caller(stack: AsyncExitStack, work: dict[str, Any], headers: list[list[str]]) -> Call:
@@ -48,7 +51,7 @@ async def http_caller(stack: AsyncExitStack, work: dict[str, Any], headers: list
     head = "\r\n".join([*lines, "content-type: application/json"]).encode()
 
     async def one() -> int:
-        body = template.replace(b"ENTITY", f"{os.getpid()}-{time.time_ns()}-{next(_numbers)}".encode())
+        body = template.replace(NEW_ID.encode(), f"{os.getpid()}-{time.time_ns()}-{next(_numbers)}".encode())
         writer.write(b"%b\r\ncontent-length: %d\r\n\r\n%b" % (head, len(body), body))
         answer = await reader.readuntil(b"\r\n\r\n")
         length = _LENGTH.search(answer)
@@ -64,16 +67,17 @@ async def run(work: dict[str, Any]) -> Done:
     async with AsyncExitStack() as stack:
         calls: list[Call] = []
         for headers in work["callers"]:
-            if work["kind"] == "grpc":
-                calls += [await grpc_caller(stack, work, headers)] * work["in_flight_each"]
-            else:
+            if work["kind"] == "http":
                 calls += [await http_caller(stack, work, headers) for _ in range(work["in_flight_each"])]
+            else:
+                calls += [await grpc_caller(stack, work, headers)] * work["in_flight_each"]
         started_at = time.perf_counter()
-        ends_at = started_at + work["seconds"]
+        # A stream is read once.
+        ends_at = started_at + (0 if work["kind"] == "stream" else work["seconds"])
 
         async def repeat(call: Call) -> tuple[int, int]:
             made = received = 0
-            while time.perf_counter() < ends_at:
+            while made == 0 or time.perf_counter() < ends_at:
                 received += await call()
                 made += 1
             return made, received

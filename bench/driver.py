@@ -21,7 +21,6 @@ from syncline_server.sync.store import PageRow
 _COLUMNS: Final = ", ".join(PageRow._fields)
 _COMMITS_A_CHECKPOINT: Final = 128
 """As often as the server moves the WAL into the file."""
-_SEEDED_AT_ONCE: Final = 20_000
 
 
 class Driver(ABC):
@@ -52,10 +51,12 @@ class Driver(ABC):
 
     async def seed(self, user: str, count: int, revision: int) -> None:
         """Put entities into the store and move the head, as fast as it goes; before the server runs."""
-        versions = self.versions(user, count, revision, f"seeded-{user}")
-        while chunk := [version for version, _ in zip(versions, range(_SEEDED_AT_ONCE), strict=False)]:
-            await self.write(chunk)
+        await self.load(self.versions(user, count, revision, f"seeded-{user}"))
         await self.settle(revision + count - 1)
+
+    @abstractmethod
+    async def load(self, versions: Iterator[Version]) -> None:
+        """Put in many new rows."""
 
     @abstractmethod
     async def write(self, versions: Sequence[Version]) -> None:
@@ -91,6 +92,11 @@ class SqliteDriver(Driver):
         if self._commits % _COMMITS_A_CHECKPOINT == 0:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
+    async def load(self, versions: Iterator[Version]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany(SQLITE.write, ((self.project.id, *version) for version in versions))
+        self._connection.execute("COMMIT")
+
     async def settle(self, head: int) -> None:
         self._connection.execute(SQLITE.move_head, (head, self.project.id))
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -118,6 +124,11 @@ class PostgresqlDriver(Driver):
         columns = [list(column) for column in zip(*versions, strict=True)]
         async with self._connection.transaction():
             await self._connection.execute(POSTGRESQL.write, self.project.id, *columns)
+
+    async def load(self, versions: Iterator[Version]) -> None:
+        columns = ["entity_key" if name == "key" else name for name in Version._fields]
+        rows = ((self.project.id, *version) for version in versions)
+        await self._connection.copy_records_to_table("entities", records=rows, columns=["project_id", *columns])
 
     async def settle(self, head: int) -> None:
         await self._connection.execute(POSTGRESQL.move_head, head, self.project.id)

@@ -16,6 +16,8 @@ from typing import Final
 
 from bench.messages import Headers, framed
 
+NEW_ID: Final = "ENTITY"
+"""Stands for a new id in the body of a push over HTTP."""
 _SPARE_SECONDS: Final = 30
 _PYTHON_PROCESSES: Final = 2
 _METHOD_HEADERS: Final = (("content-type", "application/grpc"), ("te", "trailers"))
@@ -43,7 +45,7 @@ class Http:
 
     path: str
     body: str
-    """Of a POST, with ENTITY where a new id is to be; empty: a GET."""
+    """Of a POST, with NEW_ID where a new id is to be; empty: a GET."""
     callers: Sequence[Headers]
     """Taken in turn."""
     connections: int
@@ -87,8 +89,10 @@ async def unary(load: Unary, address: str, seconds: float, tool: str) -> Done:
     return _together([replace(_h2load_done(output), seconds=seconds) for output in outputs])
 
 
-async def once(load: Unary, address: str, seconds: float) -> Done:
-    """Make one call, which may be a stream, with h2load; takes at most so many seconds. Raises LoadFailed."""
+async def once(load: Unary, address: str, seconds: float, tool: str) -> Done:
+    """Make one call, which may be a stream, within so many seconds. Raises LoadFailed."""
+    if tool == "python":
+        return await _python("stream", address, seconds, load.method, load.body, load.callers[:1], 1)
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body"
         body.write_bytes(framed(load.body))
@@ -104,7 +108,7 @@ async def http(load: Http, address: str, seconds: float, tool: str) -> Done:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_lua(load))
         script.flush()
-        command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds:.0f}s", "-s", script.name]
+        command = ["wrk", "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds))}s", "-s", script.name]
         output = await _output([*command, f"http://{address}{load.path}"], seconds)
     found = re.search(r"DONE (\d+) (\d+) (\d+) (\d+)", output)
     if found is None or int(found[4]):
@@ -146,7 +150,7 @@ local prefix = string.format("%d-%p-", os.time(), callers)
 for _, headers in ipairs(callers) do headers["content-type"] = "application/json" end
 function request()
   made = made + 1
-  local sent = body ~= "" and string.gsub(body, "ENTITY", prefix .. made) or nil
+  local sent = body ~= "" and string.gsub(body, "{NEW_ID}", prefix .. made) or nil
   return wrk.format(method, nil, callers[made % #callers + 1], sent)
 end
 function done(summary)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.processes import Databases
+from bench.stores import Stores
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +12,7 @@ class Plan:
     """The amounts."""
 
     rounds: int = 5
-    seconds: float = 2
+    seconds: float = 1
     """Of load in a round, for the floor and again for the subject."""
     stream_changes: int = 200_000
     store_entities: int = 1_000_000
@@ -31,5 +32,6 @@ class Bench:
 
     plan: Plan
     databases: Databases
+    stores: Stores
     grpc_tool: str
     http_tool: str

@@ -1,0 +1,97 @@
+"""Rows of calls over HTTP, through the bridge, on SQLite."""
+
+from typing import Final
+from urllib.parse import urlencode
+
+import httpx2
+
+from bench import load, messages
+from bench.answers import http_floor
+from bench.checks import answered, stored
+from bench.driver import connected
+from bench.load import Http
+from bench.measure import Row, Wanted, ratio_row
+from bench.plan import Bench
+from bench.processes import bridge, server
+from bench.stores import READER
+
+_PATH: Final = "/v1/client/sync"
+_CONNECTIONS: Final = 32
+_PAGE: Final = 100
+_WARM_UP_SECONDS: Final = 1
+_AGAINST: Final = "FastAPI with a constant answer"
+
+
+async def page(bench: Bench) -> list[Row]:
+    """Measure pulls of a page of 100."""
+    seeded = await bench.stores.seeded("sqlite", bench.plan.store_entities)
+    pulls = Http(f"{_PATH}?{urlencode({'entity_type': messages.TYPE})}", "", [seeded.project.credentials(READER)], 32)
+    async with server(seeded.project) as process, bridge(process.address) as subject:
+        answer = await _answer(pulls, subject.address)
+        async with http_floor(bench, pulled=answer) as constant:
+
+            async def floor_rate(seconds: float = bench.plan.seconds) -> float:
+                calls = load.http(pulls, constant.address, seconds, bench.http_tool)
+                return (await answered(calls, len(answer))).per_second
+
+            async def subject_rate(seconds: float = bench.plan.seconds) -> float:
+                calls = load.http(pulls, subject.address, seconds, bench.http_tool)
+                return (await answered(calls, len(answer))).per_second
+
+            await floor_rate(_WARM_UP_SECONDS)
+            await subject_rate(_WARM_UP_SECONDS)
+            row = await ratio_row(
+                f"pull of a page of {_PAGE}, HTTP, {_CONNECTIONS} connections, sqlite",
+                _AGAINST,
+                Wanted(0.30, "at least"),
+                "calls/s",
+                bench.http_tool,
+                bench.plan.rounds,
+                floor_rate,
+                subject_rate,
+            )
+    return [row]
+
+
+async def push_one(bench: Bench) -> list[Row]:
+    """Measure pushes of one change."""
+    project = await bench.databases.project("sqlite")
+    callers = [project.credentials(f"user{number}") for number in range(_CONNECTIONS)]
+    pushes = Http(_PATH, messages.pushed_json(load.NEW_ID), callers, _CONNECTIONS)
+    async with server(project) as process, bridge(process.address) as subject, connected(project) as counter:
+        answer = await _answer(pushes, subject.address)
+        async with http_floor(bench, pushed=answer) as constant:
+
+            async def floor_rate(seconds: float = bench.plan.seconds) -> float:
+                calls = load.http(pushes, constant.address, seconds, bench.http_tool)
+                return (await answered(calls, len(answer))).per_second
+
+            async def subject_rate(seconds: float = bench.plan.seconds) -> float:
+                calls = load.http(pushes, subject.address, seconds, bench.http_tool)
+                return (await stored(calls, counter, 1)).per_second
+
+            await floor_rate(_WARM_UP_SECONDS)
+            await subject_rate(_WARM_UP_SECONDS)
+            row = await ratio_row(
+                f"push of 1 change, HTTP, {_CONNECTIONS} connections, sqlite",
+                _AGAINST,
+                Wanted(0.30, "at least"),
+                "calls/s",
+                bench.http_tool,
+                bench.plan.rounds,
+                floor_rate,
+                subject_rate,
+            )
+    return [row]
+
+
+async def _answer(request: Http, address: str) -> bytes:
+    """Return the bridge's answer to such a request."""
+    method = "POST" if request.body else "GET"
+    headers = [*request.callers[0], ("content-type", "application/json")]
+    async with httpx2.AsyncClient() as client:
+        answer = await client.request(
+            method, f"http://{address}{request.path}", headers=headers, content=request.body.encode()
+        )
+    answer.raise_for_status()
+    return answer.content
