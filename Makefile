@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROTO := protos/syncline/v1/sync.proto
 
-.PHONY: help install serve test model-long lint format proto bench-live clean bench bench-full
+.PHONY: help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -42,8 +42,12 @@ bench: install ## Measure beside what the parts cost, in five minutes; ONLY=push
 bench-full: install ## The same, longer, with streams of a million changes
 	$(BIN)/python -m bench --full $(addprefix --only ,$(ONLY))
 
+bench-scale: install ## Measure how cost grows, and draw it into docs/images
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m bench.scale --folder docs/images
+
 bench-live: install ## Measure live streams: memory, and commit to delivery
-	$(BIN)/python bench/live.py
+	$(BIN)/python -m bench --only live
 
 clean: ## Remove what was built
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,24 +3,23 @@
 import argparse
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 # gRPC reads this when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-import uvloop
-
-from bench import http_rows, load, push_rows, read_rows, table
+from bench import http_rows, live, load, push_rows, read_rows, table
 from bench.measure import Row
 from bench.plan import DEFAULT, FULL, QUICK, Bench, Plan
-from bench.processes import Databases
+from bench.processes import Databases, interruptible
 from bench.stores import Stores
 from syncline_server.logs import configure_logs
 
+_BUSY: Final = 0.5
 RESULTS: Final = Path(__file__).parent / "results"
 ROWS: Final[dict[str, Callable[[Bench], Awaitable[list[Row]]]]] = {
     "push-1-sqlite": partial(push_rows.push_one, kind="sqlite"),
@@ -35,6 +34,8 @@ ROWS: Final[dict[str, Callable[[Bench], Awaitable[list[Row]]]]] = {
     "push-1-http": http_rows.push_one,
     "delta-sqlite": partial(read_rows.delta, kind="sqlite"),
     "delta-postgresql": partial(read_rows.delta, kind="postgresql"),
+    "live-users": live.idle_and_alone,
+    "live-one-user": live.one_user,
 }
 
 
@@ -50,10 +51,12 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def run(plan: Plan, only: list[str] | None, wanted_tool: str | None) -> list[Row]:
-    """Measure the rows whose names begin so, and print each as it is done."""
+async def run(
+    plan: Plan, only: Sequence[str] | None = None, wanted_tool: str | None = None, postgres: Any = None
+) -> list[Row]:
+    """Measure the rows whose names begin so, and print each as it is done; see Databases for `postgres`."""
     rows: list[Row] = []
-    async with Databases() as databases:
+    async with Databases(postgres) as databases:
         bench = Bench(plan, databases, Stores(databases), load.grpc_tool(wanted_tool), load.http_tool(wanted_tool))
         for name, measure in ROWS.items():
             if only is None or name.startswith(tuple(only)):
@@ -67,10 +70,13 @@ def main() -> None:
     arguments = _arguments()
     configure_logs("error", "console")
     started_at = time.monotonic()
-    rows = uvloop.run(run(arguments.plan, arguments.only, arguments.load))
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+    if busy > _BUSY:
+        print(f"The machine is busy with other work ({busy:.1f} processes a core): the figures will mean little.")
+    rows = interruptible(run(arguments.plan, arguments.only, arguments.load))
     minutes = (time.monotonic() - started_at) / 60
     path = arguments.json or RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    table.save(path, table.as_json(rows, minutes))
+    table.save(path, table.as_json(rows, minutes, busy))
     print(f"{minutes:.1f} minutes; {path}")
 
 

@@ -24,24 +24,26 @@ _LENGTH: Final = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _numbers = itertools.count()
 
 
-async def grpc_caller(stack: AsyncExitStack, work: dict[str, Any], headers: list[list[str]]) -> Call:
+async def grpc_caller(stack: AsyncExitStack, work: dict[str, Any], callers: list[Any]) -> Call:
+    """Connect; the callers take turns."""
     channel = await stack.enter_async_context(
         aio.insecure_channel(work["address"], options=[("grpc.use_local_subchannel_pool", 1)])
     )
     path = f"/syncline.v1.SyncService/{work['path']}"
-    metadata = tuple((name, value) for name, value in headers)
     body = bytes.fromhex(work["body"])
+    unary, streamed = channel.unary_unary(path), channel.unary_stream(path)
+    turns = itertools.cycle(tuple(map(tuple, headers)) for headers in callers)
 
     async def one() -> int:
-        return len(await channel.unary_unary(path)(body, metadata=metadata))
+        return len(await unary(body, metadata=next(turns)))
 
     async def stream() -> int:
-        return sum([len(message) async for message in channel.unary_stream(path)(body, metadata=metadata)])
+        return sum([len(message) async for message in streamed(body, metadata=next(turns))])
 
     return stream if work["kind"] == "stream" else one
 
 
-async def http_caller(stack: AsyncExitStack, work: dict[str, Any], headers: list[list[str]]) -> Call:
+async def http_caller(stack: AsyncExitStack, work: dict[str, Any], headers: list[Any]) -> Call:
     host, _, port = work["address"].rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     stack.callback(writer.close)
@@ -66,11 +68,11 @@ async def run(work: dict[str, Any]) -> Done:
     """Keep so many calls of each caller in flight until the time is up; calls in flight then are waited for."""
     async with AsyncExitStack() as stack:
         calls: list[Call] = []
-        for headers in work["callers"]:
+        for callers in work["connections"]:
             if work["kind"] == "http":
-                calls += [await http_caller(stack, work, headers) for _ in range(work["in_flight_each"])]
+                calls.append(await http_caller(stack, work, callers[0]))
             else:
-                calls += [await grpc_caller(stack, work, headers)] * work["in_flight_each"]
+                calls += [await grpc_caller(stack, work, callers)] * work["in_flight_each"]
         started_at = time.perf_counter()
         # A stream is read once.
         ends_at = started_at + (0 if work["kind"] == "stream" else work["seconds"])

@@ -18,7 +18,6 @@ from bench.stores import READER
 _PATH: Final = "/v1/client/sync"
 _CONNECTIONS: Final = 32
 _PAGE: Final = 100
-_WARM_UP_SECONDS: Final = 1
 _AGAINST: Final = "FastAPI with a constant answer"
 
 
@@ -38,8 +37,8 @@ async def page(bench: Bench) -> list[Row]:
                 calls = load.http(pulls, subject.address, seconds, bench.http_tool)
                 return (await answered(calls, len(answer))).per_second
 
-            await floor_rate(_WARM_UP_SECONDS)
-            await subject_rate(_WARM_UP_SECONDS)
+            await floor_rate(bench.plan.warm_up_seconds)
+            await subject_rate(bench.plan.warm_up_seconds)
             row = await ratio_row(
                 f"pull of a page of {_PAGE}, HTTP, {_CONNECTIONS} connections, sqlite",
                 _AGAINST,
@@ -70,8 +69,8 @@ async def push_one(bench: Bench) -> list[Row]:
                 calls = load.http(pushes, subject.address, seconds, bench.http_tool)
                 return (await stored(calls, counter, 1)).per_second
 
-            await floor_rate(_WARM_UP_SECONDS)
-            await subject_rate(_WARM_UP_SECONDS)
+            await floor_rate(bench.plan.warm_up_seconds)
+            await subject_rate(bench.plan.warm_up_seconds)
             row = await ratio_row(
                 f"push of 1 change, HTTP, {_CONNECTIONS} connections, sqlite",
                 _AGAINST,

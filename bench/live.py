@@ -1,148 +1,131 @@
-"""Measures live streams: `make bench-live`.
+"""Live streams: what an idle one costs in the server's memory, and the time from a commit to its delivery.
 
-Prints what an idle stream costs in the server's memory, and the time from the commit of a push (its answer) to the
-delivery on a stream: of one user while all others idle, and on many streams of one user.
+A commit is seen by the answer to its push.
 """
 
 import asyncio
-import os
-import re
 import statistics
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Final
 
-import uvloop
 from grpc import aio
 
+from bench import messages
+from bench.measure import Row, Wanted
+from bench.messages import Headers
+from bench.plan import Bench
+from bench.processes import Process, server
 from syncline.v1 import sync_pb2, sync_pb2_grpc
-from syncline_server import admin
-from syncline_server.rpc.auth import issue_token
-from syncline_server.settings import ServerSettings
 
-STREAMS = 2000
-STREAMS_OF_ONE_USER = 500
-STREAMS_PER_CHANNEL = 100
-PUSHES = 200
-PAUSE_SECONDS = 0.02
-PORT = int(os.environ.get("BENCH_PORT", "50951"))
+_STREAMS_PER_CHANNEL: Final = 100
+_PAUSE_SECONDS: Final = 0.02
+_LOOK_SECONDS: Final = 0.001
+_MOST_SECONDS: Final = 60
+_KIB: Final = 1024
 
-Metadata = tuple[tuple[str, str], ...]
-
-
-def rss_kib(pid: int) -> int:
-    """Return a process's resident memory."""
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1])
+Credentials = Callable[[str], Headers]
 
 
 class Streams:
-    """Open streams, and the time at which each received what was pushed last."""
+    """Open streams, and the times at which each revision was delivered."""
 
-    def __init__(self, metadata_of: Any) -> None:
-        self._metadata_of = metadata_of
+    def __init__(self, address: str, credentials: Credentials) -> None:
+        self._address = address
+        self._credentials = credentials
         self.delivered: dict[int, list[float]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._ready = 0
 
-    async def open(self, stack: AsyncExitStack, users: list[str]) -> None:
-        for start in range(0, len(users), STREAMS_PER_CHANNEL):
-            channel = await stack.enter_async_context(
-                aio.insecure_channel(f"127.0.0.1:{PORT}", options=[("grpc.use_local_subchannel_pool", 1)])
-            )
+    async def open(self, stack: AsyncExitStack, users: Sequence[str]) -> None:
+        """Open a stream for each user, and wait until all have caught up."""
+        for start in range(0, len(users), _STREAMS_PER_CHANNEL):
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            channel = await stack.enter_async_context(aio.insecure_channel(self._address, options=options))
             stub = sync_pb2_grpc.SyncServiceStub(channel)
-            for user in users[start : start + STREAMS_PER_CHANNEL]:
-                self._tasks.append(asyncio.create_task(self._follow(stub, self._metadata_of(user))))
-        while self._ready < len(users):
-            await asyncio.sleep(0.05)
-
-    async def _follow(self, stub: Any, metadata: Metadata) -> None:
-        request = sync_pb2.StreamPullRequest(follow=True, after_revision=2**62)
-        async for message in stub.StreamPull(request, metadata=metadata):
-            self._ready += message.caught_up
-            for change in message.changes:
-                self.delivered.setdefault(change.revision, []).append(time.perf_counter())
+            for user in users[start : start + _STREAMS_PER_CHANNEL]:
+                self._tasks.append(asyncio.create_task(self._follow(stub, self._credentials(user))))
+        async with asyncio.timeout(_MOST_SECONDS):
+            while self._ready < len(users):
+                await asyncio.sleep(0.05)
 
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
 
+    async def _follow(self, stub: Any, metadata: Headers) -> None:
+        request = sync_pb2.StreamPullRequest(follow=True, after_revision=2**62)
+        async for message in stub.StreamPull(request, metadata=metadata):
+            self._ready += message.caught_up
+            for change in message.changes:
+                self.delivered.setdefault(change.revision, []).append(time.perf_counter())
 
-async def delays_ms(streams: Streams, stub: Any, metadata: Metadata, copies: int) -> list[float]:
-    """Push one change after the other; return how long after the answer each copy came, in ms."""
+
+async def idle_and_alone(bench: Bench) -> list[Row]:
+    """Measure idle streams of as many users, and deliveries on one of them."""
+    streams = bench.plan.live_streams
+    project = await bench.databases.project("sqlite")
+    async with server(project) as process, AsyncExitStack() as stack:
+        opened = Streams(process.address, project.credentials)
+        idle_kib = await open_idle(opened, stack, process, project.credentials, streams)
+        delays = await delays_ms(opened, stack, process, project.credentials("user0"), 1, bench.plan.live_pushes)
+        await opened.close()
+    return [
+        Row(f"{streams:,} idle live streams, each", "", Wanted(24, "at most"), [idle_kib], "KiB", load="python"),
+        _p99(f"commit to delivery, one of {streams:,} live streams, p99", Wanted(20, "at most"), delays),
+    ]
+
+
+async def one_user(bench: Bench) -> list[Row]:
+    """Measure deliveries to many streams of one user."""
+    streams = bench.plan.live_streams // 4
+    project = await bench.databases.project("sqlite")
+    async with server(project) as process, AsyncExitStack() as stack:
+        opened = Streams(process.address, project.credentials)
+        await opened.open(stack, ["one"] * streams)
+        pushes = bench.plan.live_pushes
+        delays = await delays_ms(opened, stack, process, project.credentials("one"), streams, pushes)
+        await opened.close()
+    return [_p99(f"commit to delivery, {streams:,} live streams of one user, p99", None, delays)]
+
+
+async def open_idle(
+    streams: Streams, stack: AsyncExitStack, process: Process, credentials: Credentials, count: int
+) -> float:
+    """Open streams of so many users; returns what one costs in the server's memory, KiB."""
+    channel = await stack.enter_async_context(aio.insecure_channel(process.address))
+    stub = sync_pb2_grpc.SyncServiceStub(channel)
+    await stub.Pull(sync_pb2.PullRequest(), metadata=credentials("warm-up"))
+    before = process.rss_mib()
+    await streams.open(stack, [f"user{number}" for number in range(count)])
+    return (process.rss_mib() - before) * _KIB / count
+
+
+async def delays_ms(
+    streams: Streams, stack: AsyncExitStack, process: Process, metadata: Headers, copies: int, pushes: int
+) -> list[float]:
+    """Push one change after the other; returns how long after the answer each copy came, ms."""
+    channel = await stack.enter_async_context(aio.insecure_channel(process.address))
+    stub = sync_pb2_grpc.SyncServiceStub(channel)
     delays: list[float] = []
-    for number in range(PUSHES):
-        change = sync_pb2.Change(
-            entity_type="bench", entity_id=f"e{number}", action=sync_pb2.ACTION_CREATE, data=b'{"n":1}'
-        )
-        answer = await stub.Push(sync_pb2.PushRequest(changes=[change]), metadata=metadata)
+    for _ in range(pushes):
+        answer = await stub.Push(messages.push(1), metadata=metadata)
         answered_at = time.perf_counter()
         revision = answer.results[0].change.revision
-        while len(streams.delivered.get(revision, ())) < copies:
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(_MOST_SECONDS):
+            while len(streams.delivered.get(revision, ())) < copies:
+                await asyncio.sleep(_LOOK_SECONDS)
         delays.extend(max(0.0, (at - answered_at) * 1000) for at in streams.delivered[revision])
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(_PAUSE_SECONDS)
     return delays
 
 
-def report(label: str, delays: list[float]) -> None:
-    cuts = statistics.quantiles(delays, n=100)
-    print(f"{label}: commit to delivery p50 {cuts[49]:.2f} ms, p99 {cuts[98]:.2f} ms ({len(delays)} deliveries)")
+def p99(delays: Sequence[float]) -> float:
+    """Return the delay that one in a hundred exceeds."""
+    return statistics.quantiles(delays, n=100)[98]
 
 
-@asynccontextmanager
-async def server(settings: ServerSettings) -> AsyncIterator[int]:
-    """Run a server as a process of its own; yields its process id."""
-    environment = {
-        **os.environ,
-        "SYNCLINE_DATA_DIR": str(settings.data_dir),
-        "SYNCLINE_GRPC_ADDRESS": f"127.0.0.1:{PORT}",
-        "SYNCLINE_LOG_LEVEL": "error",
-    }
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "syncline_server", "server", env=environment)
-    try:
-        async with asyncio.timeout(30), aio.insecure_channel(f"127.0.0.1:{PORT}") as channel:
-            await channel.channel_ready()
-        yield process.pid
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        settings = ServerSettings(data_dir=Path(folder))
-        made = await admin.create_project(settings, "bench")
-        secret = (await admin.project(settings, "bench")).session_secret
-
-        def metadata_of(user: str) -> Metadata:
-            token = issue_token(secret, user, ttl_seconds=3600)
-            return (("x-api-key", made.client_key.text), ("authorization", f"Bearer {token}"))
-
-        async with server(settings) as pid, AsyncExitStack() as stack:
-            channel = await stack.enter_async_context(aio.insecure_channel(f"127.0.0.1:{PORT}"))
-            stub = sync_pb2_grpc.SyncServiceStub(channel)
-            await stub.Pull(sync_pb2.PullRequest(), metadata=metadata_of("warm-up"))
-            before = rss_kib(pid)
-            streams = Streams(metadata_of)
-            await streams.open(stack, [f"user{number}" for number in range(STREAMS)])
-            print(f"{STREAMS} idle streams: {(rss_kib(pid) - before) / STREAMS:.1f} KiB of server memory each")
-            report(f"one of {STREAMS} streams", await delays_ms(streams, stub, metadata_of("user0"), copies=1))
-            await streams.close()
-            many = Streams(metadata_of)
-            await many.open(stack, ["one"] * STREAMS_OF_ONE_USER)
-            report(
-                f"{STREAMS_OF_ONE_USER} streams of one user",
-                await delays_ms(many, stub, metadata_of("one"), copies=STREAMS_OF_ONE_USER),
-            )
-            await many.close()
-
-
-if __name__ == "__main__":
-    uvloop.run(main())
+def _p99(work: str, wanted: Wanted | None, delays: Sequence[float]) -> Row:
+    return Row(work, "", wanted, [p99(delays)], "ms", load="python")

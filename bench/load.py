@@ -6,6 +6,7 @@ A Python client costs more than the server, so its figures are lower; the table 
 import asyncio
 import json
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -80,19 +81,33 @@ def http_tool(wanted: str | None = None) -> str:
 async def unary(load: Unary, address: str, seconds: float, tool: str) -> Done:
     """Call for so long. Raises LoadFailed."""
     if tool == "python":
-        return await _python("grpc", address, seconds, load.method, load.body, load.callers, load.in_flight_each)
+        return await _python(
+            "grpc", address, seconds, load.method, load.body, [[one] for one in load.callers], load.in_flight_each
+        )
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body"
         body.write_bytes(framed(load.body))
-        commands = [_h2load(load, caller, body, address, f"-D{round(seconds * 1000)}ms") for caller in load.callers]
-        outputs = await asyncio.gather(*(_output(command, seconds) for command in commands))
-    return _together([replace(_h2load_done(output), seconds=seconds) for output in outputs])
+        outputs = [Path(folder) / f"{number}.out" for number in range(len(load.callers))]
+        commands = [
+            f"{shlex.join(_h2load(load, caller, body, address, f'-D{round(seconds * 1000)}ms'))} > {output} 2>&1 &"
+            for caller, output in zip(load.callers, outputs, strict=True)
+        ]
+        # A shell starts them at once; this process, being larger, would take a while, and they would not overlap.
+        await _output(["sh", "-c", "\n".join([*commands, "wait"])], seconds)
+        parts = [_h2load_done(output.read_text()) for output in outputs]
+    return _together([replace(part, seconds=seconds) for part in parts])
+
+
+async def unary_by_turns(load: Unary, address: str, seconds: float, connections: int) -> Done:
+    """Call for so long with our own client, over so many connections, on each of which callers take turns."""
+    shares = [load.callers[place::connections] or load.callers for place in range(connections)]
+    return await _python("grpc", address, seconds, load.method, load.body, shares, load.in_flight_each)
 
 
 async def once(load: Unary, address: str, seconds: float, tool: str) -> Done:
     """Make one call, which may be a stream, within so many seconds. Raises LoadFailed."""
     if tool == "python":
-        return await _python("stream", address, seconds, load.method, load.body, load.callers[:1], 1)
+        return await _python("stream", address, seconds, load.method, load.body, [load.callers[:1]], 1)
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body"
         body.write_bytes(framed(load.body))
@@ -103,8 +118,8 @@ async def once(load: Unary, address: str, seconds: float, tool: str) -> Done:
 async def http(load: Http, address: str, seconds: float, tool: str) -> Done:
     """Request for so long. Raises LoadFailed."""
     if tool == "python":
-        each = max(1, load.connections // len(load.callers))
-        return await _python("http", address, seconds, load.path, load.body.encode(), load.callers, each)
+        connections = [[load.callers[number % len(load.callers)]] for number in range(load.connections)]
+        return await _python("http", address, seconds, load.path, load.body.encode(), connections, 1)
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_lua(load))
         script.flush()
@@ -162,17 +177,22 @@ end
 
 
 async def _python(
-    kind: str, address: str, seconds: float, path: str, body: bytes, callers: Sequence[Headers], in_flight_each: int
+    kind: str, address: str, seconds: float, path: str, body: bytes, connections: Sequence[Sequence[Headers]], each: int
 ) -> Done:
-    shares = [list(callers[place::_PYTHON_PROCESSES]) for place in range(_PYTHON_PROCESSES)]
-    works = [
-        {"kind": kind, "address": address, "seconds": seconds, "path": path, "body": body.hex()}
-        | {"callers": share, "in_flight_each": in_flight_each}
-        for share in shares
-        if share
-    ]
-    command = [sys.executable, "-m", "bench.client"]
-    outputs = await asyncio.gather(*(_output(command, seconds, json.dumps(work)) for work in works))
+    """Run our own client; the callers of a connection take turns, with so many calls in flight."""
+    work = {"kind": kind, "address": address, "seconds": seconds, "path": path, "body": body.hex()}
+    shares = [connections[place::_PYTHON_PROCESSES] for place in range(_PYTHON_PROCESSES)]
+    outputs = await asyncio.gather(
+        *(
+            _output(
+                [sys.executable, "-m", "bench.client"],
+                seconds,
+                json.dumps({**work, "connections": share, "in_flight_each": each}),
+            )
+            for share in shares
+            if share
+        )
+    )
     return _together([Done(**json.loads(output)) for output in outputs])
 
 

@@ -45,6 +45,10 @@ class Row:
         return statistics.median(self.figures)
 
 
+class NothingMeasured(Exception):
+    """A round was too short."""
+
+
 async def by_turns(rounds: int, floor: Measure, subject: Measure) -> tuple[list[float], list[float]]:
     """Return the figures of the floor and of the subject."""
     floors: list[float] = []
@@ -60,5 +64,9 @@ async def ratio_row(
 ) -> Row:
     """Measure a ratio."""
     floors, subjects = await by_turns(rounds, floor, subject)
+    if not all(floors):
+        raise NothingMeasured(
+            f"{against}: nothing was done in the time; the machine is too busy, or the time too short"
+        )
     ratios = [mine / base for mine, base in zip(subjects, floors, strict=True)]
     return Row(work, against, wanted, ratios, unit, subjects, floors, load)

@@ -13,7 +13,9 @@ class Plan:
 
     rounds: int = 5
     seconds: float = 1
-    """Of load in a round, for the floor and again for the subject."""
+    """Of load in a round, for the floor and again for the subject; wrk knows whole seconds only."""
+    warm_up_seconds: float = 0.5
+    """Of load before the first round."""
     stream_changes: int = 200_000
     store_entities: int = 1_000_000
     small_store_entities: int = 1_000
@@ -23,7 +25,16 @@ class Plan:
 
 DEFAULT: Final = Plan()
 FULL: Final = Plan(seconds=5, stream_changes=1_000_000)
-QUICK: Final = Plan(1, 1, 2_000, 2_000, 1_000, 50, 20)
+SCALE: Final = Plan(rounds=3)
+QUICK: Final = Plan(
+    rounds=1,
+    seconds=0.5,
+    warm_up_seconds=0.1,
+    stream_changes=2_000,
+    store_entities=2_000,
+    live_streams=20,
+    live_pushes=10,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,20 @@
 import asyncio
 import os
 import re
+import signal
 import socket
 import sys
 import tempfile
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import asyncpg
+import uvloop
 
 from bench.messages import Headers
 from syncline_server import admin
@@ -26,6 +28,8 @@ _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 30
 _TOKEN_SECONDS: Final = 24 * 3600
 _PROJECT: Final = "bench"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,12 @@ class Process:
 
 
 class Databases:
-    """Makes new databases; PostgreSQL is started for the first that needs it. Use as `async with`."""
+    """Makes new databases; use as `async with`."""
 
-    def __init__(self) -> None:
+    def __init__(self, postgres: Any = None) -> None:
+        """Use this PostgreSQL, from the wheel; None: start one for the first database that needs it."""
         self._stack = AsyncExitStack()
-        self._postgres: Any = None
+        self._postgres = postgres
 
     async def __aenter__(self) -> "Databases":
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="syncline-bench-")))
@@ -107,6 +112,18 @@ class Databases:
         return url
 
 
+def interruptible(work: Coroutine[Any, Any, T]) -> T:
+    """Run the work; SIGTERM ends it as Ctrl-C does, so that no process it started stays behind."""
+
+    async def main() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    return uvloop.run(main())
+
+
 @asynccontextmanager
 async def server(project: Project, **settings: str) -> AsyncIterator[Process]:
     """Run `syncline server` on a project's database; settings are those of its environment, in lower case."""
@@ -137,7 +154,8 @@ async def floor(module: str, answers: Path) -> AsyncIterator[Process]:
 @asynccontextmanager
 async def _running(module: str, *arguments: str, address: str, environment: dict[str, str]) -> AsyncIterator[Process]:
     """Run a Python module until the block ends; yields once it accepts connections."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SYNCLINE_")}
+    hidden = ("SYNCLINE_", "PYTHONDONTWRITEBYTECODE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     ours = {f"SYNCLINE_{name.upper()}": value for name, value in environment.items()}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *arguments), stdin=asyncio.subprocess.DEVNULL, env={**inherited, **ours}

@@ -16,7 +16,6 @@ from syncline.v1 import sync_pb2_grpc
 
 _CALLERS: Final = 16
 """Users, each with a connection of its own: a single user may push about 1,000 times a second."""
-_WARM_UP_SECONDS: Final = 0.5
 _BATCH: Final = 100
 _BATCHES_IN_FLIGHT: Final = 32
 _IN_FLIGHT: Final = 128
@@ -40,8 +39,8 @@ async def push_one(bench: Bench, kind: str) -> list[Row]:
                 calls = load.unary(pushes, subject.address, seconds, bench.grpc_tool)
                 return (await stored(calls, counter, 1)).per_second
 
-            await floor_rate(_WARM_UP_SECONDS)
-            await subject_rate(_WARM_UP_SECONDS)
+            await floor_rate(bench.plan.warm_up_seconds)
+            await subject_rate(bench.plan.warm_up_seconds)
             row = await ratio_row(
                 f"push of 1 change, gRPC, {_IN_FLIGHT} in flight, {kind}",
                 "empty handler",
@@ -73,8 +72,8 @@ async def push_many(bench: Bench, kind: str) -> list[Row]:
             calls = load.unary(pushes, subject.address, seconds, bench.grpc_tool)
             return (await stored(calls, counter, _BATCH)).per_second * _BATCH
 
-        await floor_rate(_WARM_UP_SECONDS)
-        await subject_rate(_WARM_UP_SECONDS)
+        await floor_rate(bench.plan.warm_up_seconds)
+        await subject_rate(bench.plan.warm_up_seconds)
         row = await ratio_row(
             f"push of {_BATCH} changes, new entities, gRPC, {_BATCHES_IN_FLIGHT} in flight, {kind}",
             f"driver's {'executemany' if kind == 'sqlite' else 'set-based'} upsert, {_BATCH} a transaction",

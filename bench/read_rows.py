@@ -22,7 +22,6 @@ _IN_FLIGHT: Final = 64
 _PAGE: Final = 100
 _DELTA: Final = 10
 _FETCHED_AT_ONCE: Final = 1_000
-_WARM_UP_SECONDS: Final = 0.5
 _STREAM_SECONDS: Final = 300
 _MICROSECONDS: Final = 1_000_000
 
@@ -55,10 +54,10 @@ async def delta(bench: Bench, kind: str) -> list[Row]:
         large_rate = await warm_rate(bench, *await pulls_of_last(large, subject, _DELTA), subject)
 
         async def small_us() -> float:
-            return _MICROSECONDS / await small_rate()
+            return _call_us(await small_rate())
 
         async def large_us() -> float:
-            return _MICROSECONDS / await large_rate()
+            return _call_us(await large_rate())
 
         row = await ratio_row(
             f"delta pull of {_DELTA} changes, {large.entities:,} entities in the store, {kind}",
@@ -107,6 +106,10 @@ async def stream(bench: Bench, kind: str) -> list[Row]:
     return [row, Row(work, "", Wanted(64, "at most"), [grown.mib], "MiB", load="python")]
 
 
+def _call_us(rate: float) -> float:
+    return _MICROSECONDS / rate if rate else 0.0
+
+
 async def pulls_of_last(seeded: Seeded, subject: Process, changes: int) -> tuple[Unary, bytes]:
     """Return pulls by token that so many changes follow, and the server's answer to one."""
     metadata = seeded.project.credentials(READER)
@@ -128,5 +131,5 @@ async def warm_rate(bench: Bench, pulls: Unary, answer: bytes, process: Process)
     async def rate(seconds: float = bench.plan.seconds) -> float:
         return (await answered(load.unary(pulls, process.address, seconds, bench.grpc_tool), len(answer))).per_second
 
-    await rate(_WARM_UP_SECONDS)
+    await rate(bench.plan.warm_up_seconds)
     return rate

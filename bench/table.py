@@ -25,10 +25,11 @@ def lines(row: Row) -> list[str]:
     return [row.work, f"    {spread} × {row.floor}{wanted}; {rates}; load: {row.load}"]
 
 
-def as_json(rows: Sequence[Row], minutes: float) -> dict[str, Any]:
+def as_json(rows: Sequence[Row], minutes: float, busy: float) -> dict[str, Any]:
     """Return a run as JSON."""
     return {
         "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+        "processes_a_core_before": round(busy, 2),
         "minutes": round(minutes, 2),
         "rows": [
             {

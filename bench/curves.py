@@ -1,0 +1,149 @@
+"""How cost grows: each chart over one amount, with the same work at every point of it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Final
+
+from bench import load
+from bench.checks import stored
+from bench.driver import Driver, connected, upserts_per_second
+from bench.live import Streams, delays_ms, open_idle, p99
+from bench.load import Unary
+from bench.measure import Measure
+from bench.plan import Bench
+from bench.processes import KINDS, Process, server
+from bench.push_rows import pushes_of
+from bench.read_rows import pulls_of_last, warm_rate
+from bench.stores import Stores
+
+_CALLERS: Final = 16
+_IN_FLIGHT: Final = 128
+_BATCHES_IN_FLIGHT: Final = 16
+_PULLS: Final = {"pull of 10 changes": 10, "pull of a page of 100": 200}
+"""Each with the changes after its position."""
+_KIB: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What was measured at one amount, a figure for each round."""
+
+    amount: int
+    figures: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One kind of work over an amount."""
+
+    work: str
+    unit: str
+    points: list[Point] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Curves over the same amount."""
+
+    name: str
+    amount: str
+    curves: Sequence[Curve]
+    load: str
+
+
+async def over_store(bench: Bench, amounts: Sequence[int]) -> Chart:
+    """Grow the store: pulls and pushes."""
+    curves: list[Curve] = []
+    for kind in KINDS:
+        pulls = {changes: Curve(f"{work}, {kind}", "calls/s") for work, changes in _PULLS.items()}
+        pushes = Curve(f"push of 1 change, {kind}", "calls/s")
+        for amount in amounts:
+            # A store of its own for each point, since it is pushed to.
+            seeded = await Stores(bench.databases).seeded(kind, amount)
+            async with server(seeded.project) as subject, connected(seeded.project) as counter:
+                for changes, curve in pulls.items():
+                    rate = await warm_rate(bench, *await pulls_of_last(seeded, subject, changes), subject)
+                    await _measure(bench, curve, amount, rate)
+                work = pushes_of(seeded.project, 1, _CALLERS, _IN_FLIGHT)
+                await _measure(bench, pushes, amount, _pushing(bench, work, subject, counter, 1))
+        curves += [*pulls.values(), pushes]
+    return Chart("store", "entities in the store", curves, bench.grpc_tool)
+
+
+async def over_batch(bench: Bench, amounts: Sequence[int]) -> Chart:
+    """Grow the batch: pushes, and the driver's own upserts."""
+    curves: list[Curve] = []
+    for kind in KINDS:
+        pushes, upserts = Curve(f"push, {kind}", "changes/s"), Curve(f"driver's upsert, {kind}", "changes/s")
+        project = await bench.databases.project(kind)
+        async with (
+            server(project) as subject,
+            connected(project) as counter,
+            connected(await bench.databases.project(kind)) as driver,
+        ):
+            for amount in amounts:
+                work = pushes_of(project, amount, _CALLERS, _BATCHES_IN_FLIGHT)
+                await _measure(bench, pushes, amount, _pushing(bench, work, subject, counter, amount))
+                await _measure(bench, upserts, amount, _upserting(bench, driver, amount))
+        curves += [pushes, upserts]
+    return Chart("batch", "changes in a push", curves, bench.grpc_tool)
+
+
+async def over_users(bench: Bench, amounts: Sequence[int]) -> Chart:
+    """Grow the number of users who push, with as many calls in flight."""
+    curves: list[Curve] = []
+    for kind in KINDS:
+        curve = Curve(f"push of 1 change, {kind}", "calls/s")
+        project = await bench.databases.project(kind)
+        async with server(project) as subject, connected(project) as counter:
+            for amount in amounts:
+                work = pushes_of(project, 1, amount, amount * (_IN_FLIGHT // _CALLERS))
+                await _measure(bench, curve, amount, _pushing(bench, work, subject, counter, 1, by_turns=True))
+        curves.append(curve)
+    return Chart("users", f"users who push, {_IN_FLIGHT} calls in flight", curves, "python")
+
+
+async def over_streams(bench: Bench, amounts: Sequence[int]) -> Chart:
+    """Grow the number of live streams, each of a user: memory, and deliveries on one of them."""
+    memory = Curve("growth of the server's memory", "MiB")
+    delays = {"p50": Curve("commit to delivery, p50", "ms"), "p99": Curve("commit to delivery, p99", "ms")}
+    for amount in amounts:
+        project = await bench.databases.project("sqlite")
+        async with server(project) as subject, AsyncExitStack() as stack:
+            streams = Streams(subject.address, project.credentials)
+            idle_kib = await open_idle(streams, stack, subject, project.credentials, amount)
+            memory.points.append(Point(amount, [idle_kib * amount / _KIB]))
+            user = project.credentials("user0")
+            found = sorted(await delays_ms(streams, stack, subject, user, 1, bench.plan.live_pushes))
+            delays["p50"].points.append(Point(amount, [found[len(found) // 2]]))
+            delays["p99"].points.append(Point(amount, [p99(found)]))
+            await streams.close()
+    return Chart("streams", "live streams", [memory, *delays.values()], "python")
+
+
+async def _measure(bench: Bench, curve: Curve, amount: int, measure: Measure) -> None:
+    curve.points.append(Point(amount, [await measure() for _ in range(bench.plan.rounds)]))
+
+
+def _pushing(
+    bench: Bench, pushes: Unary, subject: Process, counter: Driver, changes: int, *, by_turns: bool = False
+) -> Callable[[], Awaitable[float]]:
+    """Return what measures changes a second; by turns the users share a few connections."""
+
+    async def rate() -> float:
+        seconds = bench.plan.seconds
+        if by_turns:
+            calls = load.unary_by_turns(pushes, subject.address, seconds, _CALLERS)
+        else:
+            calls = load.unary(pushes, subject.address, seconds, bench.grpc_tool)
+        return (await stored(calls, counter, changes)).per_second * changes
+
+    return rate
+
+
+def _upserting(bench: Bench, driver: Driver, batch: int) -> Callable[[], Awaitable[float]]:
+    async def rate() -> float:
+        return await upserts_per_second(driver, bench.plan.seconds, batch)
+
+    return rate
