@@ -31,7 +31,8 @@ async def grpc_caller(stack: AsyncExitStack, work: dict[str, Any], callers: list
     )
     path = f"/syncline.v1.SyncService/{work['path']}"
     body = bytes.fromhex(work["body"])
-    unary, streamed = channel.unary_unary(path), channel.unary_stream(path)
+    unary: Any = channel.unary_unary(path)
+    streamed: Any = channel.unary_stream(path)
     turns = itertools.cycle(tuple(map(tuple, headers)) for headers in callers)
 
     async def one() -> int:

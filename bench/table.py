@@ -13,16 +13,19 @@ from bench.measure import Row
 
 def lines(row: Row) -> list[str]:
     """Return a row of the table."""
-    wanted = (
-        ""
-        if row.wanted is None
-        else f"  (wanted {row.wanted}: {'met' if row.wanted.is_met_by(row.median) else 'NOT MET'})"
-    )
-    spread = f"{row.median:.2f}  [{min(row.figures):.2f}–{max(row.figures):.2f}]"
+    figure = f"{row.median:.2f}"
+    if len(row.figures) > 1:
+        figure += f"  [{min(row.figures):.2f}–{max(row.figures):.2f}]"
     if not row.floors:
-        return [row.work, f"    {spread} {row.unit}{wanted}"]
+        return [row.work, f"    {figure} {row.unit}{_verdict(row)}"]
     rates = f"{statistics.median(row.subject):,.0f} of {statistics.median(row.floors):,.0f} {row.unit}"
-    return [row.work, f"    {spread} × {row.floor}{wanted}; {rates}; load: {row.load}"]
+    return [row.work, f"    {figure} × {row.floor}{_verdict(row)}; {rates}; load: {row.load}"]
+
+
+def _verdict(row: Row) -> str:
+    if row.wanted is None:
+        return ""
+    return f"  (wanted {row.wanted}: {'met' if row.wanted.is_met_by(row.median) else 'NOT MET'})"
 
 
 def as_json(rows: Sequence[Row], minutes: float, busy: float) -> dict[str, Any]:
