@@ -1,12 +1,11 @@
 """How cost grows: each chart over one amount, with the same work at every point of it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
 
 from bench import load
-from bench.checks import stored
 from bench.driver import Driver, connected, upserts_per_second
 from bench.live import Streams, delays_ms, open_idle, p99
 from bench.load import Unary
@@ -14,7 +13,8 @@ from bench.measure import Measure
 from bench.plan import Bench
 from bench.processes import KINDS, Process, server
 from bench.push_rows import pushes_of
-from bench.read_rows import pulls_of_last, warm_rate
+from bench.rates import Load, changes_per_second, loading
+from bench.read_rows import pulls_per_second
 from bench.stores import Stores
 
 _CALLERS: Final = 16
@@ -63,10 +63,9 @@ async def over_store(bench: Bench, amounts: Sequence[int]) -> Chart:
             seeded = await Stores(bench.databases).seeded(kind, amount)
             async with server(seeded.project) as subject, connected(seeded.project) as counter:
                 for changes, curve in pulls.items():
-                    rate = await warm_rate(bench, *await pulls_of_last(seeded, subject, changes), subject)
-                    await _measure(bench, curve, amount, rate)
-                work = pushes_of(seeded.project, 1, _CALLERS, _IN_FLIGHT)
-                await _measure(bench, pushes, amount, _pushing(bench, work, subject, counter, 1))
+                    await _measure(bench, curve, amount, await pulls_per_second(bench, seeded, subject, changes))
+                work = loading(bench, pushes_of(seeded.project, 1, _CALLERS, _IN_FLIGHT), subject)
+                await _measure(bench, pushes, amount, await changes_per_second(bench, work, counter, 1))
         curves += [*pulls.values(), pushes]
     return Chart("store", "entities in the store", curves, bench.grpc_tool)
 
@@ -83,8 +82,8 @@ async def over_batch(bench: Bench, amounts: Sequence[int]) -> Chart:
             connected(await bench.databases.project(kind)) as driver,
         ):
             for amount in amounts:
-                work = pushes_of(project, amount, _CALLERS, _BATCHES_IN_FLIGHT)
-                await _measure(bench, pushes, amount, _pushing(bench, work, subject, counter, amount))
+                work = loading(bench, pushes_of(project, amount, _CALLERS, _BATCHES_IN_FLIGHT), subject)
+                await _measure(bench, pushes, amount, await changes_per_second(bench, work, counter, amount))
                 await _measure(bench, upserts, amount, _upserting(bench, driver, amount))
         curves += [pushes, upserts]
     return Chart("batch", "changes in a push", curves, bench.grpc_tool)
@@ -98,8 +97,8 @@ async def over_users(bench: Bench, amounts: Sequence[int]) -> Chart:
         project = await bench.databases.project(kind)
         async with server(project) as subject, connected(project) as counter:
             for amount in amounts:
-                work = pushes_of(project, 1, amount, amount * (_IN_FLIGHT // _CALLERS))
-                await _measure(bench, curve, amount, _pushing(bench, work, subject, counter, 1, by_turns=True))
+                work = _by_turns(pushes_of(project, 1, amount, amount * (_IN_FLIGHT // _CALLERS)), subject)
+                await _measure(bench, curve, amount, await changes_per_second(bench, work, counter, 1))
         curves.append(curve)
     return Chart("users", f"users who push, {_IN_FLIGHT} calls in flight", curves, "python")
 
@@ -126,23 +125,12 @@ async def _measure(bench: Bench, curve: Curve, amount: int, measure: Measure) ->
     curve.points.append(Point(amount, [await measure() for _ in range(bench.plan.rounds)]))
 
 
-def _pushing(
-    bench: Bench, pushes: Unary, subject: Process, counter: Driver, changes: int, *, by_turns: bool = False
-) -> Callable[[], Awaitable[float]]:
-    """Return what measures changes a second; by turns the users share a few connections."""
-
-    async def rate() -> float:
-        seconds = bench.plan.seconds
-        if by_turns:
-            calls = load.unary_by_turns(pushes, subject.address, seconds, _CALLERS)
-        else:
-            calls = load.unary(pushes, subject.address, seconds, bench.grpc_tool)
-        return (await stored(calls, counter, changes)).per_second * changes
-
-    return rate
+def _by_turns(pushes: Unary, subject: Process) -> Load:
+    """Return what pushes over a few connections, on each of which users take turns."""
+    return lambda seconds: load.unary_by_turns(pushes, subject.address, seconds, _CALLERS)
 
 
-def _upserting(bench: Bench, driver: Driver, batch: int) -> Callable[[], Awaitable[float]]:
+def _upserting(bench: Bench, driver: Driver, batch: int) -> Measure:
     async def rate() -> float:
         return await upserts_per_second(driver, bench.plan.seconds, batch)
 

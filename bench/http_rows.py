@@ -7,12 +7,12 @@ import httpx2
 
 from bench import load, messages
 from bench.answers import http_floor
-from bench.checks import answered, stored
 from bench.driver import connected
 from bench.load import Http
 from bench.measure import Row, Wanted, ratio_row
 from bench.plan import Bench
 from bench.processes import bridge, server
+from bench.rates import answers_per_second, changes_per_second, loading
 from bench.stores import READER
 
 _PATH: Final = "/v1/client/sync"
@@ -24,21 +24,12 @@ _AGAINST: Final = "FastAPI with a constant answer"
 async def page(bench: Bench) -> list[Row]:
     """Measure pulls of a page of 100."""
     seeded = await bench.stores.seeded("sqlite", bench.plan.store_entities)
-    pulls = Http(f"{_PATH}?{urlencode({'entity_type': messages.TYPE})}", "", [seeded.project.credentials(READER)], 32)
+    pulls = Http(
+        f"{_PATH}?{urlencode({'entity_type': messages.TYPE})}", "", [seeded.project.credentials(READER)], _CONNECTIONS
+    )
     async with server(seeded.project) as process, bridge(process.address) as subject:
         answer = await _answer(pulls, subject.address)
         async with http_floor(bench, pulled=answer) as constant:
-
-            async def floor_rate(seconds: float = bench.plan.seconds) -> float:
-                calls = load.http(pulls, constant.address, seconds, bench.http_tool)
-                return (await answered(calls, len(answer))).per_second
-
-            async def subject_rate(seconds: float = bench.plan.seconds) -> float:
-                calls = load.http(pulls, subject.address, seconds, bench.http_tool)
-                return (await answered(calls, len(answer))).per_second
-
-            await floor_rate(bench.plan.warm_up_seconds)
-            await subject_rate(bench.plan.warm_up_seconds)
             row = await ratio_row(
                 f"pull of a page of {_PAGE}, HTTP, {_CONNECTIONS} connections, sqlite",
                 _AGAINST,
@@ -46,8 +37,8 @@ async def page(bench: Bench) -> list[Row]:
                 "calls/s",
                 bench.http_tool,
                 bench.plan.rounds,
-                floor_rate,
-                subject_rate,
+                await answers_per_second(bench, loading(bench, pulls, constant), answer),
+                await answers_per_second(bench, loading(bench, pulls, subject), answer),
             )
     return [row]
 
@@ -60,17 +51,6 @@ async def push_one(bench: Bench) -> list[Row]:
     async with server(project) as process, bridge(process.address) as subject, connected(project) as counter:
         answer = await _answer(pushes, subject.address)
         async with http_floor(bench, pushed=answer) as constant:
-
-            async def floor_rate(seconds: float = bench.plan.seconds) -> float:
-                calls = load.http(pushes, constant.address, seconds, bench.http_tool)
-                return (await answered(calls, len(answer))).per_second
-
-            async def subject_rate(seconds: float = bench.plan.seconds) -> float:
-                calls = load.http(pushes, subject.address, seconds, bench.http_tool)
-                return (await stored(calls, counter, 1)).per_second
-
-            await floor_rate(bench.plan.warm_up_seconds)
-            await subject_rate(bench.plan.warm_up_seconds)
             row = await ratio_row(
                 f"push of 1 change, HTTP, {_CONNECTIONS} connections, sqlite",
                 _AGAINST,
@@ -78,8 +58,8 @@ async def push_one(bench: Bench) -> list[Row]:
                 "calls/s",
                 bench.http_tool,
                 bench.plan.rounds,
-                floor_rate,
-                subject_rate,
+                await answers_per_second(bench, loading(bench, pushes, constant), answer),
+                await changes_per_second(bench, loading(bench, pushes, subject), counter, 1),
             )
     return [row]
 

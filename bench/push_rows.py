@@ -4,14 +4,14 @@ from typing import Final
 
 from grpc import aio
 
-from bench import load, messages
+from bench import messages
 from bench.answers import grpc_floor
-from bench.checks import answered, stored
 from bench.driver import connected, upserts_per_second
 from bench.load import Unary
 from bench.measure import Row, Wanted, ratio_row
 from bench.plan import Bench
 from bench.processes import Process, Project, server
+from bench.rates import answers_per_second, changes_per_second, loading
 from syncline.v1 import sync_pb2_grpc
 
 _CALLERS: Final = 16
@@ -30,17 +30,6 @@ async def push_one(bench: Bench, kind: str) -> list[Row]:
     async with server(project) as subject, connected(project) as counter:
         answer = await _answer(project, subject)
         async with grpc_floor(bench, pushed=answer) as empty:
-
-            async def floor_rate(seconds: float = bench.plan.seconds) -> float:
-                calls = load.unary(pushes, empty.address, seconds, bench.grpc_tool)
-                return (await answered(calls, len(answer))).per_second
-
-            async def subject_rate(seconds: float = bench.plan.seconds) -> float:
-                calls = load.unary(pushes, subject.address, seconds, bench.grpc_tool)
-                return (await stored(calls, counter, 1)).per_second
-
-            await floor_rate(bench.plan.warm_up_seconds)
-            await subject_rate(bench.plan.warm_up_seconds)
             row = await ratio_row(
                 f"push of 1 change, gRPC, {_IN_FLIGHT} in flight, {kind}",
                 "empty handler",
@@ -48,8 +37,8 @@ async def push_one(bench: Bench, kind: str) -> list[Row]:
                 "calls/s",
                 bench.grpc_tool,
                 bench.plan.rounds,
-                floor_rate,
-                subject_rate,
+                await answers_per_second(bench, loading(bench, pushes, empty), answer),
+                await changes_per_second(bench, loading(bench, pushes, subject), counter, 1),
             )
     return [row]
 
@@ -68,12 +57,7 @@ async def push_many(bench: Bench, kind: str) -> list[Row]:
         async def floor_rate(seconds: float = bench.plan.seconds) -> float:
             return await upserts_per_second(driver, seconds, _BATCH)
 
-        async def subject_rate(seconds: float = bench.plan.seconds) -> float:
-            calls = load.unary(pushes, subject.address, seconds, bench.grpc_tool)
-            return (await stored(calls, counter, _BATCH)).per_second * _BATCH
-
         await floor_rate(bench.plan.warm_up_seconds)
-        await subject_rate(bench.plan.warm_up_seconds)
         row = await ratio_row(
             f"push of {_BATCH} changes, new entities, gRPC, {_BATCHES_IN_FLIGHT} in flight, {kind}",
             f"driver's {'executemany' if kind == 'sqlite' else 'set-based'} upsert, {_BATCH} a transaction",
@@ -82,7 +66,7 @@ async def push_many(bench: Bench, kind: str) -> list[Row]:
             bench.grpc_tool,
             bench.plan.rounds,
             floor_rate,
-            subject_rate,
+            await changes_per_second(bench, loading(bench, pushes, subject), counter, _BATCH),
         )
     return [row]
 

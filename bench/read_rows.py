@@ -1,6 +1,5 @@
 """Rows of reading over gRPC: pages, deltas, and streams of everything."""
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from grpc import aio
@@ -10,9 +9,10 @@ from bench.answers import grpc_floor
 from bench.checks import WrongAnswers, answered
 from bench.driver import connected, fetched_per_second
 from bench.load import Unary
-from bench.measure import Row, Wanted, ratio_row
+from bench.measure import Measure, Row, Wanted, ratio_row
 from bench.plan import Bench
 from bench.processes import Process, server
+from bench.rates import answers_per_second, loading
 from bench.stores import READER, Seeded
 from bench.streams import grown_by
 from syncline.v1 import sync_pb2, sync_pb2_grpc
@@ -39,8 +39,8 @@ async def page(bench: Bench, kind: str) -> list[Row]:
                 "calls/s",
                 bench.grpc_tool,
                 bench.plan.rounds,
-                await warm_rate(bench, pulls, answer, empty),
-                await warm_rate(bench, pulls, answer, subject),
+                await answers_per_second(bench, loading(bench, pulls, empty), answer),
+                await answers_per_second(bench, loading(bench, pulls, subject), answer),
             )
     return [row]
 
@@ -50,8 +50,8 @@ async def delta(bench: Bench, kind: str) -> list[Row]:
     small = await bench.stores.seeded(kind, bench.plan.small_store_entities)
     large = await bench.stores.seeded(kind, bench.plan.store_entities)
     async with server(small.project) as floor, server(large.project) as subject:
-        small_rate = await warm_rate(bench, *await pulls_of_last(small, floor, _DELTA), floor)
-        large_rate = await warm_rate(bench, *await pulls_of_last(large, subject, _DELTA), subject)
+        small_rate = await pulls_per_second(bench, small, floor, _DELTA)
+        large_rate = await pulls_per_second(bench, large, subject, _DELTA)
 
         async def small_us() -> float:
             return _call_us(await small_rate())
@@ -125,11 +125,7 @@ async def pulls_of_last(seeded: Seeded, subject: Process, changes: int) -> tuple
     return pulls, answer.SerializeToString()
 
 
-async def warm_rate(bench: Bench, pulls: Unary, answer: bytes, process: Process) -> Callable[[], Awaitable[float]]:
-    """Call a process for a while, and return what measures its calls a second."""
-
-    async def rate(seconds: float = bench.plan.seconds) -> float:
-        return (await answered(load.unary(pulls, process.address, seconds, bench.grpc_tool), len(answer))).per_second
-
-    await rate(bench.plan.warm_up_seconds)
-    return rate
+async def pulls_per_second(bench: Bench, seeded: Seeded, subject: Process, changes: int) -> Measure:
+    """Return what measures pulls by token that so many changes follow."""
+    pulls, answer = await pulls_of_last(seeded, subject, changes)
+    return await answers_per_second(bench, loading(bench, pulls, subject), answer)
