@@ -28,7 +28,7 @@ def draw(chart: Chart, folder: Path) -> Path:
         axes.set_xlabel(chart.amount)
         axes.set_ylabel(unit)
         amounts = sorted({point.amount for curve in chart.curves for point in curve.points})
-        axes.set_xticks(amounts, [f"{amount:,}" for amount in amounts])
+        axes.set_xticks(amounts, [f"{amount:,}" for amount in amounts], fontsize="x-small")
         axes.minorticks_off()
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.grid(alpha=0.3)
