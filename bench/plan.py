@@ -15,7 +15,7 @@ class Plan:
     seconds: float = 1
     """Of load in a round, for the floor and again for the subject; wrk knows whole seconds only."""
     warm_up_seconds: float = 0.5
-    """Of load before the first round."""
+    """Of load before the first round; 0: none."""
     stream_changes: int = 200_000
     store_entities: int = 1_000_000
     small_store_entities: int = 1_000
@@ -29,7 +29,7 @@ SCALE: Final = Plan(rounds=3)
 QUICK: Final = Plan(
     rounds=1,
     seconds=0.5,
-    warm_up_seconds=0.1,
+    warm_up_seconds=0,
     stream_changes=2_000,
     store_entities=2_000,
     live_streams=20,

@@ -57,7 +57,8 @@ async def push_many(bench: Bench, kind: str) -> list[Row]:
         async def floor_rate(seconds: float = bench.plan.seconds) -> float:
             return await upserts_per_second(driver, seconds, _BATCH)
 
-        await floor_rate(bench.plan.warm_up_seconds)
+        if bench.plan.warm_up_seconds:
+            await floor_rate(bench.plan.warm_up_seconds)
         row = await ratio_row(
             f"push of {_BATCH} changes, new entities, gRPC, {_BATCHES_IN_FLIGHT} in flight, {kind}",
             f"driver's {'executemany' if kind == 'sqlite' else 'set-based'} upsert, {_BATCH} a transaction",

@@ -35,5 +35,6 @@ async def _warm(bench: Bench, calls: Load, units: int) -> Measure:
     async def rate() -> float:
         return (await calls(bench.plan.seconds)).per_second * units
 
-    await calls(bench.plan.warm_up_seconds)
+    if bench.plan.warm_up_seconds:
+        await calls(bench.plan.warm_up_seconds)
     return rate
