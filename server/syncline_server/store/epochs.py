@@ -135,7 +135,7 @@ def _check_when_connected(engine: Any, check: Callable[[Any], Awaitable[None]]) 
 async def _check_primary(driver: "asyncpg.Connection[Any]") -> None:
     # One that was made before the promotion would write after it, unseen.
     if await driver.fetchval("SELECT pg_is_in_recovery()"):
-        raise StoreUnavailable
+        raise StoreUnavailable from ConnectionError("it is a standby; connect to the primary")
 
 
 async def _check_incarnation(driver: "asyncpg.Connection[Any]", clock_us: Callable[[], int] | None) -> None:
