@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 RULES = sorted((ROOT / "server/syncline_server/sync").glob("*.py"))
-SOURCES = sorted(path for folder in ("server", "bridge", "client", "bench") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(path for folder in ("server", "bridge", "client", "verify", "bench") for path in (ROOT / folder).rglob("*.py"))
 MOST_LINES = 300
 
 
@@ -34,8 +34,8 @@ def imported_by(path: Path) -> Iterator[str]:
     [
         ("lint-imports", "--no-cache"),
         ("mypy",),
-        ("ruff", "check", "protos", "server", "bridge", "client", "bench", "tests"),
-        ("ruff", "format", "--check", "protos", "server", "bridge", "client", "bench", "tests"),
+        ("ruff", "check", "protos", "server", "bridge", "client", "verify", "bench", "tests"),
+        ("ruff", "format", "--check", "protos", "server", "bridge", "client", "verify", "bench", "tests"),
     ],
     ids=["import-linter", "mypy", "ruff check", "ruff format"],
 )

@@ -9,8 +9,10 @@ from grpc import aio
 
 from harness import Client, change
 from syncline.v1 import sync_pb2
-from system.checks import END, Entity, History, Mark, Reader, entry_of
+from syncline_verify.history import Entity, Entry, History, Reader
 
+END = "end"
+"""Type of the entity that is the last change of a user's history."""
 LARGEST_BATCH = 40
 _SINGLE_SHARE = 0.3
 """Of batches with one change only."""
@@ -84,10 +86,11 @@ async def push_until_answered(client: Client, request: sync_pb2.PushRequest, ans
         return answer
 
 
-async def end_history(client: Client) -> None:
+async def end_history(client: Client, history: History, user: str) -> None:
     """Push the last change of a user, which tells its readers to stop."""
-    last = sync_pb2.PushRequest(changes=[change("create", "end", entity_type=END)])
-    await push_until_answered(client, last, Answers())
+    last = change("create", "end", {}, entity_type=END)
+    answer = await push_until_answered(client, sync_pb2.PushRequest(changes=[last]), Answers())
+    acknowledge(history, user, [last], answer)
 
 
 async def page_to_end(client: Client, reader: Reader, page_size: int) -> None:
@@ -136,8 +139,9 @@ async def read_from(client: Client, reader: Reader, token: str) -> Reader:
 
 def _record(reader: Reader, page: sync_pb2.PullResponse | sync_pb2.StreamPullResponse, users: set[str]) -> set[str]:
     """Take in what came; returns those of the users whose last change was in it."""
-    reader.entries += [entry_of(one.user_id, one, one.data) for one in page.changes]
-    reader.marks.append(Mark(page.checkpoint_token, len(reader.entries)))
+    complete = not page.has_more if isinstance(page, sync_pb2.PullResponse) else page.caught_up
+    entries = [entry_of(one.user_id, one, one.data) for one in page.changes]
+    reader.take(entries, page.checkpoint_token, complete=complete)
     return {one.user_id for one in page.changes if one.entity_type == END and one.user_id in users}
 
 
@@ -147,6 +151,16 @@ def _raise_unless_unanswered(error: aio.AioRpcError) -> None:
 
 
 def acknowledge(history: History, user: str, batch: Sequence[sync_pb2.Change], answer: sync_pb2.PushResponse) -> None:
-    """Record the answer to a batch of a workload."""
-    history.acknowledge(user, batch, answer)
+    """Record the answer to a batch; conflicts and deletes of what never was are no part of the log."""
+    assert len(answer.results) == len(batch)
+    history.acknowledge(
+        entry_of(user, result.change, result.change.data or one.data)
+        for one, result in zip(batch, answer.results, strict=True)
+        if result.outcome == sync_pb2.OUTCOME_APPLIED and result.change.revision
+    )
     history.once |= once_in(user, batch)
+
+
+def entry_of(user: str, one: sync_pb2.Change, data: bytes) -> Entry:
+    deleted = one.action == sync_pb2.ACTION_DELETE
+    return Entry(Entity(user, one.entity_type, one.entity_id), one.revision, None if deleted else data)

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from syncline.v1 import sync_pb2
-from syncline_client import Action, Batch, NewChange, Pushed, SyncClient
-from system.checks import END, Entity, Entry, History, Mark, Reader
-from system.load import once_in
+from syncline_client import Action, Batch, Change, NewChange, Pushed, SyncClient
+from syncline_verify.history import Entity, Entry, History, Mark, Reader
+from system.load import END, once_in
 
 _ACTIONS = {
     sync_pb2.ACTION_CREATE: Action.CREATE,
@@ -68,13 +68,8 @@ class Mirror:
         if self.doomed and batch.changes:
             self.doomed = False
             raise _Killed
-        for change in batch.changes:
-            entity = Entity(change.user_id, change.entity_type, change.entity_id)
-            content = None if change.action is Action.DELETE else change.data
-            self.reader.entries.append(Entry(entity, change.revision, content))
-            if change.entity_type == END:
-                self.ended.add(change.user_id)
-        self.reader.marks.append(Mark(batch.checkpoint_token, len(self.reader.entries)))
+        self.reader.take(map(entry_of, batch.changes), batch.checkpoint_token, complete=batch.caught_up)
+        self.ended |= {change.user_id for change in batch.changes if change.entity_type == END}
         self.token = batch.checkpoint_token
 
 
@@ -96,14 +91,20 @@ async def push(client: SyncClient, history: History, user: str, batch: Sequence[
 
 def acknowledge(history: History, user: str, changes: Sequence[NewChange], pushed: Pushed) -> None:
     assert not pushed.conflicts
-    for change, result in zip(changes, pushed.results, strict=True):
-        if result.change.revision:
-            content = None if result.change.action is Action.DELETE else result.change.data or change.data or b"{}"
-            entity = Entity(user, change.entity_type, change.entity_id)
-            history.acknowledged.append(Entry(entity, result.change.revision, content))
+    history.acknowledge(
+        entry_of(replace(result.change, user_id=user, data=result.change.data or change.data or b"{}"))
+        for change, result in zip(changes, pushed.results, strict=True)
+        if result.change.revision
+    )
 
 
-async def end(client: SyncClient, users: Sequence[str]) -> None:
+def entry_of(change: Change) -> Entry:
+    entity = Entity(change.user_id, change.entity_type, change.entity_id)
+    return Entry(entity, change.revision, None if change.action is Action.DELETE else change.data)
+
+
+async def end(client: SyncClient, history: History, users: Sequence[str]) -> None:
     """Push the last change of every user, which tells mirrors to stop."""
     for user in users:
-        await client.push([NewChange(END, "end", Action.CREATE, b"{}")], user_id=user)
+        last = [NewChange(END, "end", Action.CREATE, b"{}")]
+        acknowledge(history, user, last, await client.push(last, user_id=user))

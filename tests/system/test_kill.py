@@ -14,13 +14,15 @@ from grpc import aio
 
 from harness import Client, Server, change, failure, make_project, settings_for
 from syncline.v1 import sync_pb2
-from system import checks
-from system.checks import History, Mark, Reader
+from syncline_verify.checks import Problem, check, summary
+from syncline_verify.history import History, Mark, Reader, Recovery, Reread
 from system.load import (
+    END,
     Answers,
     Workload,
     acknowledge,
     end_history,
+    entry_of,
     page_to_end,
     push_until_answered,
     read_from,
@@ -48,6 +50,8 @@ class Drill:
     answers: Answers = field(default_factory=Answers)
     at_kills: list[tuple[Reader, Mark]] = field(default_factory=list)
     """The last token of every reader at every kill."""
+    acknowledged_at_kill: int = 0
+    """How many versions, at the last of them."""
     over: bool = False
     written: bool = False
 
@@ -87,10 +91,11 @@ class Drill:
                 yield
                 self.over = True
             self.written = True
-            for client in clients.values():
-                await end_history(client)
+            for user, client in clients.items():
+                await end_history(client, self.history, user)
 
     def note_tokens(self) -> None:
+        self.acknowledged_at_kill = len(self.history.acknowledged)
         self.at_kills += [(reader, reader.marks[-1]) for reader in self.history.readers if reader.marks]
 
     async def _write(self, name: str, user: str) -> None:
@@ -105,18 +110,18 @@ class Drill:
                 acknowledge(self.history, user, batch, answer)
                 chained = answer.results[-1].change.revision
 
-    async def problems(self) -> list[checks.Problem]:
-        """Check the history, and read again from every token that a reader had when the server was killed."""
-        found = checks.check(self.history)
-        log = Reader("log")
+    async def problems(self) -> list[Problem]:
+        """Check the history, after reading again from every token that a reader had when the server was killed."""
+        log = self.history.log = Reader("log")
         async with AsyncExitStack() as stack:
             service = await stack.enter_async_context(self.server.service())
             log.entries = (await read_from(service, log, "")).entries
             for reader, mark in self.at_kills:
                 client = self.server.client(reader.user) if reader.user else self.server.service()
                 rest = await read_from(await stack.enter_async_context(client), reader, mark.token)
-                found += checks.skipped(log, reader, mark, rest.entries)
-        return found
+                self.history.rereads.append(Reread(reader, mark, rest.entries))
+        self.history.recoveries.append(Recovery(self.acknowledged_at_kill, log.entries))
+        return check(self.history)
 
 
 @pytest.fixture
@@ -141,7 +146,7 @@ async def test_sigkill_under_load_loses_nothing_acknowledged_and_retries_are_app
         assert answers.retried >= KILLS
         assert not answers.conflicts
         problems = await drill.problems()
-        assert not problems, checks.summary(problems)
+        assert not problems, summary(problems)
         assert not await written_twice(drill)
 
 
@@ -164,12 +169,12 @@ async def test_sigterm_under_load_ends_streams_with_a_token_and_does_not_wait_fo
         for reader, mark in farewells:
             drill.at_kills.append((reader, mark))
         problems = await drill.problems()
-        assert not problems, checks.summary(problems)
+        assert not problems, summary(problems)
         assert not drill.answers.conflicts
 
 
 def has_ended(reader: Reader) -> bool:
-    return bool(reader.entries) and reader.entries[-1].entity.entity_type == checks.END
+    return bool(reader.entries) and reader.entries[-1].entity.entity_type == END
 
 
 async def last_words(client: Client) -> tuple[Reader, Mark]:
@@ -185,7 +190,7 @@ async def last_words(client: Client) -> tuple[Reader, Mark]:
 
 async def follow(client: Client, reader: Reader) -> None:
     async for message in client.stream(follow=True):
-        reader.entries += [checks.entry_of(one.user_id, one, one.data) for one in message.changes]
+        reader.entries += [entry_of(one.user_id, one, one.data) for one in message.changes]
 
 
 async def written_twice(drill: Drill) -> list[sync_pb2.Change]:

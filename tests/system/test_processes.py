@@ -16,8 +16,8 @@ import pytest
 
 from harness import Project, make_project, settings_for
 from syncline_client import NewChange, SyncClient, Timing, create, update
-from system import checks
-from system.checks import Entity, History
+from syncline_verify.checks import check, summary
+from syncline_verify.history import Entity, History
 from system.mirrors import Mirror, acknowledge, end
 from system.processes import Process, commands_in, free_address
 
@@ -66,10 +66,10 @@ class Cluster:
             written = time.monotonic()
             cutting.cancel()
             async with self.client(self.addresses[0]) as client:
-                await end(client, self.users)
+                await end(client, self.history, self.users)
         self._show(written - started, time.monotonic() - written)
-        problems = checks.check(self.history)
-        assert not problems, checks.summary(problems)
+        problems = check(self.history)
+        assert not problems, summary(problems)
 
     async def _write(self, address: str, user: str, wanted: Callable[[], bool], pause_seconds: float) -> None:
         number = 0

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from faults.proxy import Proxy
 from harness import Project, Server, make_project, settings_for, started_server
 from syncline_client import SyncClient, Timing
-from system import checks, mirrors
-from system.checks import END, History, Mark, Reader
-from system.load import Workload
+from syncline_verify.checks import check, monotone_tokens, summary
+from syncline_verify.history import History, Mark, Reader, Reread
+from system import mirrors
+from system.load import END, Workload
 from system.mirrors import Mirror, read_again
 from system.processes import Process, commands_in, free_address
 
@@ -119,9 +120,9 @@ async def test_a_reader_cut_off_anywhere_has_what_an_uninterrupted_one_has(
                     await break_off(step, place.proxy, mirror, drawn.randrange(1, 3000))
             place.proxy.heal()
             async with place.client(place.address) as writer:
-                await mirrors.end(writer, [user])
-        problems = checks.check(history)
-        assert not problems, checks.summary(problems)
+                await mirrors.end(writer, history, [user])
+        problems = check(history)
+        assert not problems, summary(problems)
         async with place.client(place.address) as again:
             # A token may be used any number of times.
             for mark in drawn.sample(reader.marks, min(3, len(reader.marks))):
@@ -133,8 +134,7 @@ async def check_again(client: SyncClient, history: History, reader: Reader, mark
     log.entries = await read_again(client, log, reader.marks[0] if reader.user is None else Mark("", 0))
     if reader.user is None:
         log.entries = [*reader.entries[: reader.marks[0].entries], *log.entries]
-    problems = list(checks.skipped(log, reader, mark, await read_again(client, reader, mark)))
-    assert not problems, checks.summary(problems)
+    check_token(log, Reread(reader, mark, await read_again(client, reader, mark)))
 
 
 @dataclass
@@ -210,11 +210,16 @@ async def test_a_hundred_random_cuts_under_load_cost_no_reader_a_change(database
             for _, proxy in run.mirrors:
                 proxy.heal()
             async with run.client() as client:
-                await mirrors.end(client, USERS)
+                await mirrors.end(client, run.history, USERS)
         show(run, time.monotonic() - started)
-        problems = checks.check(run.history)
-        assert not problems, checks.summary(problems)
+        problems = check(run.history)
+        assert not problems, summary(problems)
         await check_tokens(run, drawn)
+
+
+def check_token(log: Reader, reread: Reread) -> None:
+    problems = monotone_tokens(History(log=log, rereads=[reread])).problems
+    assert not problems, summary(problems)
 
 
 async def check_tokens(run: Drill, drawn: random.Random) -> None:
@@ -224,9 +229,7 @@ async def check_tokens(run: Drill, drawn: random.Random) -> None:
         log.entries = await read_again(client, log, Mark("", 0))
         for mirror, _ in run.mirrors:
             for mark in drawn.sample(mirror.reader.marks, 3):
-                again = await read_again(client, mirror.reader, mark)
-                problems = list(checks.skipped(log, mirror.reader, mark, again))
-                assert not problems, checks.summary(problems)
+                check_token(log, Reread(mirror.reader, mark, await read_again(client, mirror.reader, mark)))
 
 
 def show(run: Drill, seconds: float) -> None:
