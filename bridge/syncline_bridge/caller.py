@@ -19,6 +19,8 @@ class Caller:
     authorization: str = ""
     device_id: str = ""
     ticket: str = ""
+    user_id: str = ""
+    """Whom the call is about; the server takes it from the holder of a server key alone."""
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """Spell it as gRPC metadata; what is empty is left out, and the server decides what that means."""

@@ -65,6 +65,7 @@ class Upstream:
 
     async def push(self, request: sync_pb2.PushRequest, caller: Caller) -> sync_pb2.PushResponse:
         """Push a batch."""
+        request.user_id = caller.user_id
         try:
             return await self._sync.Push(request, timeout=self._push_deadline_seconds, metadata=caller.metadata())
         except aio.AioRpcError as error:
@@ -72,6 +73,7 @@ class Upstream:
 
     async def pull(self, request: sync_pb2.PullRequest, caller: Caller) -> sync_pb2.PullResponse:
         """Pull a page."""
+        request.user_id = caller.user_id
         try:
             return await self._sync.Pull(request, timeout=self._pull_deadline_seconds, metadata=caller.metadata())
         except aio.AioRpcError as error:
@@ -91,6 +93,7 @@ class Upstream:
         self, request: sync_pb2.StreamPullRequest, caller: Caller
     ) -> AsyncGenerator[sync_pb2.StreamPullResponse, None]:
         """Stream a log; it has no deadline, as it has no end."""
+        request.user_id = caller.user_id
         call = self._streams.StreamPull(request, metadata=caller.metadata())
         try:
             async for message in call:

@@ -24,25 +24,19 @@ def good() -> History:
     she deletes her second one.
     """
     history = History(once={entity(3), entity(4, BOB), entity(6)}, canaries=dict(CANARIES))
-    pushes = (
-        [entry(1), entry(2)],
-        [entry(3)],
-        [entry(4, user=BOB)],
-        [entry(5, 1), entry(6)],
-        [entry(7, 2, deleted=True)],
-    )
-    for push in pushes:
+    gone = entry(7, 2, deleted=True)
+    for push in ([entry(1), entry(2)], [entry(3)], [entry(4, user=BOB)], [entry(5, 1), entry(6)], [gone]):
         history.acknowledge(push)
     history.acknowledge([entry(6)])  # a retry of its push's last change
     pages = history.reader("pages of ada", ADA)
     pages.take([entry(1)], "t1")
     pages.take([entry(2), entry(3)], "t3", complete=True)
-    pages.take([entry(5, 1), entry(6), entry(7, 2, deleted=True)], "t7", complete=True)
+    pages.take([entry(5, 1), entry(6), gone], "t7", complete=True)
     stream = history.reader("stream of ada", ADA)
     stream.at_end = False
     stream.take([entry(2), entry(3)], "t3")
     firehose = history.reader("firehose")
-    log = [entry(3), entry(4, user=BOB), entry(5, 1), entry(6), entry(7, 2, deleted=True)]
+    log = [entry(3), entry(4, user=BOB), entry(5, 1), entry(6), gone]
     firehose.take(log, "t7", complete=True)
     history.log = Reader("log", entries=list(log))
     history.rereads.append(Reread(pages, Mark("t3", 3), log[2:]))

@@ -12,4 +12,5 @@ def caller_of(request: Request) -> Caller:
         api_key=header(request, "X-Api-Key"),
         authorization=header(request, "Authorization"),
         device_id=header(request, "X-Device-Id"),
+        user_id=header(request, "X-User-Id"),
     )

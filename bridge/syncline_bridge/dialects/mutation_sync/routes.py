@@ -124,6 +124,7 @@ def _caller(request: Request) -> Caller:
         request_id=request.state.request_id,
         api_key=client_id,
         authorization=f"Bearer {token}" if token else header(request, "Authorization"),
+        user_id=header(request, "X-User-Id"),
     )
 
 
