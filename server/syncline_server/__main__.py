@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from syncline_server.epoch_commands import epoch_app
 from syncline_server.options import Database, DataDir, GrpcAddress, HttpAddress, examples
 from syncline_server.settings import ServerSettings
+from syncline_verify import cli
 
 # gRPC's own log lines say nothing that ours do not; it reads this when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -200,6 +201,7 @@ def _run_with(work: Callable[[ServerSettings], Coroutine[Any, Any, T]], **option
 
 
 app.add_typer(epoch_app(_run_with), name="epoch")
+app.command(epilog=cli.EPILOG)(cli.verify)
 
 
 def _settings(**options: Any) -> ServerSettings:
@@ -246,15 +248,9 @@ def _told(settings: ServerSettings) -> Iterator[None]:
         _fail(f"there is a project {error} already")
     except NoSuchProject as error:
         _fail(f"there is no project {error}; `syncline project list` lists them")
-    except (
-        DatabaseUrlInvalid,
-        NoDatabaseFile,
-        SchemaNotCurrent,
-        BridgeFailed,
-        WorkersRefused,
-        TailFailed,
-        RequestInvalid,
-    ) as error:
+    except (DatabaseUrlInvalid, NoDatabaseFile, SchemaNotCurrent, RequestInvalid) as error:
+        _fail(str(error))
+    except (BridgeFailed, WorkersRefused, TailFailed) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

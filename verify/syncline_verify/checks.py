@@ -137,7 +137,7 @@ def stream_is_a_prefix(history: History) -> Findings:
 
     def gaps(reader: Reader, visible: Iterable[Entry]) -> Iterator[object]:
         position = reader.entries[-1].revision if reader.entries else UNPLACED
-        due = [entry for entry in visible if entry.revision <= position and latest[entry.entity].revision <= position]
+        due = (entry for entry in visible if entry.revision > UNPLACED and latest[entry.entity].revision <= position)
         return _lost(reader, due)
 
     return _each(Kind.STREAM_IS_A_PREFIX, history.readers, history.acknowledged, gaps)

@@ -1,0 +1,39 @@
+"""What `syncline verify` does: a run on a target, its report, and an exit code."""
+
+import gc
+from collections.abc import Awaitable
+from typing import Final
+
+import typer
+
+from syncline_verify.doors import Unreachable
+from syncline_verify.kinto_target import KintoTarget
+from syncline_verify.report import judged, lines
+from syncline_verify.run import Result
+from syncline_verify.syncline_target import SynclineTarget
+
+VIOLATED: Final = 1
+UNREACHABLE: Final = 2
+
+
+async def verify_syncline(grpc_address: str, http_address: str | None, api_key: str, seconds: float) -> int:
+    """Verify a Syncline deployment and print the report; returns the exit code."""
+    return await _reported(SynclineTarget(grpc_address, http_address, api_key).verify(seconds))
+
+
+async def verify_kinto(address: str, credentials: str, seconds: float) -> int:
+    """Verify a Kinto server, given user:password, and print the report; returns the exit code."""
+    return await _reported(KintoTarget(address, credentials).verify(seconds))
+
+
+async def _reported(verifying: Awaitable[Result]) -> int:
+    try:
+        result = await verifying
+    except Unreachable as error:
+        typer.echo(f"syncline verify: {error}", err=True)
+        return UNREACHABLE
+    gc.freeze()  # histories only grow; walking through them would take longer than the checks
+    verdicts = judged(result.histories)
+    for line in lines(result, verdicts):
+        typer.echo(line)
+    return VIOLATED if any(findings.problems for findings in verdicts.values()) else 0
