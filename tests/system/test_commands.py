@@ -29,6 +29,7 @@ COMMANDS = (
     "tail",
     "epoch new",
     "epoch list",
+    "verify",
 )
 
 

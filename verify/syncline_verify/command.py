@@ -6,7 +6,7 @@ from typing import Final
 
 import typer
 
-from syncline_verify.doors import Unreachable
+from syncline_verify.doors import Refused, Unanswered, Unreachable
 from syncline_verify.kinto_target import KintoTarget
 from syncline_verify.report import judged, lines
 from syncline_verify.run import Result
@@ -30,10 +30,21 @@ async def _reported(verifying: Awaitable[Result]) -> int:
     try:
         result = await verifying
     except Unreachable as error:
-        typer.echo(f"syncline verify: {error}", err=True)
-        return UNREACHABLE
+        return _failed(str(error))
+    except (Refused, Unanswered) as error:
+        return _failed(f"the target stopped to answer: {error}")
+    except ExceptionGroup as group:
+        ours, others = group.split((Refused, Unanswered))
+        if others or ours is None:
+            raise
+        return _failed(f"the target stopped to answer: {ours.exceptions[0]}")
     gc.freeze()  # histories only grow; walking through them would take longer than the checks
     verdicts = judged(result.histories)
     for line in lines(result, verdicts):
         typer.echo(line)
     return VIOLATED if any(findings.problems for findings in verdicts.values()) else 0
+
+
+def _failed(why: str) -> int:
+    typer.echo(f"syncline verify: {why}", err=True)
+    return UNREACHABLE

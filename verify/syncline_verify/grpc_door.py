@@ -23,7 +23,7 @@ from syncline_verify.history import Entity, Entry, Reader
 
 _ONE_ATTEMPT: Final = Timing(call_seconds=20, total_seconds=20, first_pause_seconds=1e9)
 """The load tries again by itself, since it has to know of every unknown outcome; no second attempt fits in."""
-_REACH: Final = Timing(call_seconds=5, total_seconds=5)
+_REACH: Final = Timing(call_seconds=5, total_seconds=5, first_pause_seconds=1e9)
 _EMPTY_OBJECT: Final = b"{}"
 
 

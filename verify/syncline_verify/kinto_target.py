@@ -68,7 +68,7 @@ async def _finish(load: Load, door: KintoDoor) -> None:
         rest = Reader(f"{reader.name} again", reader.user, reader.types)
         complete = False
         while not complete:
-            page = await door.page(rest, token, _LARGEST_PAGE)
+            page = await load.patiently(lambda: door.page(rest, token, _LARGEST_PAGE))  # noqa: B023  # awaited at once
             rest.take(page.entries, page.token, complete=page.complete)
             token, complete = page.token, page.complete
         return rest

@@ -79,7 +79,7 @@ class Load:
         """Page to the end, as fast as pages come."""
         token, ended = "", False
         while not ended:
-            page = await self._patiently(lambda: door.page(reader, token, size))  # noqa: B023  # awaited in this round
+            page = await self.patiently(lambda: door.page(reader, token, size))  # noqa: B023  # awaited in this round
             self._take(reader, page)
             token, ended = page.token, _ended(page.entries)
             if page.complete and not ended:
@@ -126,7 +126,7 @@ class Load:
         """Push until there is an answer, and record it."""
         unanswered_before = self.figures["calls without an answer"]
         try:
-            results = await self._patiently(lambda: door.push(user, changes))
+            results = await self.patiently(lambda: door.push(user, changes))
         except Unanswered:
             self.history.unanswered |= {Entity(user, one.entity_type, one.entity_id) for one in changes}
             return
@@ -148,7 +148,7 @@ class Load:
     async def _bid(
         self, door: BidDoor, user: str, writing: Writing, entity_type: str, **members: object
     ) -> Entry | None:
-        head = await self._patiently(lambda: door.head(user))
+        head = await self.patiently(lambda: door.head(user))
         change = writing.new(**members)
         change = NewChange(entity_type, change.entity_id, change.action, change.data, change.client_timestamp)
         try:
@@ -170,7 +170,7 @@ class Load:
             self.figures["bids won"] += 1
         return entry
 
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call until there is an answer; raises Unanswered when there is none in time."""
         while True:
             try:
