@@ -31,6 +31,9 @@ def verify(
         typer.Option(envvar="SYNCLINE_HTTP_ADDRESS", help="HOST:PORT of the bridge, to verify it too; of Kinto."),
     ] = None,
     seconds: Annotated[float, typer.Option(envvar="SYNCLINE_SECONDS", min=0.1, help="How long to write.")] = 60,
+    largest_push: Annotated[
+        int, typer.Option(envvar="SYNCLINE_LARGEST_PUSH", min=1, max=1000, help="Most changes in a push.")
+    ] = 40,
     target: Annotated[
         str, typer.Option(envvar="SYNCLINE_TARGET", callback=_checked_target, help="What it is: syncline or kinto.")
     ] = "syncline",
@@ -43,9 +46,9 @@ def verify(
     from syncline_verify import command
 
     if target == "kinto":
-        verifying = command.verify_kinto(http_address or "127.0.0.1:8888", api_key, seconds)
+        verifying = command.verify_kinto(http_address or "127.0.0.1:8888", api_key, seconds, largest_push)
     else:
-        verifying = command.verify_syncline(grpc_address, http_address, api_key, seconds)
+        verifying = command.verify_syncline(grpc_address, http_address, api_key, seconds, largest_push)
     try:
         code = asyncio.run(verifying)
     except KeyboardInterrupt:

@@ -16,14 +16,16 @@ VIOLATED: Final = 1
 UNREACHABLE: Final = 2
 
 
-async def verify_syncline(grpc_address: str, http_address: str | None, api_key: str, seconds: float) -> int:
+async def verify_syncline(
+    grpc_address: str, http_address: str | None, api_key: str, seconds: float, largest_push: int
+) -> int:
     """Verify a Syncline deployment and print the report; returns the exit code."""
-    return await _reported(SynclineTarget(grpc_address, http_address, api_key).verify(seconds))
+    return await _reported(SynclineTarget(grpc_address, http_address, api_key, largest_push).verify(seconds))
 
 
-async def verify_kinto(address: str, credentials: str, seconds: float) -> int:
+async def verify_kinto(address: str, credentials: str, seconds: float, largest_push: int) -> int:
     """Verify a Kinto server, given user:password, and print the report; returns the exit code."""
-    return await _reported(KintoTarget(address, credentials).verify(seconds))
+    return await _reported(KintoTarget(address, credentials, largest_push).verify(seconds))
 
 
 async def _reported(verifying: Awaitable[Result]) -> int:

@@ -17,8 +17,9 @@ _LEAST_REFUSAL: Final = 400
 class HttpCalls:
     """Calls one HTTP server; use as `async with`."""
 
-    def __init__(self, address: str, headers: Mapping[str, str]) -> None:
-        """Send these headers with every call to HOST:PORT, or to a URL."""
+    def __init__(self, address: str, headers: Mapping[str, str], again: frozenset[int] = frozenset()) -> None:
+        """Send these headers with every call to HOST:PORT, or to a URL; call once more on a status in `again`."""
+        self._again = again
         self.address = address
         url = address if "://" in address else f"http://{address}"
         limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
@@ -44,7 +45,8 @@ class HttpCalls:
             return response
         if status == _TOO_MANY:
             raise Throttled(float(response.headers.get("retry-after", 1)))
-        raise (Unanswered if status >= _LEAST_FAILURE else Refused)(f"{status}: {response.text}")
+        transient = status >= _LEAST_FAILURE or status in self._again
+        raise (Unanswered if transient else Refused)(f"{status}: {response.text}")
 
     async def reach(self, method: str, path: str, **options: Any) -> None:
         """Call once; raises Unreachable with the reason."""

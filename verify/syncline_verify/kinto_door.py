@@ -21,7 +21,7 @@ class KintoDoor:
     """Speaks Kinto's HTTP API as its documentation says a client should.
 
     A reader asks for records changed `_since` the latest change that it has, oldest first, and pages by `Next-Page`.
-    Revisions are `last_modified`, milliseconds. A token is what `_since` is, or the address of the next page.
+    Revisions are `last_modified`, milliseconds. A token is what `_since` is, or `<_since> <address of the next page>`.
     """
 
     name = "Kinto"
@@ -59,16 +59,16 @@ class KintoDoor:
     async def page(self, reader: Reader, token: str, size: int) -> Slice:
         """Read a page; see Door."""
         assert reader.user is not None
-        if token.startswith("http"):
-            response = await self._calls.call("GET", token)
+        since, _, address = (token or "0").partition(" ")
+        if address:
+            response = await self._calls.call("GET", address)
         else:
-            query = {"_since": f'"{token or 0}"', "_sort": "last_modified", "_limit": str(size)}
+            query = {"_since": f'"{since}"', "_sort": "last_modified", "_limit": str(size)}
             response = await self._calls.call("GET", self._records(reader.user), params=query)
         entries = [_entry_of(reader.user, record) for record in response.json()["data"]]
+        latest = str(entries[-1].revision) if entries else since
         following = response.headers.get("Next-Page", "")
-        if following:
-            return Slice(entries, following, complete=False)
-        return Slice(entries, str(entries[-1].revision) if entries else _since_of(token), complete=True)
+        return Slice(entries, f"{latest} {following}".strip(), complete=not following)
 
     async def head(self, user: str) -> int:
         """Return the timestamp of the collection; see BidDoor."""
@@ -101,13 +101,6 @@ class KintoDoor:
 
 def _record_id(change: NewChange) -> str:
     return f"{change.entity_type}-{change.entity_id}"
-
-
-def _since_of(token: str) -> str:
-    """Return what `_since` was of the page with this token."""
-    if not token.startswith("http"):
-        return token
-    return token.partition("_since=")[2].partition("&")[0].replace("%22", "")
 
 
 def _entry_after(user: str, change: NewChange, status: int, body: Mapping[str, Any]) -> Entry | None:

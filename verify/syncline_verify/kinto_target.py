@@ -18,9 +18,11 @@ _WRITERS: Final = 5
 """Of each user."""
 _BIDDERS: Final = 4
 _PAGE_SIZES: Final = (7, 60, 300)
-_LARGEST_PUSH: Final = 20
+_LARGEST_BATCH: Final = 20
 """Kinto takes at most 25 requests in a batch, unless it is set otherwise."""
 _LARGEST_PAGE: Final = 1000
+_PLEASE_RETRY: Final = frozenset({409})
+"""What Kinto answers when two transactions collide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +31,19 @@ class KintoTarget:
 
     address: str
     credentials: str
+    largest_push: int
 
     async def verify(self, seconds: float) -> Result:
         """Drive load for so long and read all of it. Raises Unreachable."""
         run = secrets.token_hex(4)
         canaries = users_of(run, "ada", "bob", "cyd", "bidders")
         basic = base64.b64encode(self.credentials.encode()).decode()
-        async with HttpCalls(self.address, {"Authorization": f"Basic {basic}"}) as calls:
+        async with HttpCalls(self.address, {"Authorization": f"Basic {basic}"}, _PLEASE_RETRY) as calls:
             door = KintoDoor(calls, f"verify-{run}")
             await door.reach(list(canaries.values()))
-            load = Load(seconds, _LARGEST_PUSH, History(canaries=canaries, one_log=False), Counter())
+            history = History(canaries=canaries, one_log=False)
+            # Whatever is sent again is a version of its own to Kinto.
+            load = Load(seconds, min(self.largest_push, _LARGEST_BATCH), history, Counter(), repeatable=False)
             try:
                 took = await perform([_cast(load, door)])
                 await _finish(load, door)

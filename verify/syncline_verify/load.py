@@ -34,6 +34,8 @@ class Load:
     largest_push: int
     history: History
     figures: Counter[str]
+    repeatable: bool = True
+    """The target recognises a push that is sent again; else none is, unless there was no answer."""
     started: float = field(default_factory=time.monotonic)
     _draw: random.Random = field(default_factory=random.Random)
 
@@ -53,7 +55,7 @@ class Load:
             changes = writing.push()
             self._note_new(writing, user, changes)
             await self._push(door, user, changes, writing)
-            if self._draw.random() < _AGAIN_SHARE:
+            if self.repeatable and self._draw.random() < _AGAIN_SHARE:
                 self.figures["pushes sent again"] += 1
                 await self._push(door, user, changes, writing, again=True)
 
@@ -124,9 +126,15 @@ class Load:
         self, door: WriteDoor, user: str, changes: Sequence[NewChange], writing: Writing, *, again: bool = False
     ) -> None:
         """Push until there is an answer, and record it."""
-        unanswered_before = self.figures["calls without an answer"]
+        attempts = 0
+
+        async def attempt() -> list[Entry | None]:
+            nonlocal attempts
+            attempts += 1
+            return await door.push(user, changes)
+
         try:
-            results = await self.patiently(lambda: door.push(user, changes))
+            results = await self.patiently(attempt)
         except Unanswered:
             self.history.unanswered |= {Entity(user, one.entity_type, one.entity_id) for one in changes}
             return
@@ -137,7 +145,11 @@ class Load:
         if not again:
             self.figures["changes acknowledged"] += len(entries)
             self.figures["pushes"] += 1
-        unsure = self.figures["calls without an answer"] > unanswered_before
+        unsure = attempts > 1
+        if unsure and not self.repeatable:
+            unknown = {Entity(user, one.entity_type, one.entity_id) for one in changes}
+            self.history.once -= unknown
+            self.history.unanswered |= unknown
         for change, result in zip(changes, results, strict=True):
             entity = Entity(user, change.entity_type, change.entity_id)
             if result is None and entity in self.history.once:

@@ -24,7 +24,6 @@ _WRITERS: Final = 5
 _BIDDERS: Final = 4
 _PAGE_SIZES: Final = (7, 60, 300)
 """Of the readers of each user, one after the other: from one that cuts every page to one that is always at the end."""
-_LARGEST_PUSH: Final = 40
 _LARGEST_PAGE: Final = 1000
 _NOTE: Final = "NOTE"
 
@@ -36,6 +35,7 @@ class SynclineTarget:
     grpc_address: str
     http_address: str | None
     api_key: str
+    largest_push: int
 
     async def verify(self, seconds: float) -> Result:
         """Drive load for so long and read all of it. Raises Unreachable."""
@@ -47,7 +47,7 @@ class SynclineTarget:
             coarse = await stack.enter_async_context(GrpcDoor(self.grpc_address, self.api_key, unit_us=1000))
             await grpc.reach(next(iter(canaries.values())))
             figures: Counter[str] = Counter()
-            load = Load(seconds, _LARGEST_PUSH, History(canaries=canaries), figures)
+            load = Load(seconds, self.largest_push, History(canaries=canaries), figures)
             start = await _end_of_log(grpc)
             cast = _cast(load, grpc, start)
             casts = [cast]
@@ -57,7 +57,7 @@ class SynclineTarget:
                 await checkpoint.reach(next(iter(canaries.values())))
                 _join(cast, checkpoint)
                 calls = await stack.enter_async_context(_calls(self.http_address, "X-Client-Id", self.api_key))
-                mutations = Load(seconds, _LARGEST_PUSH, History(canaries=by_mutations, one_log=False), figures)
+                mutations = Load(seconds, self.largest_push, History(canaries=by_mutations, one_log=False), figures)
                 casts.append(_mutation_cast(mutations, MutationDoor(calls), coarse))
             users = [*canaries.values(), *by_mutations.values()]
             try:

@@ -34,7 +34,7 @@ class Writing:
 
     def push(self) -> list[NewChange]:
         """Return the next push; every change has a timestamp, so that it can be sent again."""
-        single = self._random.random() < _SINGLE_SHARE
+        single = self._largest_push == 1 or self._random.random() < _SINGLE_SHARE
         size = 1 if single else self._random.randint(2, self._largest_push)
         return [self._touch() if self._random.random() < self._touching_share else self.new() for _ in range(size)]
 

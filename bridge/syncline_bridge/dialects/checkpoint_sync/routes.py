@@ -26,8 +26,10 @@ PATHS = ("/v1/client/sync", "/client/sync")  # every SDK calls the first, the pr
 
 STREAM_PATH = "/stream"
 
+_KEY = "The project's client key; or a server key, with the user in `X-User-Id` in place of a session token."
+
 SECURITY_SCHEMES: Mapping[str, Mapping[str, Any]] = {
-    "client_key": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The project's client key."},
+    "client_key": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": _KEY},
     "session_token": {"type": "http", "scheme": "bearer", "description": "The session token of a user."},
 }
 

@@ -24,8 +24,10 @@ from syncline_bridge.upstream import Upstream
 PATHS = ("/v1/sync", "/auth/v1/sync")  # the protocol's own, and under the prefix that deployments give it
 HEAD_HEADER = "X-Mutation-At"
 
+_KEY = "The project's client key; or a server key, with the user in `X-User-Id` in place of a session token."
+
 SECURITY_SCHEMES: Mapping[str, Mapping[str, Any]] = {
-    "client_id": {"type": "apiKey", "in": "header", "name": "X-Client-Id", "description": "The project's client key."},
+    "client_id": {"type": "apiKey", "in": "header", "name": "X-Client-Id", "description": _KEY},
     "auth_token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token", "description": "A user's session token."},
 }
 
