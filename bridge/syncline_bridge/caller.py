@@ -42,7 +42,11 @@ def header(request: Request, name: str) -> str:
     values = request.headers.getlist(name)
     if len(values) > 1:
         raise RefusedError(invalid(f"{name}: was sent more than once."))
-    value = values[0].strip() if values else ""
-    if not (value.isascii() and value.isprintable()):  # nothing else can travel as metadata
+    return checked(name, values[0].strip() if values else "")
+
+
+def checked(name: str, value: str) -> str:
+    """Return a credential that can travel as metadata: printable ASCII; `name` is where it was sent."""
+    if not (value.isascii() and value.isprintable()):
         raise RefusedError(invalid(f"{name}: has to be printable ASCII."))
     return value

@@ -101,6 +101,8 @@ async def test_a_ticket_opens_a_stream_without_headers(bridged: Bridged, user: s
         ("entity_type=todo&checkpoint_token=nonsense", True, 400, "INVALID_INPUT"),
         ("entity_type=todo", False, 401, "UNAUTHORIZED"),
         ("entity_type=todo&ticket=nonsense", False, 401, "UNAUTHORIZED"),
+        ("entity_type=todo&ticket=nonsens%C3%A9", False, 400, "INVALID_INPUT"),
+        ("entity_type=todo&ticket=%00", False, 400, "INVALID_INPUT"),
     ],
 )
 async def test_an_error_before_the_first_event_is_an_ordinary_answer(

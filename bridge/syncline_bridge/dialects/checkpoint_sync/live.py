@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from syncline.v1 import sync_pb2
-from syncline_bridge.caller import Caller, header
+from syncline_bridge.caller import Caller, checked, header
 from syncline_bridge.dialects.checkpoint_sync import errors, timestamps, translate
 from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
-from syncline_bridge.dialects.checkpoint_sync.models import IssuedTicket, TicketAnswer
+from syncline_bridge.dialects.checkpoint_sync.models import ENTITY_TYPE_PATTERN, IssuedTicket, TicketAnswer
 from syncline_bridge.event_stream import EventStreams, event
 from syncline_bridge.failure import RefusedError
 from syncline_bridge.upstream import Upstream
@@ -38,7 +38,7 @@ class LiveHandlers:
         """
         parameters = request.query_params.multi_items()
         query = translate.stream_request(parameters, header(request, "Last-Event-ID"))
-        ticket = translate.only(parameters, "ticket")
+        ticket = checked("ticket", translate.only(parameters, "ticket"))
         caller = Caller(request_id=request.state.request_id, ticket=ticket) if ticket else caller_of(request)
         return await self._streams.answer(self._events(query, caller))
 
@@ -68,13 +68,7 @@ STREAM_PARAMETERS: Sequence[dict[str, Any]] = (
         "in": "query",
         "required": True,
         "description": "May be repeated.",
-        "schema": {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"}},
-    },
-    {
-        "name": "ticket",
-        "in": "query",
-        "description": "In place of the credentials' headers, for EventSource.",
-        "schema": {"type": "string"},
+        "schema": {"type": "array", "items": {"type": "string", "pattern": ENTITY_TYPE_PATTERN}, "minItems": 1},
     },
     {
         "name": "Last-Event-ID",

@@ -9,15 +9,42 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 JsonObject = Annotated[Raw, Meta(extra_json_schema={"type": "object", "additionalProperties": True})]
 """An object that is passed on to the byte."""
 
+ENTITY_TYPE_PATTERN = "^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"
+"""What is documented of the form of an entity type; the server checks it."""
+
+
+def _any_case(word: str) -> str:
+    """Write the regular expression of a word in any letter case, which has no flag in JSON Schema."""
+    return "".join(f"[{letter.upper()}{letter}]" for letter in word)
+
+
 Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class PushedChange(msgspec.Struct, frozen=True, kw_only=True):
     """One change that a client made."""
 
-    entity_type: Annotated[str, Meta(description="A letter or `_`, then letters, digits, `_ . -`; at most 64.")]
-    entity_id: Annotated[str, Meta(description="1 to 128 bytes of UTF-8 without control characters.")]
-    action: Annotated[str, Meta(description="`create` (or `insert`), `update` or `delete`, in any letter case.")]
+    entity_type: Annotated[
+        str,
+        Meta(
+            description="A letter or `_`, then letters, digits, `_ . -`; at most 64.",
+            extra_json_schema={"pattern": ENTITY_TYPE_PATTERN},
+        ),
+    ]
+    entity_id: Annotated[
+        str,
+        Meta(
+            description="1 to 128 bytes of UTF-8 without control characters.",
+            extra_json_schema={"pattern": r"^[^\x00-\x1F\x7F-\x9F]{1,128}$"},
+        ),
+    ]
+    action: Annotated[
+        str,
+        Meta(
+            description="`create` (or `insert`), `update` or `delete`, in any letter case.",
+            extra_json_schema={"pattern": f"^({'|'.join(map(_any_case, ('create', 'insert', 'update', 'delete')))})$"},
+        ),
+    ]
     data: Annotated[
         Raw | UnsetType,
         Meta(

@@ -1,6 +1,6 @@
 """Where this dialect is served, and how each route is documented."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from syncline_bridge.dialects.checkpoint_sync import translate
 from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
 from syncline_bridge.dialects.checkpoint_sync.live import STREAM_PARAMETERS, LiveHandlers
 from syncline_bridge.dialects.checkpoint_sync.models import (
+    ENTITY_TYPE_PATTERN,
     ErrorAnswer,
     PullAnswer,
     PushAnswer,
@@ -31,7 +32,15 @@ _KEY = "The project's client key; or a server key, with the user in `X-User-Id` 
 SECURITY_SCHEMES: Mapping[str, Mapping[str, Any]] = {
     "client_key": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": _KEY},
     "session_token": {"type": "http", "scheme": "bearer", "description": "The session token of a user."},
+    "ticket": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "In place of headers, for EventSource.",
+    },
 }
+_BY_SESSION: Mapping[str, Sequence[str]] = {"client_key": (), "session_token": ()}
+_BY_TICKET: Mapping[str, Sequence[str]] = {"ticket": ()}
 
 _FAILURES = {
     400: "The request is out of form; the message names the place.",
@@ -90,7 +99,10 @@ def router(upstream: Upstream, streams: EventStreams) -> APIRouter:
             methods=["GET"],
             response_model=None,
             responses=_responses(None),
-            openapi_extra=_documented([*STREAM_PARAMETERS, _CHECKPOINT_TOKEN, _DEVICE]),
+            openapi_extra={
+                **_documented([*STREAM_PARAMETERS, _CHECKPOINT_TOKEN, _DEVICE]),
+                "security": [_BY_SESSION, _BY_TICKET],
+            },
         )
         routes.add_api_route(
             f"{path}/ticket",
@@ -110,7 +122,7 @@ _ENTITY_TYPE = {
     "name": "entity_type",
     "in": "query",
     "required": True,
-    "schema": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"},
+    "schema": {"type": "string", "pattern": ENTITY_TYPE_PATTERN},
 }
 _CHECKPOINT_TOKEN = {
     "name": "checkpoint_token",
@@ -122,7 +134,7 @@ _DEVICE = {
     "name": "X-Device-Id",
     "in": "header",
     "description": "The installation that is speaking, if it has a stable id.",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": "^[ -~]{0,128}$"},
 }
 
 
@@ -130,7 +142,7 @@ _EVENTS = {"text/event-stream": {"schema": {"$ref": "#/components/schemas/Stream
 
 
 def _documented(parameters: list[dict[str, Any]], body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    operation: dict[str, Any] = {"parameters": parameters, "security": [dict.fromkeys(SECURITY_SCHEMES, ())]}
+    operation: dict[str, Any] = {"parameters": parameters, "security": [_BY_SESSION]}
     return operation if body is None else {**operation, "requestBody": body}
 
 

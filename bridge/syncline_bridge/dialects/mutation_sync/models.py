@@ -25,7 +25,7 @@ class PushedMutation(msgspec.Struct, frozen=True, rename="camel"):
         Raw | UnsetType,
         Meta(
             description="Needed by UPDATE and DELETE, except where `data` names both ends of a COLLECTION_BOOKMARK.",
-            extra_json_schema={"type": ["string", "null"], "maxLength": 128},
+            extra_json_schema={"type": ["string", "null"], "minLength": 1, "maxLength": 128},
         ),
     ] = UNSET
     data: Annotated[

@@ -1,6 +1,6 @@
 """Where this dialect is served, and how each route is documented."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,12 @@ _KEY = "The project's client key; or a server key, with the user in `X-User-Id` 
 SECURITY_SCHEMES: Mapping[str, Mapping[str, Any]] = {
     "client_id": {"type": "apiKey", "in": "header", "name": "X-Client-Id", "description": _KEY},
     "auth_token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token", "description": "A user's session token."},
+    "session_token": {"type": "http", "scheme": "bearer", "description": "The session token of a user."},
 }
+_SECURITY: Sequence[Mapping[str, Sequence[str]]] = (
+    {"client_id": (), "auth_token": ()},
+    {"client_id": (), "session_token": ()},
+)
 
 _FAILURES = {
     400: "There is no `x-client-id`, or the body is not JSON.",
@@ -134,6 +139,8 @@ def _answer(answer: msgspec.Struct, head: int) -> Response:
     return Response(msgspec.json.encode(answer), media_type="application/json", headers={HEAD_HEADER: str(head)})
 
 
+_NAME = "[A-Za-z_][A-Za-z0-9_.-]{0,63}"
+_NAMES = f"^ *({_NAME} *)?(, *({_NAME} *)?)*$"
 _LAST_MUTATION_AT = {
     "name": "lastMutationAt",
     "in": "query",
@@ -146,8 +153,8 @@ _LAST_MUTATION_AT = {
 def _pull_parameters(limits: Limits) -> list[dict[str, Any]]:
     size = {"type": "integer", "minimum": 1, "maximum": limits.max_page_size, "default": limits.default_page_size}
     return [
-        _parameter("mutationsSince", "Milliseconds; 0 and -1: everything.", {"type": "integer"}, required=True),
-        _parameter("resources", "Resources separated by commas; all by default.", {"type": "string"}),
+        _parameter("mutationsSince", "Milliseconds; 0 and -1: everything.", {"type": "number"}, required=True),
+        _parameter("resources", "Resources separated by commas; all by default.", {"pattern": _NAMES}),
         _parameter("metadataOnly", "Answer the head alone.", {"type": "boolean", "default": False}),
         _parameter("limit", "Mutations on a page.", size),
         _parameter("page", "Pages can slip when resources change meanwhile.", {"type": "integer", "minimum": 1}),
@@ -161,7 +168,7 @@ def _parameter(name: str, description: str, schema: Mapping[str, Any], *, requir
 
 
 def _documented(parameters_: list[dict[str, Any]], body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    operation: dict[str, Any] = {"parameters": parameters_, "security": [dict.fromkeys(SECURITY_SCHEMES, ())]}
+    operation: dict[str, Any] = {"parameters": parameters_, "security": _SECURITY}
     return operation if body is None else {**operation, "requestBody": body}
 
 
