@@ -6,19 +6,24 @@ import re
 import time
 import uuid
 from contextlib import nullcontext
-from types import SimpleNamespace
 from typing import Any, Final
 
+import grpc
 import structlog
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 from prometheus_client import Gauge
 
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.status import internal_status, status_of
-from syncline_server.sync.errors import StoreUnavailable, SyncError
+from syncline_server.sync.errors import RequestInvalid, StoreUnavailable, SyncError
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}", re.ASCII)
+
+_UNDECODABLE: Final = object()
+"""Stands for a request that is no message."""
 
 _log = structlog.get_logger()
 
@@ -40,18 +45,19 @@ class CallObserver:
         """Wait until no call is running."""
         await self._idle.wait()
 
-    def observed(self, service: object, descriptor: ServiceDescriptor) -> Any:
-        """Return a servicer whose handlers are those of `service`, wrapped."""
-        return SimpleNamespace(
-            **{
-                method.name: self._observed(
-                    method.name,
-                    getattr(service, method.name),
-                    self._metrics.streams if method.server_streaming else None,
-                )
-                for method in descriptor.methods
-            }
-        )
+    def handlers(self, service: object, descriptor: ServiceDescriptor) -> dict[str, Any]:
+        """Return the handlers of a service by the names of its methods, wrapped."""
+        return {method.name: self._handler(method, getattr(service, method.name)) for method in descriptor.methods}
+
+    def _handler(self, method: MethodDescriptor, behaviour: Any) -> Any:
+        codecs = {
+            "request_deserializer": _tolerant(GetMessageClass(method.input_type).FromString),
+            "response_serializer": GetMessageClass(method.output_type).SerializeToString,
+        }
+        if method.server_streaming:
+            observed = self._observed(method.name, behaviour, self._metrics.streams)
+            return grpc.unary_stream_rpc_method_handler(observed, **codecs)
+        return grpc.unary_unary_rpc_method_handler(self._observed(method.name, behaviour, None), **codecs)
 
     def _observed(self, method: str, behaviour: Any, open_calls: Gauge | None) -> Any:
         served = _Served(method, self._metrics)
@@ -60,6 +66,8 @@ class CallObserver:
             call = _Call(served, context)
             self._began()
             try:
+                if request is _UNDECODABLE:
+                    raise RequestInvalid("request", "must be a message of the contract, with strings in UTF-8")
                 with open_calls.track_inprogress() if open_calls else nullcontext():
                     response = await behaviour(request, context)
             except BaseException as error:
@@ -141,6 +149,18 @@ class _Call:
             return given
         self._made_id = self._made_id or uuid.uuid4().hex
         return self._made_id
+
+
+def _tolerant(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Let what is no message through to the handler: raised here, gRPC takes the error for a defect of ours."""
+
+    def decoded(raw: bytes) -> Any:
+        try:
+            return deserializer(raw)
+        except DecodeError:
+            return _UNDECODABLE
+
+    return decoded
 
 
 def _cause(error: BaseException) -> str:

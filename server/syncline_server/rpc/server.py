@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+import grpc
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
-from syncline.v1 import sync_pb2, sync_pb2_grpc
+from syncline.v1 import sync_pb2
 from syncline_server.rpc.interceptors import CallObserver
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.service import SyncService
@@ -99,7 +100,8 @@ async def serving(
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ],
     )
-    sync_pb2_grpc.add_SyncServiceServicer_to_server(observer.observed(service, _DESCRIPTOR), server)
+    handlers = observer.handlers(service, _DESCRIPTOR)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from grpc import aio
 
 from harness import Server, change, now_ms, outcomes, refused
 from syncline.v1 import sync_pb2
@@ -206,3 +207,15 @@ async def test_a_negative_expected_head_is_refused(shared_server: Server, user: 
     async with shared_server.client(user) as client:
         told = await refused(client.push(change(), expected_head_ms=-1))
         assert told.violations == [("expected_head_ms", "must be 0 or more")]
+
+
+@pytest.mark.parametrize("method", ["Push", "Pull", "StreamPull", "CreateTicket"])
+@pytest.mark.parametrize("raw", [b"\x12\x01\xff", b"\x12\x7f", b"\xff" * 20], ids=["not UTF-8", "cut", "noise"])
+async def test_what_is_no_message_is_the_clients_fault(shared_server: Server, user: str, method: str, raw: bytes):
+    async with shared_server.client(user) as client, aio.insecure_channel(shared_server.address) as channel:
+        if method == "CreateTicket":
+            raw = b"\x12\x7f"  # it has no fields, so any bytes that hold some are a message
+        make = channel.unary_stream if method == "StreamPull" else channel.unary_unary
+        call = make(f"/syncline.v1.SyncService/{method}")(raw, metadata=client.metadata)
+        told = await refused(call.read() if method == "StreamPull" else call)
+        assert (told.code, told.reason, told.violations[0][0]) == ("INVALID_ARGUMENT", "REQUEST_INVALID", "request")
