@@ -42,7 +42,7 @@ def header(request: Request, name: str) -> str:
     values = request.headers.getlist(name)
     if len(values) > 1:
         raise RefusedError(invalid(f"{name}: was sent more than once."))
-    return checked(name, values[0].strip() if values else "")
+    return checked(name, values[0].strip(" \t") if values else "")
 
 
 def checked(name: str, value: str) -> str:

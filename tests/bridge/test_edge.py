@@ -125,6 +125,7 @@ async def test_a_sane_request_id_is_kept_and_any_other_replaced(
         [("X-Api-Key", "a"), ("X-Api-Key", "b")],
         [("Authorization", "Bearer " + "a" * 8_000)],
         [(b"X-Device-Id", b"\xff")],
+        [(b"X-Device-Id", b"phone\xa0")],  # a space to Python, but not to HTTP
     ],
 )
 async def test_credentials_that_cannot_travel_as_metadata_are_refused(

@@ -97,7 +97,7 @@ class Doors:
         headers: dict[str, str | bytes] = dict(self._headers)
         query = "entity_type=NOTE"
         # What cannot be part of a header at all goes by the query.
-        if token.strip() == token and not set(token) & {0, 10, 13}:
+        if token.strip() == token and all(0x20 <= byte != 0x7F for byte in token):
             headers["Last-Event-ID"] = token
         else:
             query += f"&checkpoint_token={quote_from_bytes(token)}"

@@ -22,7 +22,7 @@ from syncline_server.sync.checkpoint import CheckpointCodec, Epoch
 from tokens.doors import Doors, Outcome
 from tokens.mutations import spoilt
 
-COUNT = int(os.environ.get("COUNT", "4000"))
+COUNT = int(os.environ.get("COUNT", "2400"))
 """Mutations over both databases; `make tokens COUNT=…` sets it."""
 SEED = int(os.environ.get("SEED", "1"))
 AT_ONCE = 16
