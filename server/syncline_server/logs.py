@@ -31,3 +31,5 @@ def configure_logs(level: str, log_format: str) -> None:
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*final, renderer]))
     logging.basicConfig(level=threshold, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # At debug it tells every statement with its parameters: ids, data and keys.
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)

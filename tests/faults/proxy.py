@@ -95,7 +95,14 @@ class Proxy:
     async def _carry(self, link: "_Link", from_client: asyncio.StreamReader, from_server: asyncio.StreamReader) -> None:
         up = self._pump(from_client, link.server, self.weather.up, lambda chunk: chunk)
         down = self._pump(from_server, link.client, self.weather.down, self._up_to_reset)
-        await asyncio.gather(up, down, return_exceptions=True)
+        try:
+            async with asyncio.TaskGroup() as pumps:
+                pumps.create_task(up)
+                pumps.create_task(down)
+        except* OSError:
+            # One side was reset, so the other is to know.
+            _break(link.client)
+            _break(link.server)
         link.end()
 
     async def _pump(

@@ -62,6 +62,20 @@ class Process:
                 raise AssertionError(str(await self.ended()))
             assert asking.result().status == health_pb2.HealthCheckResponse.SERVING
 
+    async def listens(self, address: str) -> None:
+        """Wait until something accepts connections there."""
+        host, _, port = address.rpartition(":")
+        async with asyncio.timeout(_READY_SECONDS):
+            while True:
+                assert self._process.returncode is None, str(await self.ended())
+                try:
+                    _, writer = await asyncio.open_connection(host, int(port))
+                except OSError:
+                    await asyncio.sleep(0.05)
+                    continue
+                writer.close()
+                return
+
     async def wrote(self, words: str) -> str:
         """Wait until its output has these words, and return it."""
         async with asyncio.timeout(_READY_SECONDS):

@@ -29,6 +29,7 @@ USE_CLAIM: Final = "syncline_use"
 _CACHE_SECONDS: Final = 30
 """A key that is withdrawn works at most so long."""
 _CACHED_PRINCIPALS: Final = 20_000
+_CREDENTIALS: Final = ("x-api-key", "authorization", "x-device-id", "x-ticket")
 _MAX_ID_BYTES: Final = 128
 _NO_HASH: Final = bytes(32)
 _DELETE_CHARACTER: Final = "\x7f"
@@ -105,7 +106,7 @@ class Authenticator:
 
         Raises KeyInvalid, SessionInvalid, SessionExpired, RequestInvalid (device id) and StoreUnavailable.
         """
-        values = {key: value for key, value in metadata or () if isinstance(value, str)}
+        values = credentials_of(metadata)
         credentials = (
             values.get("x-api-key", ""),
             values.get("authorization", ""),
@@ -148,6 +149,21 @@ class Authenticator:
         if not hmac.compare_digest(hash_key(text), key.secret_hash if key else _NO_HASH) or key is None:
             raise KeyInvalid
         return key
+
+
+def credentials_of(metadata: Metadata | None) -> dict[str, str]:
+    """Return the metadata of a call that is text. Raises RequestInvalid for a credential that was sent twice.
+
+    Which of the two counts, a proxy in front could have decided otherwise.
+    """
+    pairs = [(key, value) for key, value in metadata or () if isinstance(value, str)]
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        names = [key for key, _ in pairs]
+        for credential in _CREDENTIALS:
+            if names.count(credential) > 1:
+                raise RequestInvalid(credential, "must be sent once")
+    return values
 
 
 def check_id(field: str, value: object) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import jwt
 
-from syncline_server.rpc.auth import ALGORITHM, USE_CLAIM, Metadata, Principal
+from syncline_server.rpc.auth import ALGORITHM, USE_CLAIM, Metadata, Principal, credentials_of
 from syncline_server.sync.errors import SessionExpired, SessionInvalid
 from syncline_server.sync.projects import KeyKind, Registry
 from syncline_server.sync.scopes import Scopes
@@ -72,11 +72,8 @@ class Tickets:
 
 
 def ticket_of(metadata: Metadata | None) -> str:
-    """Return the ticket in the metadata of a call; empty: there is none."""
-    for key, value in metadata or ():
-        if key == "x-ticket" and isinstance(value, str):
-            return value
-    return ""
+    """Return the ticket in the metadata of a call; empty: there is none. Raises RequestInvalid for two."""
+    return credentials_of(metadata).get("x-ticket", "")
 
 
 def _claims(text: str, secret: str) -> dict[str, Any]:
