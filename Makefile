@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROTO := protos/syncline/v1/sync.proto
 
-.PHONY: help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale
+.PHONY: help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -48,6 +48,15 @@ bench-scale: install ## Measure how cost grows, and draw it into docs/images
 
 bench-live: install ## Measure live streams: memory, and commit to delivery
 	$(BIN)/python -m bench --only live
+
+herd: install ## Drop STREAMS=1000 streams at once, by a cut and by SIGKILL
+	STREAMS=$(or $(STREAMS),1000) $(BIN)/pytest tests/herd -s
+
+tokens: install ## Send COUNT=100000 mutated tokens to every door; SEED=1
+	COUNT=$(or $(COUNT),100000) SEED=$(or $(SEED),1) $(BIN)/pytest tests/tokens -s
+
+schemathesis: install ## Try the OpenAPI document with EXAMPLES=200 random requests to each operation; SEED=1
+	EXAMPLES=$(or $(EXAMPLES),200) SEED=$(or $(SEED),1) $(BIN)/pytest tests/bridge/documented -s
 
 clean: ## Remove what was built
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -16,7 +16,8 @@ class Timing:
     """A stream without a message for so long is dead; three heartbeats of a server with default settings."""
     first_pause_seconds: float = 0.5
     """The longest pause before the second attempt; it doubles with each further one."""
-    longest_pause_seconds: float = 30.0
+    longest_pause_seconds: float = 15.0
+    """However long a server was away, its streams are back within half a minute of its return."""
 
 
 class Backoff:

@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 import grpc
 from grpc import aio
 
-from harness import Client, Project, change
+from harness import Project, change
+from syncline.v1.sync_pb2 import PushRequest
+from syncline.v1.sync_pb2_grpc import SyncServiceStub
 from syncline_client import SyncClient
+from syncline_client.channel import open_channel
 
 RESUME_SECONDS = 30
 PUSHERS = 8
@@ -41,6 +44,14 @@ class Watcher:
                 self.seen_at[one.entity_id] = now
 
 
+@dataclass(frozen=True)
+class Pusher:
+    """A client that sees every failure: it repeats nothing by itself."""
+
+    stub: SyncServiceStub
+    metadata: tuple[tuple[str, str], ...]
+
+
 @dataclass
 class Pushes:
     """What became of the pushes: none may fail, and while the server is down they are sent again."""
@@ -55,18 +66,18 @@ class Pushes:
     def count(self) -> int:
         return sum(map(len, self.acknowledged.values()))
 
-    async def go_on(self, client: Client, user: str) -> None:
+    async def go_on(self, client: Pusher, user: str) -> None:
         """Push one change after the other, for ever."""
         while True:
             await self.push(client, user, f"c-{uuid.uuid4().hex}")
             await asyncio.sleep(PUSH_PAUSE_SECONDS)
 
-    async def push(self, client: Client, user: str, entity_id: str) -> None:
+    async def push(self, client: Pusher, user: str, entity_id: str) -> None:
         sent = change("create", entity_id, {})
         started = time.monotonic()
         while True:
             try:
-                await client.push(sent)
+                await client.stub.Push(PushRequest(changes=[sent]), metadata=client.metadata, timeout=30)
             except aio.AioRpcError as error:
                 if not (self.server_is_down and error.code() is grpc.StatusCode.UNAVAILABLE):
                     self.failures.append(f"{error.code()}: {error.details()}")
@@ -85,7 +96,7 @@ class Herd:
 
     watchers: Sequence[Watcher]
     pushes: Pushes
-    clients: dict[str, Client]
+    clients: dict[str, Pusher]
 
     async def caught_up(self) -> None:
         """Wait until all streams are there."""
@@ -93,14 +104,14 @@ class Herd:
             while not all(watcher.caught_up for watcher in self.watchers):
                 await asyncio.sleep(0.05)
 
-    async def resumed(self, dropped_at: float) -> Sequence[float]:
-        """Push a mark to each user; return when each stream brought it, in seconds after it was dropped."""
+    async def resumed(self, since: float) -> Sequence[float]:
+        """Push a mark to each user; return when each stream brought it, in seconds since then."""
         mark = f"m-{uuid.uuid4().hex}"
         await asyncio.gather(*(self.pushes.push(client, user, mark) for user, client in self.clients.items()))
         async with asyncio.timeout(RESUME_SECONDS * 2):
             while not all(mark in watcher.seen_at for watcher in self.watchers):
                 await asyncio.sleep(0.05)
-        return [watcher.seen_at[mark] - dropped_at for watcher in self.watchers]
+        return [watcher.seen_at[mark] - since for watcher in self.watchers]
 
     async def check(self) -> None:
         """Check that every stream brings all that was acknowledged to its user, once, in the order of the others."""
@@ -128,9 +139,9 @@ async def gathered(project: Project, address: str, through: str, streams: int) -
         try:
             for user in users:
                 metadata = {"x-api-key": project.client_key, "authorization": f"Bearer {project.token(user)}"}
-                client = await open_clients.enter_async_context(Client(address, metadata))
-                herd.clients[user] = client
-                tasks.append(asyncio.create_task(herd.pushes.go_on(client, user)))
+                channel = await open_clients.enter_async_context(open_channel(address, None))
+                herd.clients[user] = Pusher(SyncServiceStub(channel), tuple(metadata.items()))
+                tasks.append(asyncio.create_task(herd.pushes.go_on(herd.clients[user], user)))
             for watcher in herd.watchers:
                 follower = SyncClient(through, api_key=project.client_key, session_token=project.token(watcher.user))
                 tasks.append(asyncio.create_task(watcher.watch(await open_clients.enter_async_context(follower))))

@@ -34,11 +34,13 @@ async def test_a_herd_comes_back_and_no_push_fails(database_url: str, tmp_path: 
             await server.kill()
             async with commands.running(*serve) as again:
                 await again.ready(address)
-                killed = await herd.resumed(dropped_at)
+                back_at = time.monotonic()
+                killed = await herd.resumed(back_at)
                 await herd.check()
                 kind = database_url.partition(":")[0]
                 print(f"\n{kind}, {STREAMS} streams, cut: {spelled(cut)}; {after_cut} pushes")
-                print(f"{kind}, {STREAMS} streams, SIGKILL and restart: {spelled(killed)}; ", end="")
+                away = f"SIGKILL, back after {back_at - dropped_at:.1f} s"
+                print(f"{kind}, {STREAMS} streams, {away}: {spelled(killed)}; ", end="")
                 print(
                     f"{herd.pushes.count - after_cut} pushes, {herd.pushes.retries} attempts while it was down; ",
                     end="",

@@ -185,6 +185,8 @@ def _quoted(text: str) -> str:
 
 
 def _number(text: str) -> Decimal | None:
+    if "_" in text or not text.isascii():
+        return None  # Python takes these for numbers
     try:
         return Decimal(text.strip())
     except InvalidOperation:
