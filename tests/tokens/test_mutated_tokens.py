@@ -18,7 +18,8 @@ from bridge.bridged import bridged_on
 from harness import Project, Server, change, make_project, settings_for, started_server
 from syncline_server.app import opened_engines
 from syncline_server.store.tables import checkpoint_keys, projects
-from syncline_server.sync.checkpoint import CheckpointCodec, Epoch
+from syncline_server.sync.checkpoint import CheckpointCodec
+from syncline_server.sync.history import Position
 from tokens.doors import Doors, Outcome
 from tokens.mutations import spoilt
 
@@ -53,8 +54,8 @@ async def lost_token(server: Server, user: str) -> bytes:
     async with opened_engines(server.settings) as engines, engines.reading.connect() as connection:
         key = (await connection.execute(select(checkpoint_keys))).one()
         project_id = (await connection.execute(found)).scalar_one()
-    codec = CheckpointCodec(key.id, key.secret, Epoch(7, frozenset()))
-    return codec.encode(codec.scope_tag(project_id, user), 5).encode()
+    codec = CheckpointCodec(key.id, key.secret)
+    return codec.encode(codec.scope_tag(project_id, user), Position(7, 5)).encode()
 
 
 async def tokens_on_the_way(server: Server, user: str) -> dict[bytes, Sequence[str]]:
