@@ -24,11 +24,11 @@ async def test_a_herd_comes_back_and_no_push_fails(database_url: str, tmp_path: 
     async with commands.running(*serve) as server, Proxy(address) as proxy:
         await server.ready(address)
         async with gathered(project, address, proxy.address, STREAMS) as herd:
-            assert proxy.accepted == STREAMS
+            before = proxy.accepted  # one each, or more where a busy machine made an attempt take too long
             dropped_at = time.monotonic()
             proxy.reset()
             cut = await herd.resumed(dropped_at)
-            assert proxy.accepted >= 2 * STREAMS
+            assert proxy.accepted - before >= STREAMS
             after_cut = herd.pushes.count
             herd.pushes.server_is_down, dropped_at = True, time.monotonic()
             await server.kill()
