@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 RULES = sorted((ROOT / "server/syncline_server/sync").glob("*.py"))
-SOURCES = sorted(path for folder in ("server", "bridge", "client", "verify", "bench") for path in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(
+    path for folder in ("server", "bridge", "client", "verify", "bench") for path in (ROOT / folder).rglob("*.py")
+)
 MOST_LINES = 300
 
 

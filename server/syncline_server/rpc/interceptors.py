@@ -5,6 +5,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, Final
 
