@@ -51,7 +51,7 @@ class CallObserver:
         return {method.name: self._handler(method, getattr(service, method.name)) for method in descriptor.methods}
 
     def _handler(self, method: MethodDescriptor, behaviour: Any) -> Any:
-        codecs = {
+        codecs: dict[str, Any] = {
             "request_deserializer": _tolerant(GetMessageClass(method.input_type).FromString),
             "response_serializer": GetMessageClass(method.output_type).SerializeToString,
         }
