@@ -6,7 +6,6 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, Final
 
 import grpc
@@ -69,12 +68,15 @@ class CallObserver:
             try:
                 if request is _UNDECODABLE:
                     raise RequestInvalid("request", "must be a message of the contract, with strings in UTF-8")
-                with open_calls.track_inprogress() if open_calls else nullcontext():
-                    response = await behaviour(request, context)
+                if open_calls is not None:
+                    open_calls.inc()
+                response = await behaviour(request, context)
             except BaseException as error:
                 await call.failed(error)
                 raise
             finally:
+                if open_calls is not None:
+                    open_calls.dec()
                 self._ended()
             call.ended("OK")
             return response

@@ -14,14 +14,12 @@ The contract of `Feed.follow`, for one reading:
   StoreUnavailable: its reader resumes, and is told in the first batch of the next.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from syncline_server.sync.errors import Draining, SessionExpired
-from syncline_server.sync.live import LiveLog, monotonic
+from syncline_server.sync.live import LiveLog, Wakeup, monotonic
 from syncline_server.sync.pull import Page, PageSize, Puller, Reading
 from syncline_server.sync.push import Committed
 from syncline_server.sync.store import PageRow, Store
@@ -84,7 +82,9 @@ class Feed:
     ) -> AsyncGenerator[Batch, None]:
         """Yield batches, as this module's docstring says; `expires_at` is the end of the session, in epoch seconds."""
         log = self._log(reading.project_id)
-        with log.attached(reading.user_id) if follow else nullcontext(asyncio.Event()) as wakeup:
+        user_id = reading.user_id
+        wakeup = log.attach(user_id) if follow else Wakeup()
+        try:
             page = await self._puller.pull(reading, self._batch_size)
             # From here on the position is this server's own: no longer a time that lies ahead, nor news of the reader.
             reading = replace(reading, checkpoint_token="", after_revision=None, session_key="")
@@ -101,13 +101,16 @@ class Feed:
                 if caught_up and not follow:
                     return
                 page = await self._next(reading, page, log, wakeup, sent_at, expires_at)
+        finally:
+            if follow:
+                log.detach(user_id, wakeup)
 
     async def _next(
         self,
         reading: Reading,
         page: Page,
         log: LiveLog,
-        wakeup: asyncio.Event,
+        wakeup: Wakeup,
         sent_at: float,
         expires_at: float | None,
     ) -> Page:
@@ -133,7 +136,7 @@ class Feed:
         reading: Reading,
         page: Page,
         log: LiveLog,
-        wakeup: asyncio.Event,
+        wakeup: Wakeup,
         sent_at: float,
         expires_at: float | None,
     ) -> Page:
@@ -177,16 +180,12 @@ class Feed:
         if expires_at is not None and time.time() >= expires_at:
             raise SessionExpired
 
-    async def _wait(self, wakeup: asyncio.Event, sent_at: float, expires_at: float | None) -> None:
+    async def _wait(self, wakeup: Wakeup, sent_at: float, expires_at: float | None) -> None:
         """Wait for news, at most until a heartbeat or the end of the session is due."""
         seconds = max(0.0, sent_at + self._heartbeat_seconds - monotonic())
         if expires_at is not None:
             seconds = max(0.0, min(seconds, expires_at - time.time()))
-        try:
-            async with asyncio.timeout(seconds):
-                await wakeup.wait()
-        except TimeoutError:
-            pass
+        await wakeup.wait(seconds)
 
     def _log(self, project_id: int) -> LiveLog:
         log = self._logs.get(project_id)
