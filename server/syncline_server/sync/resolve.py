@@ -80,6 +80,7 @@ class _Resolver:
         self._check_present(index, change, current)
         if _has_nothing_to_do(self._push, change, stored, current):
             left_alone = change.action is Action.CREATE  # so it is not what was pushed
+            current = self._recognisable(change) or current
             return Result(True, False, current or _never_was(self._push, change), left_alone)
         if _conflicts(self._push, change, stored, self._revisions.now_ms) or _updates_tombstone(
             change, stored, current
@@ -89,6 +90,13 @@ class _Resolver:
         version = self._next_version(index, change, current)
         self.resolution.written[change.key] = version
         return Result(True, False, version, _makes_unseen_data(change))
+
+    def _recognisable(self, change: Change) -> Version | None:
+        """Let what this push has written be known again by a change that had nothing to add (P3); None: nothing."""
+        version = self.resolution.written.get(change.key)
+        if version is not None:
+            version = self.resolution.written[change.key] = version._replace(digest=change.digest)
+        return version
 
     def _check_present(self, index: int, change: Change, current: Version | None) -> None:
         """Raise EntityNotFound when what the change needs is not there (P7)."""

@@ -81,6 +81,8 @@ def replayed(*edits: Change, before: tuple[Change, ...], **fields: object) -> st
 CREATE = edit("create", data=A, at_ms=1)
 UPDATE = edit("update", data=B, at_ms=2)
 DELETE = edit("delete", at_ms=3)
+LATER = edit("delete", at_ms=4)
+"""Finds nothing to do after DELETE."""
 
 
 @pytest.mark.parametrize(
@@ -92,6 +94,7 @@ DELETE = edit("delete", at_ms=3)
         ((CREATE, UPDATE), (CREATE, UPDATE), "rr"),
         ((CREATE, UPDATE), (UPDATE,), "r"),
         ((CREATE, UPDATE, DELETE), (CREATE, UPDATE, DELETE), "rrr"),
+        ((CREATE, DELETE, LATER), (CREATE, DELETE, LATER), "rrr"),
         ((CREATE,), (edit("create", data=B, at_ms=1),), "c"),
         ((CREATE,), (edit("create", data=A, at_ms=0),), "c"),
         ((CREATE,), (edit("update", data=A, at_ms=1),), "c"),
