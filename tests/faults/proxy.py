@@ -58,7 +58,9 @@ class Proxy:
             self.weather.down.clear()
 
     def heal(self) -> None:
-        """Let everything through."""
+        """Let everything through; a reset that has withheld bytes already happens first."""
+        if self.weather.reset_after_bytes == 0:
+            self.reset()
         self.weather.delay_seconds = 0.0
         self.weather.bytes_per_second = self.weather.reset_after_bytes = None
         self.weather.up.set()
@@ -77,7 +79,9 @@ class Proxy:
     def half_close(self) -> None:
         """Say to the clients that the server has no more to say; it still listens."""
         for link in self._links:
-            link.client.write_eof()
+            link.is_half_closed = True
+            if not link.client.is_closing():
+                link.client.write_eof()
 
     async def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         self.accepted += 1
@@ -93,16 +97,16 @@ class Proxy:
         link.task.add_done_callback(lambda _: self._links.discard(link))
 
     async def _carry(self, link: "_Link", from_client: asyncio.StreamReader, from_server: asyncio.StreamReader) -> None:
-        up = self._pump(from_client, link.server, self.weather.up, lambda chunk: chunk)
-        down = self._pump(from_server, link.client, self.weather.down, self._up_to_reset)
+        def shown(chunk: bytes) -> bytes:
+            return b"" if link.is_half_closed else self._up_to_reset(chunk)
+
         try:
             async with asyncio.TaskGroup() as pumps:
-                pumps.create_task(up)
-                pumps.create_task(down)
+                pumps.create_task(self._pump(from_client, link.server, self.weather.up, lambda chunk: chunk))
+                pumps.create_task(self._pump(from_server, link.client, self.weather.down, shown))
         except* OSError:
-            # One side was reset, so the other is to know.
-            _break(link.client)
-            _break(link.server)
+            # Broken on one side, so on the other too: who only listens would never hear of it.
+            link.break_off()
         link.end()
 
     async def _pump(
@@ -116,8 +120,9 @@ class Proxy:
             rate = self.weather.bytes_per_second
             await asyncio.sleep(self.weather.delay_seconds + (len(chunk) / rate if rate else 0))
             await passes.wait()
-            writer.write(limited(chunk))
-            await writer.drain()
+            if chunk := limited(chunk):
+                writer.write(chunk)
+                await writer.drain()
             if self.weather.reset_after_bytes == 0:
                 self.weather.reset_after_bytes = None
                 # The last bytes are in the client's kernel by now; a reset that overtakes them would be an earlier cut.
@@ -141,6 +146,7 @@ class _Link:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     task: "asyncio.Task[None]" = field(init=False)
+    is_half_closed: bool = False
 
     def end(self) -> None:
         self.client.close()
@@ -148,6 +154,9 @@ class _Link:
 
     def reset(self) -> None:
         self.task.cancel()
+        self.break_off()
+
+    def break_off(self) -> None:
         _break(self.client)
         _break(self.server)
 

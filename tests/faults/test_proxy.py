@@ -1,6 +1,8 @@
 """The proxy does what its name for it says."""
 
 import asyncio
+import socket
+import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -115,3 +117,22 @@ async def test_a_server_that_is_not_there_is_a_broken_connection(proxy: Proxy):
     with pytest.raises(ConnectionResetError):
         await reader.read()
     writer.close()
+
+
+async def test_a_client_that_only_listens_hears_that_the_server_broke_off():
+    broken = asyncio.Event()
+
+    async def break_off(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await broken.wait()
+        ends = writer.get_extra_info("socket")
+        ends.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    server = await asyncio.start_server(break_off, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with server, Proxy(f"{host}:{port}") as proxy, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection(*proxy.address.split(":"))
+        broken.set()
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()

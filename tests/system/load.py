@@ -1,5 +1,6 @@
 """Load for the system tests: what writers push, decided by a seed alone, and readers that record what they get."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,21 +21,29 @@ _TOUCHING_SHARE = 0.2
 """Of changes that touch an entity of a pool, which others may have touched too."""
 _POOL = 8
 _TYPES = ("todo", "note")
+_PAUSE_SECONDS = 0.02
+"""Before another try: without it, clients that are refused keep a server from getting up."""
 _UNANSWERED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 
 
 class Workload:
     """The batches of one writer: new entities that are never touched again, and touches of pools."""
 
-    def __init__(self, seed: int, writer: str, pools: Sequence[str]) -> None:
-        """Entities of a pool are `<pool>-<number>`; a writer's own pool bears its name and never meets a conflict."""
+    def __init__(self, seed: int, writer: str, pools: Sequence[str], *, first_ms: int | None = None) -> None:
+        """Entities of a pool are `<pool>-<number>`; a writer's own pool bears its name and never meets a conflict.
+
+        Batches are made one each millisecond from `first_ms` on, or (None) at no time that they tell. Where a network
+        may deliver a batch again after later ones, only the former keeps the order of the writer's touches.
+        """
         self._random = random.Random(f"{seed}/{writer}")
         self._writer = writer
         self._pools = pools
         self._alive: set[str] = set()
+        self._at_ms = first_ms
         self.created = 0
 
     def batch(self) -> list[sync_pb2.Change]:
+        self._at_ms = None if self._at_ms is None else self._at_ms + 1
         single = self._random.random() < _SINGLE_SHARE
         size = 1 if single else self._random.randint(1, LARGEST_BATCH)
         return [self._touch() if self._random.random() < _TOUCHING_SHARE else self._create() for _ in range(size)]
@@ -42,7 +51,8 @@ class Workload:
     def _create(self) -> sync_pb2.Change:
         self.created += 1
         data = {"by": self._writer, "n": self.created}
-        return change("create", f"{self._writer}-new-{self.created}", data, entity_type=self._random.choice(_TYPES))
+        kind = self._random.choice(_TYPES)
+        return change("create", f"{self._writer}-new-{self.created}", data, entity_type=kind, at_ms=self._at_ms)
 
     def _touch(self) -> sync_pb2.Change:
         pool = self._random.choice(self._pools)
@@ -54,7 +64,7 @@ class Workload:
             action = "create" if action == "update" and entity_id not in self._alive else action
             (self._alive.discard if action == "delete" else self._alive.add)(entity_id)
         data = {self._writer: self._random.randrange(1000)}
-        return change(action, entity_id, data, entity_type=_TYPES[number % 2])
+        return change(action, entity_id, data, entity_type=_TYPES[number % 2], at_ms=self._at_ms)
 
 
 def once_in(user: str, batch: Sequence[sync_pb2.Change]) -> set[Entity]:
@@ -78,7 +88,7 @@ async def push_until_answered(client: Client, request: sync_pb2.PushRequest, ans
         try:
             answer = await client.stub.Push(request, metadata=client.metadata, timeout=10, wait_for_ready=True)
         except aio.AioRpcError as error:
-            _raise_unless_unanswered(error)
+            await _pause_if_unanswered(error)
             answers.retried += 1
             continue
         answers.conflicts += [one for one in answer.results if one.outcome == sync_pb2.OUTCOME_CONFLICT]
@@ -100,7 +110,7 @@ async def page_to_end(client: Client, reader: Reader, page_size: int) -> None:
         try:
             page = await client.stub.Pull(request, metadata=client.metadata, timeout=10, wait_for_ready=True)
         except aio.AioRpcError as error:
-            _raise_unless_unanswered(error)
+            await _pause_if_unanswered(error)
             continue
         if _record(reader, page, {reader.user or ""}):
             return
@@ -120,7 +130,7 @@ async def stream_to_end(client: Client, reader: Reader, users: Sequence[str]) ->
                 if not left:
                     return
         except aio.AioRpcError as error:
-            _raise_unless_unanswered(error)
+            await _pause_if_unanswered(error)
         finally:
             call.cancel()
 
@@ -145,9 +155,10 @@ def _record(reader: Reader, page: sync_pb2.PullResponse | sync_pb2.StreamPullRes
     return {one.user_id for one in page.changes if one.entity_type == END and one.user_id in users}
 
 
-def _raise_unless_unanswered(error: aio.AioRpcError) -> None:
+async def _pause_if_unanswered(error: aio.AioRpcError) -> None:
     if error.code() not in _UNANSWERED:
         raise error
+    await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def acknowledge(history: History, user: str, batch: Sequence[sync_pb2.Change], answer: sync_pb2.PushResponse) -> None:

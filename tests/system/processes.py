@@ -42,6 +42,10 @@ class Process:
         return self._process.pid
 
     @property
+    def running(self) -> bool:
+        return self._process.returncode is None
+
+    @property
     def out(self) -> str:
         return self._out.read_text()
 
@@ -110,13 +114,15 @@ class Commands:
     started: int = 0
 
     @asynccontextmanager
-    async def running(self, *arguments: str, **environment: str) -> AsyncIterator[Process]:
-        """Run `syncline <arguments>` for the time of the block."""
+    async def running(
+        self, *arguments: str, module: str = "syncline_server", **environment: str
+    ) -> AsyncIterator[Process]:
+        """Run `syncline <arguments>`, or another module's command, for the time of the block."""
         self.started += 1
         out, err = (self.folder / f"{self.started}-{arguments[0].lstrip('-')}.{kind}" for kind in ("out", "err"))
         with out.open("wb") as out_file, err.open("wb") as err_file:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "syncline_server", *arguments),
+                *(sys.executable, "-m", module, *arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=out_file,
                 stderr=err_file,
