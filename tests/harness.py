@@ -67,8 +67,8 @@ class Client:
             ("grpc.use_local_subchannel_pool", 1),
             # A server that comes back is found soon; the defaults are seconds.
             ("grpc.initial_reconnect_backoff_ms", 50),
-            ("grpc.min_reconnect_backoff_ms", 50),
             ("grpc.max_reconnect_backoff_ms", 200),
+            ("grpc.min_reconnect_backoff_ms", 5000),  # what an attempt may take, in spite of its name
         ]
         self._channel = aio.insecure_channel(self._address, options=options)
         self.stub = sync_pb2_grpc.SyncServiceStub(self._channel)

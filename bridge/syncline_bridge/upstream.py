@@ -22,8 +22,12 @@ _OPTIONS = (
     ("grpc.max_send_message_length", -1),  # the body limit has spoken; the server has the last word
     # By default the pause between two attempts to connect grows to two minutes: as long as a restart would be felt.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.min_reconnect_backoff_ms", 5000),  # what an attempt may take, in spite of its name
+    # A server that is gone without a word is noticed; it allows a ping every 10 s.
+    ("grpc.keepalive_time_ms", 15_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
     ("grpc.enable_http_proxy", 0),  # https_proxy is meant for the way out, not for the server next door
 )
 

@@ -165,7 +165,7 @@ async def _answer(call: "aio.UnaryUnaryCall[object, health_pb2.HealthCheckRespon
 
 _QUICK_RECONNECT = [
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 5000),
     ("grpc.max_reconnect_backoff_ms", 200),
     ("grpc.use_local_subchannel_pool", 1),
 ]
