@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from faults.disk import FailingSync, failing_sync
+from faults.disk import FailingDisk, failing_disk
 from faults.postgres import Cluster
 from faults.proxy import Proxy
 from harness import Project, make_project, settings_for
@@ -98,7 +98,7 @@ class Deployment:
     cluster: Cluster | None
     """None: on SQLite."""
     sqlite: Path
-    sync: FailingSync | None
+    disk: FailingDisk | None
     processes: dict[str, Supervised] = field(default_factory=dict)
 
     def lead_away_from(self, address: str) -> None:
@@ -120,8 +120,8 @@ async def deployed(database: str, folder: Path) -> AsyncIterator[Deployment]:
     async with AsyncExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syncline-chaos-")))
         base.chmod(0o755)
-        sync = await failing_sync(base)
-        failing = dict(sync.environment) if sync else {}
+        disk = await failing_disk(base)
+        failing = dict(disk.environment) if disk else {}
         cluster, sqlite = None, folder / "syncline.db"
         url = direct = f"sqlite:///{sqlite}"
         proxies: dict[str, Proxy] = {}
@@ -142,7 +142,7 @@ async def deployed(database: str, folder: Path) -> AsyncIterator[Deployment]:
             proxies[way] = await stack.enter_async_context(Proxy(servers[0].address))
         bridge = _bridge(commands, proxies[BRIDGE].address)
         proxies[HTTP] = await stack.enter_async_context(Proxy(bridge.address))
-        running = Deployment(project, servers, proxies, cluster, sqlite, sync)
+        running = Deployment(project, servers, proxies, cluster, sqlite, disk)
         running.processes = {each.name: each for each in (*servers, bridge)}
         for process in running.processes.values():
             await process.start()

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from chaos.deployment import BRIDGE, READERS, WRITERS, Deployment
 from chaos.schedule import Fault, Kind, Menu
 from faults import disk
+from faults.postgres import Cluster
 
 _ON_THE_WAY = (
     Kind.DELAY,
@@ -23,9 +24,8 @@ _ON_THE_WAY = (
 _MOST_DELAY_SECONDS = 0.3
 _LEAST_BYTES_PER_SECOND, _MOST_BYTES_PER_SECOND = 20_000, 500_000
 _FRAME_BYTES = 20_000
-_FULL_FILE_BYTES = 2_000_000
-_ALL_SERVERS = "servers"
 _CLUSTER = "PostgreSQL"
+_NOTIFICATIONS = "notifications"
 
 
 @dataclass
@@ -55,13 +55,14 @@ class Hands:
         return menus
 
     def _of_database(self) -> Iterator[tuple[Kind, str]]:
-        where = _ALL_SERVERS if self.site.cluster is None else _CLUSTER
-        yield Kind.FULL_DISK, where
-        if self.site.sync is not None:
+        where = self.site.servers[0].name if self.site.cluster is None else _CLUSTER
+        if self.site.disk is not None or self.site.cluster is None:
+            yield Kind.FULL_DISK, where
+        if self.site.disk is not None:
             yield Kind.FAILING_SYNC, where
         if self.site.cluster is not None:
             yield from ((kind, _CLUSTER) for kind in (Kind.TERMINATE, Kind.KILL_BACKEND, Kind.IMMEDIATE))
-            yield Kind.TERMINATE, "notifications"
+            yield Kind.TERMINATE, _NOTIFICATIONS
 
     async def work(self, menu: Menu, seed: int, until: float) -> None:
         """Do what the seed says until it is time (on the monotonic clock)."""
@@ -120,20 +121,24 @@ class Hands:
                     await self._to_database(fault)
 
     async def _to_database(self, fault: Fault) -> None:
-        cluster = self.site.cluster
-        with ExitStack() as undone:
-            if fault.kind is Kind.FULL_DISK:
-                undone.enter_context(disk.full(self._database_pids, int(fault.amount * self._most_bytes())))
+        if fault.kind in (Kind.FULL_DISK, Kind.FAILING_SYNC):
+            with self._broken_disk(fault):
                 await asyncio.sleep(fault.seconds)
-            elif fault.kind is Kind.FAILING_SYNC:
-                assert self.site.sync is not None
-                undone.enter_context(self.site.sync.failing())
-                await asyncio.sleep(fault.seconds)
-        if cluster is None:
-            return
+        if self.site.cluster is not None:
+            await self._to_cluster(fault, self.site.cluster)
+
+    def _broken_disk(self, fault: Fault) -> AbstractContextManager[None]:
+        if fault.kind is Kind.FULL_DISK and self.site.cluster is None:
+            wal = self.site.sqlite.with_name(self.site.sqlite.name + "-wal")
+            grown = wal.stat().st_size if wal.exists() else 0
+            return disk.full(self.site.servers[0].process.pid, int(fault.amount * grown))
+        assert self.site.disk is not None
+        return self.site.disk.failing("full" if fault.kind is Kind.FULL_DISK else "sync")
+
+    async def _to_cluster(self, fault: Fault, cluster: Cluster) -> None:
         match fault.kind:
             case Kind.TERMINATE:
-                which = "notifications" if fault.place == "notifications" else "%"
+                which = _NOTIFICATIONS if fault.place == _NOTIFICATIONS else "%"
                 await cluster.fetch(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                     f" WHERE application_name LIKE 'syncline-{which}'"
@@ -151,13 +156,3 @@ class Hands:
                 await asyncio.sleep(fault.seconds)
         if not cluster.running():
             await cluster.start()
-
-    def _database_pids(self) -> Sequence[int]:
-        if self.site.cluster is not None:
-            return self.site.cluster.pids()
-        return [server.process.pid for server in self.site.servers]
-
-    def _most_bytes(self) -> int:
-        """Return how large the files are that grow."""
-        wal = self.site.sqlite.with_name(self.site.sqlite.name + "-wal")
-        return wal.stat().st_size if wal.exists() else _FULL_FILE_BYTES

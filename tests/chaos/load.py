@@ -48,7 +48,7 @@ MUTATION_USERS = ("mary", "milo")
 DEVICES = ("A", "B")
 CHAINS = "chain"
 _WRITERS = 6
-_BATCHES = 3
+_BATCHES = 6
 """That a writer makes into one push."""
 _PAGE = 200
 _FIRST_MS = 1_700_000_000_000

@@ -3,59 +3,54 @@
 import asyncio
 import resource
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_SHIM = Path(__file__).with_name("failing_sync.c")
+_SHIM = Path(__file__).with_name("failing_disk.c")
 
 
 @contextmanager
-def full(pids: Callable[[], Iterable[int]], most_bytes: int) -> Iterator[None]:
-    """For the time of the block these processes cannot write past `most_bytes` of any file."""
-    _limit(pids(), most_bytes)
+def full(pid: int, most_bytes: int) -> Iterator[None]:
+    """For the time of the block a process of ours cannot write past `most_bytes` of any file."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, before[1]))
     try:
         yield
     finally:
-        # Twice: a process may have been started by one that was still limited.
-        for _ in range(2):
-            _limit(pids(), resource.RLIM_INFINITY)
-
-
-def _limit(pids: Iterable[int], most_bytes: int) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
 @dataclass(frozen=True)
-class FailingSync:
-    """Lets the syncs of processes fail that were started with this environment."""
+class FailingDisk:
+    """Lets the disk of processes fail that were started with this environment."""
 
     library: Path
-    flag: Path
+    folder: Path
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return {"LD_PRELOAD": str(self.library), "FAILING_SYNC": str(self.flag)}
+        return {"LD_PRELOAD": str(self.library), "FAILING_DISK": str(self.folder)}
 
     @contextmanager
-    def failing(self) -> Iterator[None]:
-        self.flag.touch()
+    def failing(self, how: str) -> Iterator[None]:
+        """For the time of the block nothing can be synced (`sync`), or written (`full`)."""
+        flag = self.folder / how
+        flag.touch()
         try:
             yield
         finally:
-            self.flag.unlink()
+            flag.unlink()
 
 
-async def failing_sync(folder: Path) -> FailingSync | None:
+async def failing_disk(folder: Path) -> FailingDisk | None:
     """Build it in a folder; None where there is no C compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         return None
-    library = folder / "failing_sync.so"
+    library = folder / "failing_disk.so"
     command = (compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(_SHIM), "-ldl")
     process = await asyncio.create_subprocess_exec(*command)
     assert await process.wait() == 0, command
-    return FailingSync(library, folder / "syncs-fail")
+    return FailingDisk(library, folder)

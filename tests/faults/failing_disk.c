@@ -1,21 +1,42 @@
-/* Preloaded into a process, makes its syncs fail for as long as the file that FAILING_SYNC names is there. */
+/* Preloaded into a process, makes its disk fail for as long as there is a file of a certain name in the folder that
+   FAILING_DISK names: `sync`, then nothing can be synced; `full`, then nothing can be written at a position. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-static int sync_or_fail(const char *name, int descriptor) {
-    const char *flag = getenv("FAILING_SYNC");
-    if (flag != NULL && access(flag, F_OK) == 0) {
-        errno = EIO;
-        return -1;
+static int fails(const char *what) {
+    const char *folder = getenv("FAILING_DISK");
+    char flag[4096];
+    if (folder == NULL || snprintf(flag, sizeof flag, "%s/%s", folder, what) >= (int)sizeof flag) {
+        return 0;
     }
-    int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
-    return real(descriptor);
+    int before = errno;
+    int there = access(flag, F_OK) == 0;
+    errno = before;
+    return there;
 }
 
-int fsync(int descriptor) { return sync_or_fail("fsync", descriptor); }
+#define OR_FAIL(type, name, what, error, declared, given)      \
+    type name declared {                                       \
+        static type(*real) declared;                           \
+        if (fails(what)) {                                     \
+            errno = error;                                     \
+            return -1;                                         \
+        }                                                      \
+        if (real == NULL) {                                    \
+            real = (type(*) declared)dlsym(RTLD_NEXT, #name);  \
+        }                                                      \
+        return real given;                                     \
+    }
 
-int fdatasync(int descriptor) { return sync_or_fail("fdatasync", descriptor); }
+OR_FAIL(int, fsync, "sync", EIO, (int file), (file))
+OR_FAIL(int, fdatasync, "sync", EIO, (int file), (file))
+OR_FAIL(ssize_t, pwrite, "full", ENOSPC, (int file, const void *data, size_t size, off_t at), (file, data, size, at))
+OR_FAIL(ssize_t, pwrite64, "full", ENOSPC, (int file, const void *data, size_t size, off64_t at), (file, data, size, at))
+OR_FAIL(ssize_t, pwritev, "full", ENOSPC, (int file, const struct iovec *data, int parts, off_t at), (file, data, parts, at))
+OR_FAIL(ssize_t, pwritev64, "full", ENOSPC, (int file, const struct iovec *data, int parts, off64_t at), (file, data, parts, at))
