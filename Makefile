@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROTO := protos/syncline/v1/sync.proto
 
-.PHONY: help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis
+.PHONY: help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos kills planted
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -57,6 +57,18 @@ tokens: install ## Send COUNT=100000 mutated tokens to every door; SEED=1
 
 schemathesis: install ## Try the OpenAPI document with EXAMPLES=200 random requests to each operation; SEED=1
 	EXAMPLES=$(or $(EXAMPLES),200) SEED=$(or $(SEED),1) $(BIN)/pytest tests/bridge/documented -s
+
+SECONDS ?= 120
+SEED ?= 1
+KILLS ?= 100
+chaos: install ## Break everything under load; SECONDS=120 SEED=1
+	CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) CHAOS_LEAST_CHANGES_A_SECOND=300 $(BIN)/pytest tests/chaos -s -q
+
+kills: install ## Kill the server under load; KILLS=100
+	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py -k sigkill -s -q
+
+planted: install ## Plant eight bugs and show which test finds each
+	PYTHONPATH=tests $(BIN)/python -m planted.run
 
 clean: ## Remove what was built
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
