@@ -31,7 +31,7 @@ class Proxy:
     """Stands between clients and a server; use as `async with`."""
 
     def __init__(self, target: str) -> None:
-        """Connect to `target`, HOST:PORT; it may be set anew for connections to come."""
+        """Connect to `target`, HOST:PORT or the path of a socket; it may be set anew for connections to come."""
         self.target = target
         self.weather = Weather()
         self.heal()
@@ -56,6 +56,12 @@ class Proxy:
             self.weather.up.clear()
         if down:
             self.weather.down.clear()
+
+    def forget(self) -> None:
+        """Let nothing through what is connected now, for ever; connections to come are as good as new."""
+        self.black_hole()
+        self.weather = Weather()
+        self.heal()
 
     def heal(self) -> None:
         """Let everything through; a reset that has withheld bytes already happens first."""
@@ -85,9 +91,8 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        host, _, port = self.target.rpartition(":")
         try:
-            from_server, server = await asyncio.open_connection(host, int(port))
+            from_server, server = await self._connect()
         except OSError:
             _break(client)
             return
@@ -95,6 +100,12 @@ class Proxy:
         link.task = asyncio.create_task(self._carry(link, reader, from_server))
         self._links.add(link)
         link.task.add_done_callback(lambda _: self._links.discard(link))
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self.target.startswith("/"):
+            return await asyncio.open_unix_connection(self.target)
+        host, _, port = self.target.rpartition(":")
+        return await asyncio.open_connection(host, int(port))
 
     async def _carry(self, link: "_Link", from_client: asyncio.StreamReader, from_server: asyncio.StreamReader) -> None:
         def shown(chunk: bytes) -> bytes:

@@ -101,6 +101,16 @@ async def test_what_a_black_hole_took_comes_when_it_heals(proxy: Proxy, up: bool
         assert await reader.readexactly(5) == b"later"
 
 
+async def test_what_is_forgotten_stays_so_and_a_new_connection_works(proxy: Proxy):
+    async with connected(proxy) as (reader, writer):
+        proxy.forget()
+        proxy.heal()
+        writer.write(b"never")
+        assert await nothing_comes(reader)
+        async with connected(proxy):
+            pass
+
+
 async def test_delay_and_throttle_take_their_time(proxy: Proxy):
     async with connected(proxy) as (reader, writer):
         proxy.weather.delay_seconds, proxy.weather.bytes_per_second = 0.05, 100

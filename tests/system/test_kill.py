@@ -151,9 +151,8 @@ async def test_sigkill_under_load_loses_nothing_acknowledged_and_retries_are_app
                 drill.note_tokens()
             await last.enter_async_context(drill.serving())
         answers = drill.answers
-        print(
-            f"{KILLS} kills, {len(drill.history.acknowledged)} changes, {answers.retried} retries, {answers.replayed} replayed"
-        )
+        pushed = len(drill.history.acknowledged)
+        print(f"{KILLS} kills, {pushed} changes, {answers.retried} retries, {answers.replayed} replayed")
         assert answers.retried >= KILLS
         assert not answers.conflicts
         problems = await drill.problems()

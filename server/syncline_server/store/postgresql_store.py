@@ -4,6 +4,7 @@ Statements go straight to the driver: SQLAlchemy's pool keeps the connections, a
 the statements do.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -20,6 +21,11 @@ from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransactio
 from syncline_server.sync.changes import Version
 from syncline_server.sync.store import PageQuery, ShownPosition, WriteTransaction
 
+MAX_WRITING_SECONDS = 20.0
+"""Of a transaction; longer than its time limits in engine.py, which only a database keeps that is there."""
+MAX_READING_SECONDS = 35.0
+"""Of a read, likewise."""
+
 Driver: TypeAlias = "asyncpg.Connection[Any]"
 
 
@@ -35,7 +41,10 @@ class PostgresqlStore(SqlStore):
     async def writing(self) -> AsyncIterator[WriteTransaction]:
         """Open a transaction, as sync.store.Store says."""
         with translated():
-            async with _driver(self._engines.writing) as driver, driver.transaction(isolation="read_committed"):
+            async with (
+                _driver(self._engines.writing, MAX_WRITING_SECONDS) as driver,
+                driver.transaction(isolation="read_committed"),
+            ):
                 yield _PostgresqlTransaction(driver, self._log)
 
     async def _page_rows(self, statement: str, query: PageQuery) -> Sequence[Row]:
@@ -53,7 +62,7 @@ class PostgresqlStore(SqlStore):
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
         with translated():
-            async with _driver(self._engines.reading) as driver:
+            async with _driver(self._engines.reading, MAX_READING_SECONDS) as driver:
                 return await driver.fetch(statement, *parameters)
 
 
@@ -84,13 +93,20 @@ class _PostgresqlTransaction(SqlTransaction):
 
 
 @asynccontextmanager
-async def _driver(engine: AsyncEngine) -> AsyncIterator[Driver]:
-    """Take the driver's connection out of the pool; one that has broken does not go back."""
+async def _driver(engine: AsyncEngine, most_seconds: float) -> AsyncIterator[Driver]:
+    """Take the driver's connection out of the pool; one that has broken does not go back.
+
+    It is broken off when it is needed for too long (T6). A database that is gone without a word answers nothing and
+    refuses nothing, and who waited for it would hold the head of a project's log, or keep its followers waiting. The
+    statement that waits fails, as with any lost connection; to cancel it would be to wait for it, too.
+    """
     async with engine.connect() as connection:
         driver = await _driver_of(connection)
+        timer = asyncio.get_running_loop().call_later(most_seconds, driver.terminate)
         try:
             yield driver
         finally:
+            timer.cancel()
             if driver.is_closed():
                 await connection.invalidate()
 

@@ -1,0 +1,34 @@
+"""A PostgreSQL that is gone without a word answers nothing and refuses nothing; new connections find another."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import make_url
+
+from faults.proxy import Proxy
+from harness import change, ids, refused, settings_for, started_server
+from syncline_server.store import postgresql_store
+
+PATIENCE_SECONDS = 1.0
+LONG_SECONDS = 30
+
+
+async def test_pushes_pages_and_streams_go_on_over_new_connections(postgres_url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(postgresql_store, "MAX_WRITING_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(postgresql_store, "MAX_READING_SECONDS", PATIENCE_SECONDS)
+    url = make_url(postgres_url)
+    async with Proxy(f"{url.query['host']}/.s.PGSQL.5432") as proxy:
+        host, _, port = proxy.address.partition(":")
+        through = url.set(host=host, port=int(port), query={}).render_as_string(hide_password=False)
+        async with started_server(settings_for(through)) as server, server.client() as client:
+            following = client.stream("todo", follow=True)
+            await following.read()
+            await client.push(change("create", "before"))
+            assert ids((await following.read()).changes) == ["before"]
+            proxy.forget()
+            async with asyncio.timeout(LONG_SECONDS):
+                told = await refused(client.push(change("create", "lost")))
+                assert (told.code, told.reason) == ("UNAVAILABLE", "STORE_UNAVAILABLE")
+                await client.push(change("create", "after"))
+                assert ids((await following.read()).changes) == ["after"]
+                assert ids((await client.pull("todo")).changes) == ["before", "after"]
