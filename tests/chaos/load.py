@@ -26,9 +26,10 @@ from chaos.deployment import HTTP, READERS, WRITERS, Deployment
 from harness import Client, Server, change, settings_for
 from syncline.v1 import sync_pb2
 from syncline_client import SyncClient, Timing
-from system.checks import END, Entity, History, Mark, Reader
+from syncline_verify.history import Entity, History, Mark, Reader
 from system.devices import Device, Habits, Key
 from system.load import (
+    END,
     Answers,
     Workload,
     acknowledge,
@@ -108,7 +109,8 @@ class Load:
                 for name, writing in [writing async for writing in self._writings(stack)]:
                     writers.create_task(self._noted(name, writing))
             for user in USERS:
-                await end_history(await stack.enter_async_context(self.server(WRITERS).client(user)))
+                client = await stack.enter_async_context(self.server(WRITERS).client(user))
+                await end_history(client, self.history, user)
 
     async def _noted(self, name: str, work: "asyncio._CoroutineLike[None]") -> None:
         self.waiting.add(name)

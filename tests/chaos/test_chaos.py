@@ -19,7 +19,7 @@ from chaos.hands import Hands
 from chaos.load import Load, http_through
 from chaos.schedule import Kind
 
-SECONDS = float(os.environ.get("CHAOS_SECONDS", "9"))
+SECONDS = float(os.environ.get("CHAOS_SECONDS", "5"))
 SEED = int(os.environ.get("CHAOS_SEED", "20260801"))
 LEAST_CHANGES_A_SECOND = float(os.environ.get("CHAOS_LEAST_CHANGES_A_SECOND", "0"))
 """A run with less load says little."""
