@@ -42,7 +42,7 @@ USERS = ("ada", "bob")
 WRITERS = 8
 PAGE = 20
 LONGEST_LIFE_SECONDS = 0.7
-LOAD_SECONDS = 120 + 6 * KILLS
+LOAD_SECONDS = 120 + 15 * KILLS
 DRAIN_SECONDS = 10
 """The default of the server; whoever waited for open streams would take as long."""
 
