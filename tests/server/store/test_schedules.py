@@ -29,7 +29,9 @@ async def test_a_token_is_accepted_exactly_when_its_readers_past_is_that_of_the_
         for step in world.drawn.choices(list(OPERATIONS), list(OPERATIONS.values()), k=STEPS):
             await step(world)
         await world.copy()
-        await world.push()
+        for _ in range(3):
+            await world.push()
+            await world.read()
         await world.restore(world.copies[-1])
         await world.push()
         await world.read(most=len(world.held))
