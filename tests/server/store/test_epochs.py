@@ -102,13 +102,13 @@ async def test_a_page_is_read_again_when_an_epoch_begins_before_its_history_is_k
     engines: Engines, monkeypatch: pytest.MonkeyPatch
 ):
     log = await log_in(engines, "one")
-    fetch, begun = log.store._fetch, []  # type: ignore[attr-defined]  # where the two reads meet
+    fetch, begun = log.store._rows, []  # type: ignore[attr-defined]  # where the two reads meet
 
     async def later(*asked: Any) -> Any:
         begun.append(await begin(engines))
         return await fetch(*asked)
 
-    monkeypatch.setattr(log.store, "_fetch", later)
+    monkeypatch.setattr(log.store, "_rows", later)
     assert (await history_of(log)).epoch_id == begun[-1]
     assert len(begun) == 1
 
