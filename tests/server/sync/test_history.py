@@ -43,7 +43,7 @@ def test_the_start_is_of_every_history(epoch_id: int):
 def test_copies_agree_on_what_they_share_and_on_nothing_else(heads: set[int], data: st.DataObject):
     """A copy is taken at a fork or between two; the original goes on in the epoch, the copy in one of its own."""
     forks = sorted(heads)
-    original = History(len(forks), forks[:-1], range(len(forks) - 1), range(len(forks)))
+    original = History(len(forks) - 1, forks[:-1], range(len(forks) - 1), range(len(forks)))
     taken_at = data.draw(st.integers(0, forks[-1]))
     ended = [fork for fork in forks[:-1] if fork < taken_at]
     copy = History(77, [*ended, taken_at], range(len(ended) + 1), range(len(ended) + 2))

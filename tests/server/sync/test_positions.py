@@ -38,11 +38,11 @@ async def test_a_change_after_one_that_lost_holds_the_token_back_until_it_was_re
     late = edit("update", data='{"b": 1}', at_ms=seen // 1000 - 1)
     mine = await rules.push(late, edit("update", data='{"c": 1}'))
     assert [one.applied for one in mine.results] == [False, True]
-    assert mine.checkpoint_revision == seen
-    assert (await rules.push(edit("create", "e2"))).checkpoint_revision == seen
+    assert mine.checkpoint.revision == seen
+    assert (await rules.push(edit("create", "e2"))).checkpoint.revision == seen
     await rules.pull("todo", at=mine.head_revision)
     outcome = await rules.push(edit("create", "e3"), edit("create", "e2"))
-    assert outcome.checkpoint_revision == outcome.head_revision
+    assert outcome.checkpoint.revision == outcome.head_revision
 
 
 async def test_another_users_changes_hold_nothing_back(rules: Rules):
