@@ -29,10 +29,10 @@ class Project:
 
     def push(self, push: Push, first_revision: int, replaced: Collection[Version] = ()) -> Pushed:
         """Apply a push, from `first_revision` on; what its transaction has `replaced` so far still counts in P9."""
+        shown = self._shown_by(push)  # which refuses a bad token (T1)
         for index, change in enumerate(push.changes):
             if change.malformed():
                 raise Refused("CHANGE_INVALID", index=index)
-        shown = self._shown_by(push)
         head = self.head(push.user)
         if push.expected_head_ms not in {None, head // MS}:
             raise Refused("HEAD_MISMATCH", head_ms=head // MS)
