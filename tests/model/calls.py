@@ -26,6 +26,7 @@ class Token:
     project: str
     user: str | None
     position: int
+    is_of_lost_history: bool = False
 
 
 @dataclass(frozen=True)

@@ -243,7 +243,7 @@ class Follower:
         self._stream = self.world.served.stub.StreamPull(
             request, metadata=self.caller.metadata, timeout=240, wait_for_ready=True
         )
-        expected = self.world.expected_page(self.caller, token=self.token, all_users=self.all_users, as_stream=True)
+        expected = self.world.expected_page(self.caller, token=self.token, all_users=self.all_users)
         first = next(self._stream)
         assert not isinstance(expected, Refused)
         assert first.caught_up

@@ -63,7 +63,9 @@ _plain_edits = st.lists(
 )
 _odd = st.builds(
     Odd,
-    st.sampled_from(("none", "none", "old", "latest", "of the other user", "of the project", "tampered", "future")),
+    st.sampled_from(
+        ("none", "none", "old", "latest", "of the other user", "of the project", "tampered", "future", "lost")
+    ),
     st.sampled_from(("none", "none", "none", "right", "zero", "wrong")),
     st.booleans(),
     st.sampled_from(("none", "required", "required here", "if absent", "retained", "no id", "malformed", "nothing")),
@@ -143,6 +145,7 @@ class Machine(RuleBasedStateMachine):
                 "of the project",
                 "tampered",
                 "future",
+                "lost",
                 "stored",
                 "just before",
                 "past the head",
@@ -184,7 +187,9 @@ class Machine(RuleBasedStateMachine):
         )
 
     @rule(
-        who=_who, kind=st.sampled_from(TYPES), token=st.sampled_from(("old", "of the other user", "tampered", "future"))
+        who=_who,
+        kind=st.sampled_from(TYPES),
+        token=st.sampled_from(("old", "of the other user", "tampered", "future", "lost")),
     )
     def pull_oddly_over_http(self, who: tuple[str, str], kind: str, token: str) -> None:
         caller = self.world.caller(*who, "browser")
@@ -325,8 +330,8 @@ class Machine(RuleBasedStateMachine):
         if which == "tampered" and mine:
             at = len(mine) * 7 % len(mine[-1])
             return mine[-1][:at] + ("A" if mine[-1][at] != "A" else "B") + mine[-1][at + 1 :]
-        if which == "future":
-            return self.world.future_token(caller)
+        if which in {"future", "lost"}:
+            return self.world.lost_token(caller, ahead=which == "future")
         return ""
 
 

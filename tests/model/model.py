@@ -6,7 +6,7 @@ A call that is refused raises Refused and changes nothing.
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from model.calls import EVERYTHING, Change, Entity, Page, Pull, Push, Pushed, Refused, Result, Token, Version
 
@@ -70,7 +70,7 @@ class Project:
         return Pushed(results, position, self.head(push.user) // MS)
 
     def pull(self, pull: Pull) -> Page:
-        """Read a page, and note the position that the reader has shown (T2, P9)."""
+        """Read a page, or a stream up to its first pause, and note what the reader has shown (T2, T3, P9)."""
         position, reset = self._position(pull)
         # A revision is no proof of having read up to it, but of not having read past it.
         proven = pull.after is None or reset
@@ -89,16 +89,12 @@ class Project:
         total = len(found) if pull.with_total and not pull.head_only else 0
         return Page(versions, following, has_more, head // MS if pull.user is not None else 0, total, reset)
 
-    def stream(self, pull: Pull) -> Page:
-        """Read all there is; a stream's token is good up to the head of the project (T3)."""
-        page = self.pull(pull)
-        return replace(page, position=max(page.position, self.head()))
-
     def _position(self, pull: Pull) -> tuple[int, bool]:
         """Return where a reader is, and whether it has to start over (T1)."""
         position = self._read(pull.token, pull.user) if pull.token else pull.after or 0
-        expired = position > self.head()
-        if not pull.token:  # it may be a time, so only one who is ready to start over is held to the head, by the ms
+        if pull.token:
+            expired = self._is_lost(pull.token)
+        else:  # it may be a time, so only one who is ready to start over is held to the head, by the ms
             expired = pull.reset_when_expired and position // MS > self.head(pull.user) // MS
         if expired and not pull.reset_when_expired:
             raise Refused("CHECKPOINT_EXPIRED")
@@ -109,13 +105,16 @@ class Project:
             raise Refused("CHECKPOINT_INVALID")
         return token.position
 
+    def _is_lost(self, token: Token) -> bool:
+        return token.position > self.head() or (token.is_of_lost_history and token.position > 0)
+
     def _shown_by(self, push: Push) -> int:
         """Return the position that a pusher has shown to have reached: C of P9."""
         position = self._read(push.token, push.user) if push.token else 0
         if push.expected_head_ms is not None:
             return EVERYTHING
         if push.token:
-            return position if position <= self.head() else 0
+            return 0 if self._is_lost(push.token) else position
         shown = self.shown.get((push.user, push.session), {}) if push.session else {}
         if not push.changes:
             return min(shown.values(), default=0)

@@ -19,6 +19,10 @@ from syncline_server.logs import configure_logs
 from syncline_server.settings import ServerSettings
 from syncline_server.store import schema
 from syncline_server.store.registry import SqlRegistry
+from syncline_server.sync.history import Position
+
+_LOST_EPOCH = 1
+"""Of no database's history: ids of epochs are random."""
 
 
 async def main(database: str, clock_path: str) -> None:
@@ -64,7 +68,7 @@ async def _token(registry: SqlRegistry, settings: ServerSettings, scope: str, us
     assert project is not None
     async with opened_engines(settings) as engines:
         checkpoints = await schema.open_checkpoints(engines)
-    return checkpoints.encode(checkpoints.scope_tag(project.id, user), position)
+    return checkpoints.encode(checkpoints.scope_tag(project.id, user), Position(_LOST_EPOCH, position))
 
 
 async def _lines() -> asyncio.StreamReader:

@@ -145,11 +145,11 @@ class World:
         assert position_in(text) == position, f"{position_in(text)} in the token, not {position}"
         assert self.tokens.setdefault(text, token) == token
 
-    def future_token(self, caller: Caller) -> str:
-        """Return a token of a history that is lost: past the head."""
-        position = self.model_of(caller).head() + 1_000_000
+    def lost_token(self, caller: Caller, *, ahead: bool) -> str:
+        """Return a token of a history that is lost, past the head or at it."""
+        position = self.model_of(caller).head() + (1_000_000 if ahead else 0)
         text = self.served.token(caller.project, caller.user, position)
-        self.learn(caller, text, position)
+        self.tokens[text] = Token(caller.project, caller.user, position, is_of_lost_history=True)
         return text
 
     # Pushes
@@ -273,15 +273,13 @@ class World:
         *,
         token: str = "",
         all_users: bool = False,
-        as_stream: bool = False,
         **fields: Any,
     ) -> Page | Refused:
         """Make a pull to the model, or open a stream."""
         user, session = (None, "") if all_users else (caller.user, caller.session)
         pull = Pull(user, session, tuple(dict.fromkeys(types)), self.token_of(token), **fields)
         try:
-            project = self.model_of(caller)
-            return project.stream(pull) if as_stream else project.pull(pull)
+            return self.model_of(caller).pull(pull)
         except Refused as refused:
             return refused
 
