@@ -168,8 +168,19 @@ def foreign_names(victim: Person, attacker: Person) -> Iterator[Attempt]:
     yield _attempt("all users, by ticket", "PERMISSION_DENIED", _calling("StreamPull", everybody, by_ticket))
     path = f"/client/sync?entity_type=NOTE&user_id={name}&userId={name}&all_users=true"
     yield _attempt("GET: their user_id", "200", _asking("GET", path, attacker.checkpoint_headers))
-    named = {**attacker.checkpoint_headers, "x-user-id": name, "x-ticket": victim.ticket}
-    yield _attempt("GET: their headers", "200", _asking("GET", path, named))
+    smuggled = {**attacker.checkpoint_headers, "x-ticket": victim.ticket}
+    yield _attempt("GET: their ticket as a header", "200", _asking("GET", path, smuggled))
+    for verb, asked, body in CHECKPOINT_ASKS[:3]:
+        named = {**attacker.checkpoint_headers, "x-user-id": name}
+        yield _attempt(f"{verb} {asked}: X-User-Id", "403", _asking(verb, asked, named, body))
+    for verb, asked, body in MUTATION_ASKS:
+        named = {**attacker.mutation_headers, "x-user-id": name}
+        yield _attempt(f"{verb} {asked}: X-User-Id", "403", _asking(verb, asked, named, body))
+    named = {"x-user-id": name}
+    events = f"/client/sync/stream?entity_type=NOTE&ticket={attacker.ticket}"
+    yield _attempt("events: X-User-Id, my ticket", "200", _asking("GET", events, named))
+    twice = [*attacker.metadata, ("x-user-id", attacker.name), ("x-user-id", name)]
+    yield _attempt("GET: X-User-Id twice", "400", _asking("GET", path, twice))
     path = f"/v1/sync?mutationsSince=0&user_id={name}&userId={name}"
     yield _attempt("GET /v1/sync: their user_id", "200", _asking("GET", path, attacker.mutation_headers))
 

@@ -130,6 +130,11 @@ async def test_a_server_key_reads_its_own_project_alone(stage: Stage):
         assert answer.status == "OK"
         assert stage.namesake.canaries[1] in answer.text
         assert not any(canary in answer.text for canary in (*stage.alice.canaries, *stage.mallory.canaries))
+    for path, name in (("/client/sync?entity_type=NOTE", "x-api-key"), ("/v1/sync?mutationsSince=0", "x-client-id")):
+        answer = await stage.caller.ask("GET", path, {name: key[0][1], "x-user-id": "alice"})
+        assert answer.status == "200"
+        assert stage.namesake.canaries[1] in answer.text
+        assert not any(canary in answer.text for canary in (*stage.alice.canaries, *stage.mallory.canaries))
     for token in stage.alice.tokens:
         request = sync_pb2.PullRequest(user_id="alice", checkpoint_token=token)
         assert (await stage.caller.call("Pull", request, key)).status == "INVALID_ARGUMENT"
