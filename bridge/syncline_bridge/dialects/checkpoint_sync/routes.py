@@ -11,13 +11,14 @@ from starlette.responses import Response
 from syncline_bridge import json_text
 from syncline_bridge.dialects.checkpoint_sync import translate
 from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
-from syncline_bridge.dialects.checkpoint_sync.live import STREAM_PARAMETERS, LiveHandlers
+from syncline_bridge.dialects.checkpoint_sync.live import CLOSED_EVENT, STREAM_PARAMETERS, LiveHandlers
 from syncline_bridge.dialects.checkpoint_sync.models import (
     ENTITY_TYPE_PATTERN,
     ErrorAnswer,
     PullAnswer,
     PushAnswer,
     PushBody,
+    Streamed,
     TicketAnswer,
 )
 from syncline_bridge.event_stream import EventStreams
@@ -138,7 +139,24 @@ _DEVICE = {
 }
 
 
-_EVENTS = {"text/event-stream": {"schema": {"$ref": "#/components/schemas/Streamed"}}}
+_EVENT: Mapping[str, Any] = {
+    "description": "One event, as OpenAPI 3.2 has them.",
+    "type": "object",
+    "properties": {
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {
+                "anyOf": [{"$ref": f"#/components/schemas/{model.__name__}"} for model in (Streamed, ErrorAnswer)]
+            },
+        },
+        "id": {"type": "string", "description": "Where to resume: the `checkpoint_token`."},
+        "event": {"type": "string", "enum": ["message", CLOSED_EVENT]},
+        "retry": {"type": "integer", "description": "Milliseconds."},
+    },
+    "required": ["data"],
+}
+_EVENTS = {"text/event-stream": {"schema": _EVENT}}
 
 
 def _documented(parameters: list[dict[str, Any]], body: Mapping[str, Any] | None = None) -> dict[str, Any]:
