@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -19,6 +20,7 @@ _WRITE_CONNECTIONS: Final = 6
 """On PostgreSQL: one for each project that is committing; more projects take turns."""
 _POOL_TIMEOUT_SECONDS: Final = 10
 _CONNECT_TIMEOUT_SECONDS: Final = 3
+_CLOSE_SECONDS: Final = 5
 _POSTGRESQL_WRITING: Final = {
     "application_name": "syncline-write",
     "lock_timeout": "3s",
@@ -127,8 +129,10 @@ class Engines:
             await asyncio.wait(self._unfinished)
         if self.sqlite is not None:
             self.sqlite.readers.close()
-        await self.reading.dispose()
-        await self.writing.dispose()
+        with suppress(TimeoutError):  # a PostgreSQL that is gone without a word answers no farewell
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self.reading.dispose()
+                await self.writing.dispose()
         if self.sqlite is not None:
             self.sqlite.writer.close()
 
