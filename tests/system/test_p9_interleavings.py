@@ -16,6 +16,7 @@ from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline_server.rpc.service import SyncService
 from syncline_server.sync.changes import Push, PushOutcome
 from syncline_server.sync.push import Pusher
+from syncline_server.sync.store import PageQuery
 from system.devices import Calls, Device, Habits, Key, Metadata, play
 
 SEED = 20260801
@@ -33,7 +34,8 @@ class HeadPusher(Pusher):
 
     async def push(self, push: Push) -> PushOutcome:
         outcome = await super().push(push)
-        return replace(outcome, checkpoint_revision=outcome.head_revision)
+        page = await self._store.page(PageQuery(push.project_id, None, (), after_revision=0, limit=0, max_bytes=0))
+        return replace(outcome, checkpoint=page.history.at(outcome.head_revision))
 
 
 @dataclass(frozen=True)
