@@ -43,7 +43,6 @@ bench-full: install ## The same, longer, with streams of a million changes
 	$(BIN)/python -m bench --full $(addprefix --only ,$(ONLY))
 
 bench-scale: install ## Measure how cost grows, and draw it into docs/images
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m bench.scale --folder docs/images
 
 bench-live: install ## Measure live streams: memory, and commit to delivery

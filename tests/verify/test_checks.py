@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from syncline_verify.atomicity import torn_pushes
 from syncline_verify.checks import CHECKS, Kind, check, summary
 from syncline_verify.history import UNPLACED, Bid, Entry, History, Mark, Overheard, Recovery
 from verify.histories import ADA, BOB, CANARY_OF, entity, entry, good
@@ -209,3 +210,14 @@ def good_of(size: int) -> History:
             page = []
     reader.take(page, "end", complete=True)
     return history
+
+
+def test_a_delete_that_found_its_work_done_is_no_part_of_its_push() -> None:
+    history = History()
+    # Its answer names the tombstone of an earlier push, whose own answer comes later.
+    history.acknowledge([entry(7, 2, deleted=True), entry(20, 3)])
+    history.acknowledge([entry(7, 2, deleted=True)])
+    pages = history.reader("pages of ada", ADA)
+    pages.take([entry(7, 2, deleted=True)], "t7", complete=True)
+    pages.take([entry(20, 3)], "t20", complete=True)
+    assert list(torn_pushes(history, pages)) == []

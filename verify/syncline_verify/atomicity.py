@@ -39,10 +39,16 @@ def _visible_pushes(history: History, reader: Reader) -> list[_Coming]:
     for numbers in history.pushes:
         # Within a push, an entity that it changes twice has one version that lasts.
         latest = {history.acknowledged[number].entity: history.acknowledged[number] for number in numbers}
+        # A delete of what is deleted is answered with the tombstone that was there, of an earlier push; a push's own
+        # revisions follow each other without a gap.
+        newest = max([entry.revision for entry in latest.values()], default=0)
         entries = [
             entry
             for entity, entry in latest.items()
-            if reader.sees(entity) and entry.revision != UNPLACED and (entity, entry.revision) not in known
+            if reader.sees(entity)
+            and entry.revision != UNPLACED
+            and (entity, entry.revision) not in known
+            and (entry.content is not None or entry.revision > newest - len(numbers))
         ]
         known.update((entry.entity, entry.revision) for entry in entries)
         if len(entries) > 1:

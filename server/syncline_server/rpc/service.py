@@ -1,7 +1,6 @@
 """The handlers: each validates, calls the rules and fills the response; CallObserver translates the errors."""
 
 import asyncio
-from contextlib import aclosing
 from typing import Any
 
 from syncline.v1 import sync_pb2, sync_pb2_grpc
@@ -75,18 +74,20 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         reading = self._validator.reading(request, principal)
         scope = self._checkpoints.scope_tag(principal.project_id, principal.user_id)
         token = request.checkpoint_token
+        batches = self._feed.follow(reading, follow=request.follow, expires_at=principal.expires_at)
         try:
-            batches = self._feed.follow(reading, follow=request.follow, expires_at=principal.expires_at)
-            async with aclosing(batches):
-                async for batch in batches:
-                    next_token = self._checkpoints.encode(scope, batch.page.next_position)
-                    message = codec.stream_pull_response(batch, next_token)
-                    del batch  # a reader may take its time over the message; nothing else is to stay in memory for it
-                    await self._send(context, message, token)
-                    token = next_token
+            async for batch in batches:
+                next_token = self._checkpoints.encode(scope, batch.page.next_position)
+                message = codec.stream_pull_response(batch, next_token)
+                del batch  # a reader may take its time over the message; nothing else is to stay in memory for it
+                await self._send(context, message, token)
+                del message  # the next one may be long in coming
+                token = next_token
         except (UnavailableError, SessionExpired) as error:
             # The store's failure may be shared with other calls, so it is not written on.
             raise type(error)(checkpoint_token=token) from error.__cause__ or error
+        finally:
+            await batches.aclose()
 
     async def CreateTicket(self, request: sync_pb2.CreateTicketRequest, context: Any) -> sync_pb2.CreateTicketResponse:  # noqa: N802  # as above
         """Make a ticket."""

@@ -100,53 +100,28 @@ class Feed:
                     sent_at = monotonic()
                 if caught_up and not follow:
                     return
-                page = await self._next(reading, page, log, wakeup, sent_at, expires_at)
+                self._check(expires_at)
+                wakeup.clear()
+                page = await self._next(reading, page, log)
+                if not page.rows and not page.has_more:
+                    # What has come since the look at the window has set the wake-up.
+                    await wakeup.wait(self._due(sent_at, expires_at))
         finally:
             if follow:
                 log.detach(user_id, wakeup)
 
-    async def _next(
-        self,
-        reading: Reading,
-        page: Page,
-        log: LiveLog,
-        wakeup: Wakeup,
-        sent_at: float,
-        expires_at: float | None,
-    ) -> Page:
-        """Return what comes after a page, or an empty one when a heartbeat is due."""
-        self._check(expires_at)
+    async def _next(self, reading: Reading, page: Page, log: LiveLog) -> Page:
+        """Return what comes after a page, or how far the log is now without anything for this reader."""
         if page.has_more:
             return await self._read_on(reading, page)
-        if log.knows_head and log.history.epoch_id != page.history.epoch_id:
-            return await self._read_across(reading, page, log, wakeup, sent_at, expires_at)
-        recent = self._recent(reading, page, log) if log.knows_head else replace(page, rows=())
-        if recent is None:
-            return await self._read_on(reading, page)
-        if recent.rows or recent.has_more:
+        if not log.knows_head:
+            return page
+        recent = self._recent(reading, page, log)
+        if recent is not None:
             return recent
-        wakeup.clear()
-        # Nothing is awaited between the look at the window and this wait, so no wake-up falls in between.
-        await self._wait(wakeup, sent_at, expires_at)
-        self._check(expires_at)
-        return self._recent(reading, recent, log) or await self._read_on(reading, recent)
-
-    async def _read_across(
-        self,
-        reading: Reading,
-        page: Page,
-        log: LiveLog,
-        wakeup: Wakeup,
-        sent_at: float,
-        expires_at: float | None,
-    ) -> Page:
-        """Read on where the window is of another epoch than the page; wait where it is the window that is behind."""
-        wakeup.clear()
         page = await self._read_on(reading, page)
-        if not page.rows and log.history.epoch_id != page.history.epoch_id:
-            log.nudge()
-            await self._wait(wakeup, sent_at, expires_at)
-            self._check(expires_at)
+        if log.history.epoch_id != page.history.epoch_id:
+            log.nudge()  # the window is of the epoch before
         return page
 
     async def _read_on(self, reading: Reading, page: Page) -> Page:
@@ -180,17 +155,17 @@ class Feed:
         if expires_at is not None and time.time() >= expires_at:
             raise SessionExpired
 
-    async def _wait(self, wakeup: Wakeup, sent_at: float, expires_at: float | None) -> None:
-        """Wait for news, at most until a heartbeat or the end of the session is due."""
-        seconds = max(0.0, sent_at + self._heartbeat_seconds - monotonic())
-        if expires_at is not None:
-            seconds = max(0.0, min(seconds, expires_at - time.time()))
-        await wakeup.wait(seconds)
+    def _due(self, sent_at: float, expires_at: float | None) -> float:
+        """Return when a heartbeat or the end of the session is due, by the monotonic clock."""
+        due = sent_at + self._heartbeat_seconds
+        return due if expires_at is None else min(due, monotonic() + expires_at - time.time())
 
     def _log(self, project_id: int) -> LiveLog:
         log = self._logs.get(project_id)
         if log is None:
-            log = self._logs[project_id] = LiveLog(self._store, project_id, self._poll_seconds, monotonic)
+            tick_seconds = min(1.0, self._heartbeat_seconds / 10)
+            log = LiveLog(self._store, project_id, self._poll_seconds, monotonic, tick_seconds=tick_seconds)
+            self._logs[project_id] = log
         return log
 
 

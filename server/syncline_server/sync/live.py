@@ -23,38 +23,36 @@ _RETRY_SECONDS: Final = 0.5
 
 
 class Wakeup:
-    """Wakes one reader, who waits a limited time. An asyncio.Event with a timeout takes 1.5 KiB more a stream."""
+    """Wakes one reader. An asyncio.Event with a timeout would take 2 KiB more a stream; its log looks at the time."""
 
-    __slots__ = ("_is_set", "_waiting")
+    __slots__ = ("_is_set", "_waiting", "due_at")
 
     def __init__(self) -> None:
         """Start unset."""
         self._is_set = False
         self._waiting: asyncio.Future[None] | None = None
+        self.due_at = 0.0
+        """When to wake the reader in any case, by the monotonic clock."""
 
     def set(self) -> None:
         """Wake the reader now, or as soon as it waits."""
         self._is_set = True
-        self._wake()
+        self.wake()
 
     def clear(self) -> None:
         """Forget that it was set."""
         self._is_set = False
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until it is set, for so long at most."""
+    def wait(self, due_at: float) -> "asyncio.Future[None]":
+        """Return what to await: it is done when this is set, or soon after `due_at`."""
+        self.due_at = due_at
+        self._waiting = asyncio.get_running_loop().create_future()
         if self._is_set:
-            return
-        loop = asyncio.get_running_loop()
-        self._waiting = loop.create_future()
-        timer = loop.call_later(seconds, self._wake)
-        try:
-            await self._waiting
-        finally:
-            timer.cancel()
-            self._waiting = None
+            self.wake()
+        return self._waiting
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Wake the reader if it waits."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
@@ -67,18 +65,24 @@ class LiveLog:
     user something came for, and to those of the whole project.
     """
 
-    def __init__(self, store: Store, project_id: int, poll_seconds: float, now: Callable[[], float]) -> None:
-        """Look for changes when nudged, and every `poll_seconds` (jittered) all the same."""
+    def __init__(
+        self, store: Store, project_id: int, poll_seconds: float, now: Callable[[], float], *, tick_seconds: float
+    ) -> None:
+        """Look for changes when nudged, and every `poll_seconds` (jittered) all the same.
+
+        Readers who wait until some time are woken at most `tick_seconds` after it.
+        """
         self._store = store
         self._project_id = project_id
         self._poll_seconds = poll_seconds
+        self._tick_seconds = tick_seconds
         self._now = now
         self._nudged = asyncio.Event()
         self._wakeups: defaultdict[str | None, set[Wakeup]] = defaultdict(set)
         self._window: deque[PageRow] = deque()
         self._of_user: defaultdict[str, deque[PageRow]] = defaultdict(deque)
         self._bytes = 0
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._ending: set[asyncio.Task[None]] = set()
         self._behind_since: float | None = None
         self.floor: int | None = None
@@ -89,7 +93,7 @@ class LiveLog:
 
     def nudge(self) -> None:
         """Say that there may be something new."""
-        if self._task is None:
+        if not self._tasks:
             return
         if self._behind_since is None:
             self._behind_since = self._now()
@@ -122,8 +126,11 @@ class LiveLog:
         """Register a reader: it is woken when something came for it. `detach` it in the end."""
         wakeup = Wakeup()
         self._wakeups[user_id].add(wakeup)
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=f"live-log-{self._project_id}")
+        if not self._tasks:
+            self._tasks = [
+                asyncio.create_task(self._run(), name=f"live-log-{self._project_id}"),
+                asyncio.create_task(self._tick(), name=f"live-log-{self._project_id}-tick"),
+            ]
         return wakeup
 
     def detach(self, user_id: str | None, wakeup: Wakeup) -> None:
@@ -142,12 +149,11 @@ class LiveLog:
 
     def _stop(self) -> None:
         """End, and forget the window: to keep it current for nobody costs, and to go on from it later costs more."""
-        if self._task is None:
-            return
-        self._task.cancel()
-        self._ending.add(self._task)
-        self._task.add_done_callback(self._ending.discard)
-        self._task, self._behind_since = None, None
+        for task in self._tasks:
+            task.cancel()
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        self._tasks, self._behind_since = [], None
         self._forget()
 
     def _forget(self) -> None:
@@ -174,6 +180,16 @@ class LiveLog:
             self._take(stored)
             if not stored.cut:
                 await self._wait()
+
+    async def _tick(self) -> None:
+        """Wake readers whose time has come: a heartbeat, or the end of a session."""
+        while True:
+            await asyncio.sleep(self._tick_seconds)
+            now = monotonic()
+            for wakeups in self._wakeups.values():
+                for wakeup in wakeups:
+                    if wakeup.due_at <= now:
+                        wakeup.wake()
 
     async def _read(self) -> StoredPage:
         limit = 0 if self.floor is None else _READ_CHANGES

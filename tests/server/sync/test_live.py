@@ -32,12 +32,13 @@ async def test_what_is_committed_while_a_log_is_read_is_read_next_and_not_at_the
         log.nudge()
 
     store = Overtaken(rules, [lambda: commit("e1"), lambda: commit("e2"), lambda: commit("e3")])
-    log = LiveLog(store, rules.project, NEVER_SECONDS, monotonic)  # type: ignore[arg-type]  # all that it asks for
+    # The store is all that it asks for.
+    log = LiveLog(store, rules.project, NEVER_SECONDS, monotonic, tick_seconds=1)  # type: ignore[arg-type]
     try:
-        with log.attached(None) as wakeup:
-            async with asyncio.timeout(SOON_SECONDS):
-                while [one.entity_id for one in log.since(None, log.floor or 0) or ()] != ["e1", "e2", "e3"]:
-                    await wakeup.wait()
-                    wakeup.clear()
+        wakeup = log.attach(None)
+        async with asyncio.timeout(SOON_SECONDS):
+            while [one.entity_id for one in log.since(None, log.floor or 0) or ()] != ["e1", "e2", "e3"]:
+                await wakeup.wait(monotonic() + NEVER_SECONDS)
+                wakeup.clear()
     finally:
         await log.close()
