@@ -27,6 +27,7 @@ def checkpoint_push(world: World, caller: Caller, changes: Sequence[Change], *, 
         assert answer.status_code == _STATUS[expected.reason], answer.text
         world.check_canaries(caller, answer.text)
         return expected
+    assert answer.status_code == 200, answer.text
     told = json.loads(answer.text)["data"]
     conflicts = [
         _conflict(change, one)
@@ -52,6 +53,7 @@ def checkpoint_pull(world: World, caller: Caller, kind: str, *, token: str = "")
     if isinstance(expected, Refused):
         assert answer.status_code == _STATUS[expected.reason], answer.text
         return expected
+    assert answer.status_code == 200, answer.text
     told = json.loads(answer.text)["data"]
     assert told == {
         "changes": [_pulled(action, version) for action, version in expected.versions],
@@ -83,6 +85,7 @@ def mutation_push(world: World, caller: Caller, mutations: Sequence[dict[str, An
         place = expected.facts.get("index")
         assert place is None or body["message"] == f"Resource not found at mutation[{place}]"
         return expected
+    assert answer.status_code == 200, answer.text
     told = body["data"]
     assert told == {
         "lastMutationAt": expected.head_ms or -1,
@@ -111,6 +114,7 @@ def mutation_pull(world: World, caller: Caller, since: int, *, cursor: str = "",
     expected = world.expected_page(caller, RESOURCES, size=limit, with_total=True, reset_when_expired=True, **position)
     assert isinstance(expected, Page)
     assert not expected.reset or not token
+    assert answer.status_code == 200, answer.text
     told = json.loads(answer.text)["data"]
     threshold = 0 if expected.reset else threshold
     versions = [version for _, version in expected.versions]

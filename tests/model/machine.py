@@ -172,7 +172,11 @@ class Machine(RuleBasedStateMachine):
         caller = self.world.caller(*who, name)
         revisions = sorted(one.revision for one in self.world.versions(caller).values()) or [5_000]
         middle = revisions[len(revisions) // 2]
-        afters = {"stored": middle, "just before": middle - 1, "past the head": revisions[-1] + HOUR_US}
+        afters = {
+            "stored": middle,
+            "just before": max(middle - 1, middle // 1000 * 1000),
+            "past the head": revisions[-1] + HOUR_US,
+        }
         after = {"after": afters[position]} if position in afters else {}
         self.world.pull(
             caller,

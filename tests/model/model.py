@@ -176,7 +176,7 @@ def _next_version(
     if current is not None and (change.retained or (change.action == "update" and not current.deleted)):
         kept = {name: one for name, one in current.data.items() if change.action == "update" or name in change.retained}
         data = {**kept, **data}
-        in_full &= current.revision <= shown or _knows(push.session, current)
+        in_full &= current.revision <= shown or (current.session == push.session and current.in_full)
     lives_on = current is not None and (not current.deleted or change.action == "delete")
     return Version(
         push.user,

@@ -6,16 +6,20 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from harness import Project
 from syncline.v1 import sync_pb2_grpc
+from syncline_bridge.probes import READINESS_PATH
 
 START_US = 1_767_225_600_000_000
 _ANSWER_SECONDS = 60
@@ -30,9 +34,14 @@ _CHANNEL_OPTIONS = [
 class Served:
     """A server and a bridge on one database; all that examples share."""
 
-    def __init__(self, process: subprocess.Popen[bytes], clock: mmap.mmap) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], clock: mmap.mmap, *, is_sqlite: bool) -> None:
         self._process = process
         self._clock = clock
+        self._is_new_epoch_with_start = is_sqlite
+        self.latest_us = START_US
+        """As far as the clock has ever been set."""
+        self.epoch_us = START_US
+        """When the database's epoch has begun: nothing is stamped before it."""
         self.addresses = self._answer()
         channel = grpc.insecure_channel(self.addresses["grpc"], options=_CHANNEL_OPTIONS)
         self.stub: Any = sync_pb2_grpc.SyncServiceStub(channel)
@@ -40,6 +49,7 @@ class Served:
         self._channel = channel
 
     def set_clock(self, us: int) -> None:
+        self.latest_us = max(self.latest_us, us)
         self._clock[:8] = us.to_bytes(8, "little")
 
     def project(self, name: str) -> Project:
@@ -51,8 +61,23 @@ class Served:
         return text
 
     def restart(self) -> None:
-        """Stop the server and start it again, on the same database and address."""
+        """Stop the server and start it again, on the same database and address; return once all have found it."""
         assert self._ask("restart") == self.addresses
+        if self._is_new_epoch_with_start:
+            self.epoch_us = int.from_bytes(self._clock[:8], "little")
+        until = time.monotonic() + _ANSWER_SECONDS
+        while not self._is_found():
+            assert time.monotonic() < until, "the server is not found after its restart"
+
+    def _is_found(self) -> bool:
+        """Tell whether the bridge and this process have new connections; an old one fails with its first call."""
+        try:
+            health_pb2_grpc.HealthStub(self._channel).Check(
+                health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=_ANSWER_SECONDS
+            )
+        except grpc.RpcError:
+            return False
+        return self.http.get(READINESS_PATH).status_code == HTTPStatus.OK
 
     def close(self) -> None:
         self.http.close()
@@ -89,7 +114,7 @@ def served(database_url: str, folder: Path) -> Iterator[Served]:
         ) as process,
     ):
         try:
-            running = Served(process, clock)
+            running = Served(process, clock, is_sqlite=database_url.startswith("sqlite"))
             try:
                 yield running
             finally:

@@ -10,7 +10,7 @@ from harness import ACTIONS, Project
 from model import model
 from model.answers import answered, position_in, told_page, told_push, wanted_page, wanted_push
 from model.calls import Change, Entity, Page, Pull, Push, Pushed, Refused, Token, Version
-from model.served import START_US, Served
+from model.served import Served
 from syncline.v1 import sync_pb2
 
 TYPES = ("NOTE", "COLLECTION", "todo")
@@ -93,7 +93,7 @@ class World:
     """Projects and their models, what has been seen of them, and the clock."""
 
     served: Served
-    clock_us: int = START_US
+    clock_us: int = 0
     models: dict[str, model.Project] = field(default_factory=dict)
     history: dict[tuple[str, int], Version] = field(default_factory=dict)
     """Every version there ever was, by project and revision."""
@@ -103,7 +103,8 @@ class World:
     _callers: dict[tuple[str, str, str], Caller] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.move_clock(0)
+        # Examples share the database, whose epoch may have begun at the latest time that there was in one of them.
+        self.move_clock(self.served.latest_us)
 
     def caller(self, project: str, user: str, kind: str) -> Caller:
         """Return who speaks; who is not asked for is not made, nor is a project."""
@@ -163,7 +164,8 @@ class World:
         """Make a push to the model."""
         project = self.model_of(caller)
         try:
-            return project.push(push, first_revision or project.next_revision(self.clock_us // 1000), replaced)
+            clock_ms = max(self.clock_us, self.served.epoch_us) // 1000
+            return project.push(push, first_revision or project.next_revision(clock_ms), replaced)
         except Refused as refused:
             return refused
 

@@ -66,7 +66,8 @@ class GroupCommit:
             head = await transaction.lock_head(project_id)
             head = await self._wait_for_clock(head)
             state = await self._read(transaction, head, project_id, items, pushes)
-            revisions = RevisionAllocator(head.revision, head.clock_us)
+            # No time of an epoch is before its start: a reader who has it would pass for one of a lost history.
+            revisions = RevisionAllocator(head.revision, max(head.clock_us, head.history.starts_us[-1]))
             outcomes: list[PushOutcome | SyncError | None] = []
             for item in items:
                 if isinstance(item, Push):
