@@ -66,20 +66,26 @@ class CallObserver:
             call = _Call(served, context)
             self._began()
             try:
-                if request is _UNDECODABLE:
-                    raise RequestInvalid("request", "must be a message of the contract, with strings in UTF-8")
-                if open_calls is not None:
-                    open_calls.inc()
-                response = await behaviour(request, context)
+                response = await counted(request, context)
             except BaseException as error:
                 await call.failed(error)
                 raise
             finally:
-                if open_calls is not None:
-                    open_calls.dec()
                 self._ended()
             call.ended("OK")
             return response
+
+        async def counted(request: Any, context: Any) -> Any:
+            """Not longer than the handler runs: a status may wait for a peer that takes nothing."""
+            if request is _UNDECODABLE:
+                raise RequestInvalid("request", "must be a message of the contract, with strings in UTF-8")
+            if open_calls is None:
+                return await behaviour(request, context)
+            open_calls.inc()
+            try:
+                return await behaviour(request, context)
+            finally:
+                open_calls.dec()
 
         return observed
 
