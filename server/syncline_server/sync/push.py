@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 _MAX_GROUP_PUSHES: Final = 512
 _MAX_GROUP_CHANGES: Final = 2_000
 _MAX_GROUP_BYTES: Final = 16 * 1024 * 1024
+_MAX_GATHERING_SECONDS: Final = 0.01
+_QUIET_TURNS: Final = 8
+"""Of the event loop, in which no push has come."""
 _MAX_PUSHES_OF_A_USER: Final = 4
 """In one group: each takes a millisecond of its own, and the log must not run ahead of the clock."""
 
@@ -107,6 +110,7 @@ class _Committer:
         self._on_commit = on_commit
         self._queue: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._has_company = False
 
     def submit(self, item: Push | Presented) -> "asyncio.Future[PushOutcome | None]":
         future: asyncio.Future[PushOutcome | None] = asyncio.get_running_loop().create_future()
@@ -124,9 +128,26 @@ class _Committer:
         """Apply groups until nothing waits. Runs detached from its submitters, so none of them can cancel a commit."""
         try:
             while self._queue:
-                await self._apply(self._take_group())
+                await self._gather()
+                group = self._take_group()
+                self._has_company = len(group) > 1
+                await self._apply(group)
         finally:
             self._task = None
+
+    async def _gather(self) -> None:
+        """Let pushes that are on their way join the group, for as long as they keep coming; nobody waits alone.
+
+        Without this, a group is what came during the commit before, and a fast disk makes many small ones.
+        """
+        if not self._has_company:
+            return
+        loop = asyncio.get_running_loop()
+        deadline, quiet = loop.time() + _MAX_GATHERING_SECONDS, 0
+        while quiet < _QUIET_TURNS and len(self._queue) < _MAX_GROUP_PUSHES and loop.time() < deadline:
+            waiting = len(self._queue)
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if len(self._queue) == waiting else 0
 
     def _take_group(self) -> list[_Waiting]:
         """Take from the head of the queue; what is too much of one user stays.
