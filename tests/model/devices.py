@@ -81,7 +81,8 @@ class Device:
         kinds = {change.entity[0] for change in changes}
         # Cursors of several types cannot be compared.
         token = self.cursors.get(*kinds, "") if shows_token and len(kinds) == 1 else ""
-        if over_http:
+        # Checkpoint sync takes no change without a timestamp, and does not tell what became of an update.
+        if over_http and self.merges_itself and all(change.at_us is not None for change in changes):
             return dialects.checkpoint_push(self.world, self.caller, changes, token=token)
         return self.world.push(self.caller, changes, token=token)
 

@@ -93,16 +93,12 @@ class Machine(RuleBasedStateMachine):
     @rule(who=_who, name=st.sampled_from(("phone", "laptop")), edits=_edits, http=_coin, shows=_coin, lost=_seldom)
     def edit(self, who: tuple[str, str], name: str, edits: list[Edit], http: bool, shows: bool, lost: bool) -> None:
         device = self.device(who, name)
-        # What became of an update is told over gRPC alone.
-        over_http = http and device.merges_itself
-        changes = self.changes(device.caller, edits, dated=over_http)
-        device.push(changes, over_http=over_http, shows_token=shows, is_lost=lost)
+        changes = self.changes(device.caller, edits, dated=http)
+        device.push(changes, over_http=http, shows_token=shows, is_lost=lost)
 
     @rule(who=_who, name=st.sampled_from(("phone", "laptop")), http=_coin)
     def retry(self, who: tuple[str, str], name: str, http: bool) -> None:
-        device = self.device(who, name)
-        dated = all(change.at_us is not None for changes in device.unanswered for change in changes)
-        device.retry(over_http=http and device.merges_itself and dated)
+        self.device(who, name).retry(over_http=http)
 
     @rule(who=_who, name=st.sampled_from(("phone", "laptop")), kind=st.sampled_from(TYPES), size=_sizes, http=_coin)
     def page(self, who: tuple[str, str], name: str, kind: str, size: int, http: bool) -> None:

@@ -6,7 +6,7 @@ A call that is refused raises Refused and changes nothing.
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from model.calls import EVERYTHING, Change, Entity, Page, Pull, Push, Pushed, Refused, Result, Token, Version
 
@@ -38,26 +38,29 @@ class Project:
             raise Refused("HEAD_MISMATCH", head_ms=head // MS)
         before = {one.entity: one for one in self.log if one.user == push.user}
         last = {change.entity: change for change in push.changes}
-        again = {entity for entity, one in before.items() if entity in last and one.pushed == last[entity].pushed}
-        if push.expected_head_ms is not None:
-            again = set()
+        again = {
+            entity for entity, change in last.items() if entity in before and before[entity].pushed == change.pushed
+        }
         now, results, revision, lost = dict(before), [], first_revision, set()
         for index, change in enumerate(push.changes):
             stored, current = before.get(change.entity), now.get(change.entity)
-            if change.entity in again:  # P3
+            if change.entity in again and push.expected_head_ms is None:  # P3
                 results.append(Result("replayed", stored, change.action == "update" or bool(change.retained)))
                 continue
             if not _is_possible(push, change, now):  # P7
                 raise Refused("ENTITY_NOT_FOUND", index=index)
             if _is_done(push, change, stored, current):  # P5
+                if current is not stored:  # what this push has written is known again by its last change, too
+                    current = now[change.entity] = replace(current, pushed=change.pushed)
                 results.append(Result("applied", current, change.action == "create"))
             elif _loses(push, change, stored, current):  # P4, P5, P6
                 lost.add(change.entity)
                 results.append(Result("conflict", current, True))
             else:
                 now[change.entity] = _next_version(push, change, current, revision, shown, change.entity not in lost)
-                shows = change.action == "update" or bool(change.retained)
-                results.append(Result("applied", now[change.entity], shows))
+                results.append(
+                    Result("applied", now[change.entity], change.action == "update" or bool(change.retained))
+                )
                 revision += 1
         written = [one for one in now.values() if one.revision >= first_revision]
         passed = [one for one in (*before.values(), *replaced) if one.user == push.user]
