@@ -38,9 +38,7 @@ class Project:
             raise Refused("HEAD_MISMATCH", head_ms=head // MS)
         before = {one.entity: one for one in self.log if one.user == push.user}
         last = {change.entity: change for change in push.changes}
-        again = {
-            entity for entity, change in last.items() if entity in before and before[entity].pushed == change.pushed
-        }
+        again = {name for name, one in last.items() if name in before and before[name].pushed == one.pushed}
         now, results, revision, lost = dict(before), [], first_revision, set()
         for index, change in enumerate(push.changes):
             stored, current = before.get(change.entity), now.get(change.entity)
