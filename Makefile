@@ -20,7 +20,7 @@ serve: install ## Run Syncline on this machine
 	$(BIN)/syncline serve
 
 test: install ## Run every check and every test
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 model-long: install ## Hold the server against the model for hours: 10,000 examples on each database, others each time
 	SYNCLINE_MODEL_EXAMPLES=$(or $(EXAMPLES),10000) $(BIN)/pytest tests/model --numprocesses 2 --dist load

@@ -1,5 +1,6 @@
 """Who is speaking: project keys and session tokens become a principal."""
 
+import asyncio
 import hmac
 import time
 from collections.abc import Iterable
@@ -26,8 +27,9 @@ from syncline_server.sync.scopes import Scopes
 ALGORITHM: Final = "HS256"
 USE_CLAIM: Final = "syncline_use"
 """What a token of ours is for that is no session token."""
-_CACHE_SECONDS: Final = 30
-"""A key that is withdrawn works at most so long."""
+_CACHE_SECONDS: Final = 15
+"""Of principals and of keys: a key that is withdrawn works at most twice as long."""
+_CACHED_KEYS: Final = 1000
 _CACHED_PRINCIPALS: Final = 20_000
 _CREDENTIALS: Final = ("x-api-key", "authorization", "x-device-id", "x-ticket")
 _MAX_ID_BYTES: Final = 128
@@ -100,6 +102,8 @@ class Authenticator:
         """Look keys up in `registry`."""
         self._registry = registry
         self._principals: TTLCache[tuple[str, str, str], Principal] = TTLCache(_CACHED_PRINCIPALS, _CACHE_SECONDS)
+        self._keys: TTLCache[str, ProjectKey] = TTLCache(_CACHED_KEYS, _CACHE_SECONDS)
+        self._looked_up: dict[str, asyncio.Task[ProjectKey | None]] = {}
 
     async def authenticate(self, metadata: Metadata | None) -> Principal:
         """Return the principal of a call.
@@ -144,11 +148,28 @@ class Authenticator:
 
     async def _find_key(self, text: str) -> ProjectKey:
         key_id = key_id_of(text)
-        key = await self._registry.find_key(key_id) if key_id else None
+        key = await self._known_key(key_id) if key_id else None
         # As long for an unknown key as for a wrong one.
         if not hmac.compare_digest(hash_key(text), key.secret_hash if key else _NO_HASH) or key is None:
             raise KeyInvalid
         return key
+
+    async def _known_key(self, key_id: str) -> ProjectKey | None:
+        """Return a key; a crowd of sessions that comes with one at once looks it up once."""
+        key = self._keys.get(key_id)
+        if key is not None:
+            return key
+        lookup = self._looked_up.get(key_id)
+        if lookup is None:
+            lookup = self._looked_up[key_id] = asyncio.create_task(self._registry.find_key(key_id))
+            lookup.add_done_callback(lambda done: self._take(key_id, done))
+        return await asyncio.shield(lookup)
+
+    def _take(self, key_id: str, lookup: "asyncio.Task[ProjectKey | None]") -> None:
+        del self._looked_up[key_id]
+        # The error, if there is one, is taken note of, since whoever asked may have gone.
+        if not lookup.cancelled() and lookup.exception() is None and (key := lookup.result()) is not None:
+            self._keys[key_id] = key
 
 
 def credentials_of(metadata: Metadata | None) -> dict[str, str]:
