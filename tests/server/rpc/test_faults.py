@@ -13,6 +13,7 @@ from harness import Client, Server, change, now_ms, refused, settings_for, start
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.store import PostgresqlStore, SqliteStore
 from syncline_server.sync.errors import StoreUnavailable
+from syncline_server.sync.projects import KeyKind, new_key
 
 SECRET = "postgresql://admin:hunter2@10.0.0.5/prod"
 SERVICE = "syncline.v1.SyncService"
@@ -51,7 +52,8 @@ async def test_a_defect_is_told_in_a_fixed_sentence(
 
 async def test_a_defect_in_finding_a_key_is_told_no_more_of(shared_server: Server, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(SqlRegistry, "find_key", fails_with(KeyError(SECRET)))
-    async with shared_server.client("new to the cache") as client:
+    async with shared_server.client() as client:
+        client.metadata = (("x-api-key", new_key(KeyKind.CLIENT).text),)  # in no cache
         assert (await refused(client.pull("todo"))).message == "Internal error."
 
 
