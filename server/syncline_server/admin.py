@@ -1,13 +1,13 @@
 """What the commands do that come and go: migrations, projects, tokens, tails."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 
 from syncline_server.app import opened_engines, prepare_schema
 from syncline_server.rpc.auth import issue_token
 from syncline_server.settings import ServerSettings
 from syncline_server.store import epochs as store_epochs
-from syncline_server.store import schema, sqlite
+from syncline_server.store import schema
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
 from syncline_server.store.epochs import RecordedEpoch
@@ -23,7 +23,7 @@ class NoSuchProject(Exception):
 async def migrate(settings: ServerSettings) -> str:
     """Bring the schema up to date and return its revision."""
     async with opened_engines(settings) as engines:
-        with _writing_alone(engines):
+        with engines.writing_alone():
             return await schema.migrate(engines)
 
 
@@ -31,7 +31,7 @@ async def create_project(settings: ServerSettings, name: str) -> NewProject:
     """Make a project. Raises ProjectExists and RequestInvalid."""
     check_project_name(name)
     async with _registry(settings) as (registry, engines):
-        with _writing_alone(engines):
+        with engines.writing_alone():
             return await registry.create(name)
 
 
@@ -67,7 +67,7 @@ async def print_tail(tail: Tail) -> None:
 async def new_epoch(settings: ServerSettings) -> RecordedEpoch:
     """Begin an epoch, beside a server that may be running."""
     async with _registry(settings) as (_, engines):
-        with _writing_alone(engines):
+        with engines.writing_alone():
             return await store_epochs.begin_by_hand(engines, system_clock_us)
 
 
@@ -82,8 +82,3 @@ async def _registry(settings: ServerSettings) -> AsyncIterator[tuple[SqlRegistry
     async with opened_engines(settings) as engines:
         await prepare_schema(engines)
         yield SqlRegistry(engines), engines
-
-
-def _writing_alone(engines: Engines) -> AbstractContextManager[None]:
-    where = engines.database
-    return sqlite.checkpoint_excluded(where.sqlite_path) if where.is_sqlite else nullcontext()

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,6 +12,7 @@ from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from syncline_server.store.sqlite import checkpoint_excluded
 from syncline_server.store.sqlite_connections import SqliteConnections
 
 SQLITE_FILE: Final = "syncline.db"
@@ -117,6 +118,10 @@ class Engines:
         self._unfinished.add(task)
         task.add_done_callback(self._finish)
         return await asyncio.shield(task)
+
+    def writing_alone(self) -> AbstractContextManager[None]:
+        """Keep the log's writer from checkpointing while an engine writes beside it; see sqlite.checkpoint_excluded."""
+        return checkpoint_excluded(self.database.sqlite_path) if self.database.is_sqlite else nullcontext()
 
     def _finish(self, task: "asyncio.Task[Any]") -> None:
         self._unfinished.discard(task)

@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-from contextlib import nullcontext
 from typing import Final
 
 from sqlalchemy import delete
 
-from syncline_server.store import sqlite
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
@@ -29,8 +27,7 @@ async def forget_positions(engines: Engines) -> int:
 
 
 async def _delete_positions(engines: Engines, oldest_us: int) -> int:
-    where = engines.database
-    with sqlite.checkpoint_excluded(where.sqlite_path) if where.is_sqlite else nullcontext():
+    with engines.writing_alone():
         async with engines.writing.begin() as connection:
             outdated = delete(session_positions).where(session_positions.c.updated_at_us < oldest_us)
             return (await connection.execute(outdated)).rowcount

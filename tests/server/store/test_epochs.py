@@ -59,10 +59,9 @@ async def test_a_write_knows_the_epoch_that_began_while_it_waited(engines: Engin
         before = await transaction.lock_head(log.project)
         beginning = asyncio.create_task(begin(engines))
         if not engines.database.is_sqlite:
-            async with asyncio.timeout(10):
-                while not await sql(engines, "SELECT 1 FROM pg_locks WHERE NOT granted"):
-                    await asyncio.sleep(0.01)
+            await _waiters(engines, 1)
             waiting = asyncio.create_task(_locked_history(log))
+            await _waiters(engines, 2)  # behind the epoch, not beside it
         await transaction.write(log.project, [log.version("a", 5000)])
         await transaction.move_head(log.project, 5000)
     begun = await beginning
@@ -71,6 +70,12 @@ async def test_a_write_knows_the_epoch_that_began_while_it_waited(engines: Engin
     history = await _locked_history(log)
     assert history.at(5000) == Position(before.history.epoch_id, 5000)
     assert history.at(5001) == Position(begun, 5001)
+
+
+async def _waiters(engines: Engines, count: int) -> None:
+    async with asyncio.timeout(10):
+        while len(await sql(engines, "SELECT 1 FROM pg_locks WHERE NOT granted")) < count:
+            await asyncio.sleep(0.01)
 
 
 async def _locked_history(log: Log) -> History:
