@@ -49,7 +49,8 @@ def translated() -> Iterator[None]:
         raise StoreRejected(str(error)) from error
     except (sqlite3.OperationalError, sqlite3.InterfaceError) as error:
         raise StoreUnavailable from error
-    except (PoolTimeout, OSError) as error:  # OSError: asyncpg could not connect
+    # OSError: asyncpg could not connect; InternalClientError: it found the connection in mid-farewell.
+    except (PoolTimeout, OSError, asyncpg.InternalClientError) as error:
         raise StoreUnavailable from error
 
 

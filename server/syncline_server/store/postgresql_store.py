@@ -105,6 +105,9 @@ async def _driver(engine: AsyncEngine, most_seconds: float) -> AsyncIterator[Dri
         timer = asyncio.get_running_loop().call_later(most_seconds, driver.terminate)
         try:
             yield driver
+        except asyncpg.InternalClientError:
+            driver.terminate()
+            raise
         finally:
             timer.cancel()
             if driver.is_closed():
