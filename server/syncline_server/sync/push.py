@@ -20,7 +20,9 @@ _log = logging.getLogger(__name__)
 _MAX_GROUP_PUSHES: Final = 512
 _MAX_GROUP_CHANGES: Final = 2_000
 _MAX_GROUP_BYTES: Final = 16 * 1024 * 1024
-_MAX_GATHERING_SECONDS: Final = 0.01
+_MAX_GATHERING_SECONDS: Final = 0.03
+_PAUSE_SECONDS: Final = 0.001
+_QUIET_PAUSES: Final = 3
 _QUIET_TURNS: Final = 8
 """Of the event loop, in which no push has come."""
 _MAX_PUSHES_OF_A_USER: Final = 4
@@ -110,7 +112,8 @@ class _Committer:
         self._on_commit = on_commit
         self._queue: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._has_company = False
+        self._expected = 0
+        """How many pushes the next group may have: as many as lately."""
 
     def submit(self, item: Push | Presented) -> "asyncio.Future[PushOutcome | None]":
         future: asyncio.Future[PushOutcome | None] = asyncio.get_running_loop().create_future()
@@ -130,7 +133,7 @@ class _Committer:
             while self._queue:
                 await self._gather()
                 group = self._take_group()
-                self._has_company = len(group) > 1
+                self._expected = max(len(group), self._expected // 2)
                 await self._apply(group)
         finally:
             self._task = None
@@ -138,16 +141,24 @@ class _Committer:
     async def _gather(self) -> None:
         """Let pushes that are on their way join the group, for as long as they keep coming; nobody waits alone.
 
-        Without this, a group is what came during the commit before, and a fast disk makes many small ones.
+        Without this, a group is what came during the commit before, and a fast disk makes many small ones. Who has
+        pushed lately is likely to push again: as many are waited for, unless none comes for some milliseconds, and then
+        whoever comes close behind is let in.
         """
-        if not self._has_company:
+        if self._expected <= 1:
             return
         loop = asyncio.get_running_loop()
-        deadline, quiet = loop.time() + _MAX_GATHERING_SECONDS, 0
-        while quiet < _QUIET_TURNS and len(self._queue) < _MAX_GROUP_PUSHES and loop.time() < deadline:
+        deadline, quiet = loop.time() + _MAX_GATHERING_SECONDS, 0.0
+        while quiet < 1 and len(self._queue) < _MAX_GROUP_PUSHES and loop.time() < deadline:
             waiting = len(self._queue)
-            await asyncio.sleep(0)
-            quiet = quiet + 1 if len(self._queue) == waiting else 0
+            if waiting < self._expected:
+                await asyncio.sleep(_PAUSE_SECONDS)
+                quiet += 1 / _QUIET_PAUSES
+            else:
+                await asyncio.sleep(0)
+                quiet += 1 / _QUIET_TURNS
+            if len(self._queue) > waiting:
+                quiet = 0.0
 
     def _take_group(self) -> list[_Waiting]:
         """Take from the head of the queue; what is too much of one user stays.
