@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, product
 from typing import Any
 
@@ -35,7 +35,7 @@ class HeadPusher(Pusher):
     async def push(self, push: Push) -> PushOutcome:
         outcome = await super().push(push)
         page = await self._store.page(PageQuery(push.project_id, None, (), after_revision=0, limit=0, max_bytes=0))
-        return replace(outcome, checkpoint=page.history.at(outcome.head_revision))
+        return outcome._replace(checkpoint=page.history.at(outcome.head_revision))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """How many calls a user, or a server key's project, may make in a minute."""
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -25,8 +24,8 @@ class CallLimiter:
         self._calls_per_minute = calls_per_minute
         self._now = now
         self._window = 0
-        self._current: Counter[Caller] = Counter()
-        self._previous: Counter[Caller] = Counter()
+        self._current: dict[Caller, int] = {}
+        self._previous: dict[Caller, int] = {}
 
     def check(self, principal: Principal) -> None:
         """Count a call; raises RateLimited."""
@@ -36,7 +35,7 @@ class CallLimiter:
         window, elapsed = divmod(self._now(), _WINDOW_SECONDS)
         if window != self._window:
             self._move_to(int(window))
-        previous, current = self._previous[caller], self._current[caller]
+        previous, current = self._previous.get(caller, 0), self._current.get(caller, 0)
         if previous * (_WINDOW_SECONDS - elapsed) / _WINDOW_SECONDS + current < self._calls_per_minute:
             self._current[caller] = current + 1
             return
@@ -48,8 +47,8 @@ class CallLimiter:
         )
 
     def _move_to(self, window: int) -> None:
-        self._previous = self._current if window == self._window + 1 else Counter()
-        self._current = Counter()
+        self._previous = self._current if window == self._window + 1 else {}
+        self._current = {}
         self._window = window
 
     def _seconds_until_one(self, previous: int, current: int, elapsed: float) -> float:

@@ -44,7 +44,9 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         self._pusher = pusher
         self._puller = puller
         self._feed = feed
-        self._outcomes = {kind: metrics.changes.labels(kind) for kind in ("applied", "replayed", "conflict")}
+        self._applied = metrics.changes.labels("applied")
+        self._replayed = metrics.changes.labels("replayed")
+        self._conflicts = metrics.changes.labels("conflict")
         self._slow_reader_seconds = slow_reader_seconds
 
     async def Push(self, request: sync_pb2.PushRequest, context: Any) -> sync_pb2.PushResponse:  # noqa: N802  # the contract's name
@@ -118,9 +120,17 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
             raise ReaderTooSlow(token) from None
 
     def _count(self, outcome: PushOutcome) -> None:
-        kinds = ["replayed" if one.replayed else "applied" if one.applied else "conflict" for one in outcome.results]
-        for kind in set(kinds):
-            self._outcomes[kind].inc(kinds.count(kind))
+        replayed = conflicts = 0
+        for result in outcome.results:
+            if result.replayed:
+                replayed += 1
+            elif not result.applied:
+                conflicts += 1
+        if replayed:
+            self._replayed.inc(replayed)
+        if conflicts:
+            self._conflicts.inc(conflicts)
+        self._applied.inc(len(outcome.results) - replayed - conflicts)
 
 
 def _types_of(request: sync_pb2.PushRequest) -> set[str]:

@@ -18,7 +18,7 @@ from syncline_server.sync.errors import ChangeInvalid, RequestInvalid
 from syncline_server.sync.history import Position
 from syncline_server.sync.pull import PageSize, Reading
 
-_ENTITY_TYPE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}", re.ASCII)
+_is_entity_type: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}", re.ASCII).fullmatch
 _ENTITY_TYPE_FORM: Final = "must be a letter or _, then letters, digits, _ . -; at most 64 characters"
 _MAX_ID_BYTES: Final = 128
 _MAX_DEPTH: Final = 32
@@ -61,18 +61,19 @@ class Validator:
         if expected_head_ms is not None and expected_head_ms < 0:
             raise RequestInvalid("expected_head_ms", "must be 0 or more")
         user = principal.user
-        changes = tuple(
-            [self._change(index, change, principal.project_id, user) for index, change in enumerate(request.changes)]
-        )
+        project_id, latest = principal.project_id, time.time() + _MAX_AHEAD_SECONDS
+        changes = [
+            self._change(index, change, project_id, user, latest) for index, change in enumerate(request.changes)
+        ]
         return Push(
-            project_id=principal.project_id,
-            user_id=user,
-            session=principal.session,
-            device_known=principal.device_known,
-            changes=changes,
-            shown=shown,
-            expected_head_ms=expected_head_ms,
-            require_existing=request.require_existing,
+            project_id,
+            user,
+            principal.session,
+            principal.device_known,
+            tuple(changes),
+            shown,
+            expected_head_ms,
+            request.require_existing,
         )
 
     def pull(self, request: sync_pb2.PullRequest, principal: Principal) -> tuple[Reading, PageSize]:
@@ -120,26 +121,31 @@ class Validator:
             reset_when_expired=request.reset_when_expired,
         )
 
-    def _change(self, index: int, change: sync_pb2.Change, project_id: int, user_id: str) -> Change:
+    def _change(self, index: int, change: sync_pb2.Change, project_id: int, user_id: str, latest: float) -> Change:
+        """Return one change; its time may be `latest` (s) at most. What most changes do not have is not looked into."""
         entity_type = change.entity_type
-        _check_entity_type(index, "entity_type", entity_type)
+        if not _is_entity_type(entity_type):
+            raise ChangeInvalid(index, "entity_type", _ENTITY_TYPE_FORM)
         action = _ACTIONS.get(change.action)
         if action is None:
             raise ChangeInvalid(index, "action", "must be create, update or delete")
-        entity_id = _entity_id(index, change.entity_id, action)
-        base_revision = change.base_revision if change.HasField("base_revision") else None
-        if base_revision is not None and base_revision < 0:
-            raise ChangeInvalid(index, "base_revision", "must be 0 or more")
+        entity_id = change.entity_id
+        if entity_id or action is not Action.CREATE:
+            _check_entity_id(index, "entity_id", entity_id)
+        else:
+            entity_id = _new_id()
+        if change.only_if_absent and action is not Action.CREATE:
+            raise ChangeInvalid(index, "only_if_absent", "goes with a create alone")
         return Change(
             entity_key(project_id, user_id, entity_type, entity_id),
             entity_type,
             entity_id,
             action,
             self._data(index, change.data),
-            _timestamp_us(index, change.client_timestamp) if change.HasField("client_timestamp") else None,
-            base_revision,
+            _timestamp_us(index, change.client_timestamp, latest) if change.HasField("client_timestamp") else None,
+            _base_revision(index, change.base_revision) if change.HasField("base_revision") else None,
             _required_keys(index, change, project_id, user_id) if change.required_entities else (),
-            _only_if_absent(index, change, action),
+            change.only_if_absent,
             _retained_members(index, change, action) if change.retained_members else (),
         )
 
@@ -203,23 +209,11 @@ def _floats(value: Any) -> Iterator[float]:
         waiting.extend(_items(value))
 
 
-def _entity_id(index: int, entity_id: str, action: Action) -> str:
-    if not entity_id and action is Action.CREATE:
-        return _new_id()
-    _check_entity_id(index, "entity_id", entity_id)
-    return entity_id
-
-
 def _new_id() -> str:
     """Return a random UUID (RFC 9562, version 4), at a third of what the module's own costs."""
     drawn = os.urandom(16).hex()
     variant = "89ab"[int(drawn[16], 16) & 3]
     return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[13:16]}-{variant}{drawn[17:20]}-{drawn[20:]}"
-
-
-def _check_entity_type(index: int, field: str, entity_type: str) -> None:
-    if not _ENTITY_TYPE.fullmatch(entity_type):
-        raise ChangeInvalid(index, field, _ENTITY_TYPE_FORM)
 
 
 def _check_entity_id(index: int, field: str, entity_id: str) -> None:
@@ -233,18 +227,13 @@ def _required_keys(index: int, change: sync_pb2.Change, project_id: int, user_id
     if len(change.required_entities) > _MAX_REQUIRED:
         raise ChangeInvalid(index, "required_entities", f"must be at most {_MAX_REQUIRED}")
     for required in change.required_entities:
-        _check_entity_type(index, "required_entities.entity_type", required.entity_type)
+        if not _is_entity_type(required.entity_type):
+            raise ChangeInvalid(index, "required_entities.entity_type", _ENTITY_TYPE_FORM)
         _check_entity_id(index, "required_entities.entity_id", required.entity_id)
     return tuple(
         entity_key(project_id, user_id, required.entity_type, required.entity_id)
         for required in change.required_entities
     )
-
-
-def _only_if_absent(index: int, change: sync_pb2.Change, action: Action) -> bool:
-    if change.only_if_absent and action is not Action.CREATE:
-        raise ChangeInvalid(index, "only_if_absent", "goes with a create alone")
-    return change.only_if_absent
 
 
 def _retained_members(index: int, change: sync_pb2.Change, action: Action) -> tuple[str, ...]:
@@ -255,11 +244,17 @@ def _retained_members(index: int, change: sync_pb2.Change, action: Action) -> tu
     return tuple(change.retained_members)
 
 
-def _timestamp_us(index: int, timestamp: Timestamp) -> int:
+def _base_revision(index: int, revision: int) -> int:
+    if revision < 0:
+        raise ChangeInvalid(index, "base_revision", "must be 0 or more")
+    return revision
+
+
+def _timestamp_us(index: int, timestamp: Timestamp, latest: float) -> int:
     seconds, nanos = timestamp.seconds, timestamp.nanos
     if not 0 <= seconds <= _LAST_SECOND or not 0 <= nanos < _NANOS:
         raise ChangeInvalid(index, "client_timestamp", "must be in the years 1970 to 9999")
-    if seconds > time.time() + _MAX_AHEAD_SECONDS:
+    if seconds > latest:
         raise ChangeInvalid(index, "client_timestamp", "must not be more than 24 h in the future")
     return seconds * 1_000_000 + nanos // 1000
 
@@ -268,7 +263,7 @@ def _check_entity_types(entity_types: Sequence[str], principal: Principal) -> No
     if len(entity_types) > _MAX_ENTITY_TYPES:
         raise RequestInvalid("entity_types", f"must be at most {_MAX_ENTITY_TYPES}")
     for index, entity_type in enumerate(entity_types):
-        if not _ENTITY_TYPE.fullmatch(entity_type):
+        if not _is_entity_type(entity_type):
             raise RequestInvalid(f"entity_types[{index}]", _ENTITY_TYPE_FORM)
     if not entity_types and principal.scopes.limited:
         raise RequestInvalid("entity_types", "a session with scopes has to name the types it reads")

@@ -17,7 +17,7 @@ from syncline_server.store.sqlite_connections import SqliteConnections, SqliteWr
 from syncline_server.sync.changes import Version
 from syncline_server.sync.store import PageQuery, ShownPosition, WriteTransaction
 
-_ROWS_OF_A_STATEMENT: Final = (50, 10, 1)
+_ROWS_OF_A_STATEMENT: Final = (64, 32, 16, 8, 4, 2, 1)
 """Each step of a statement takes the interpreter's lock from the loop: many rows go into one."""
 _FIRST_ROWS: Final = 16
 """A page may be a thousand small versions or a few large ones; the first few tell which."""

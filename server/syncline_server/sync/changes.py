@@ -3,7 +3,6 @@
 import binascii
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -43,8 +42,8 @@ class Change(NamedTuple):
     @property
     def digest(self) -> bytes:
         """Identify what was pushed, so that a retry is recognised (P3); 16 bytes."""
-        stamp = f"{self.action:d}|{self.client_timestamp_us}|"
-        return hashlib.blake2b(stamp.encode() + self.data.encode(), digest_size=16).digest()
+        pushed = f"{int(self.action)}|{self.client_timestamp_us}|{self.data}"
+        return hashlib.blake2b(pushed.encode(), digest_size=16).digest()
 
 
 class Version(NamedTuple):
@@ -76,8 +75,7 @@ class Version(NamedTuple):
         return self.revision // MICROSECONDS_PER_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(NamedTuple):
     """A batch of changes of one user, in form."""
 
     project_id: int
@@ -90,6 +88,15 @@ class Push:
     """The position of the request's checkpoint token; it shows nothing when it belongs to a lost history."""
     expected_head_ms: int | None = None
     require_existing: bool = False
+
+    @property
+    def session_key(self) -> str:
+        """What the positions of its session are kept under (P9); empty: nothing is kept."""
+        return session_key(self.project_id, self.user_id, self.session) if self.session else ""
+
+    def entity_types(self) -> set[str]:
+        """Return the types of the entities that the push changes."""
+        return {change.entity_type for change in self.changes}
 
     def entity_keys(self) -> Iterator[str]:
         """Yield the keys of all entities that the push changes or requires."""
@@ -108,8 +115,7 @@ class Result(NamedTuple):
     """Whether the answer has to carry `version.data`: the pusher does not know it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PushOutcome:
+class PushOutcome(NamedTuple):
     """What became of a push."""
 
     results: list[Result]
@@ -125,8 +131,7 @@ def entity_key(project_id: int, user_id: str, entity_type: str, entity_id: str) 
     One column, because only the unique index can serve a look-up by it (docs/decisions, entity key). Ids have no
     control characters, so the separator cannot be forged.
     """
-    text = f"{project_id}\x1f{user_id}\x1f{entity_type}\x1f{entity_id}"
-    return _short_digest(text)
+    return _short_digest(f"{project_id}\x1f{user_id}\x1f{entity_type}\x1f{entity_id}")
 
 
 @lru_cache(maxsize=16_384)

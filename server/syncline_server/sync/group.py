@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from syncline_server.sync.changes import MICROSECONDS_PER_MS, Push, PushOutcome, Version, session_key
+from syncline_server.sync.changes import MICROSECONDS_PER_MS, Push, PushOutcome, Version
 from syncline_server.sync.errors import AnswerTooLarge, HeadMismatch, SyncError
 from syncline_server.sync.history import History, Position
 from syncline_server.sync.resolve import Limits, Resolution, needed_data, resolve
@@ -99,7 +99,7 @@ class GroupCommit:
         pushes: list[Push],
     ) -> "_GroupState":
         state = _GroupState(head.revision, head.history)
-        sessions = {_session_key(push) for push in pushes if _asks_for_positions(push)}
+        sessions = {push.session_key for push in pushes if _asks_for_positions(push)}
         sessions.update(item.session_key for item in items if isinstance(item, Presented))
         if sessions:
             state.positions = await transaction.positions(sessions)
@@ -113,6 +113,7 @@ class GroupCommit:
             state.standings = await transaction.standings(project_id, queries)
             keys = {key for push in pushes for key in push.entity_keys()}
             state.versions = await transaction.versions(keys, max_inline_bytes=_MAX_INLINE_BYTES)
+            state.lacks_data = any(version.data is None for version in state.versions.values())
         return state
 
     async def _decide(
@@ -126,7 +127,8 @@ class GroupCommit:
             if push.expected_head_ms is not None:
                 # Who names the head has been there.
                 shown = _check_head(push.expected_head_ms, standing)
-            await self._load_large_data(transaction, push, state.versions, revisions.now_ms)
+            if state.lacks_data:
+                await self._load_large_data(transaction, push, state.versions, revisions.now_ms)
             resolution = resolve(push, state.versions, shown, revisions, self._limits)
         except SyncError as error:
             revisions.rewind(mark)
@@ -170,6 +172,8 @@ class _GroupState:
     shown: dict[int, int] = field(default_factory=dict)
     standings: dict[StandingQuery, Standing] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
+    lacks_data: bool = False
+    """Data of some of these versions was left out."""
     written: dict[str, Version] = field(default_factory=dict)
     writers: dict[str, list[Version]] = field(default_factory=dict)
     user_heads: dict[str, int] = field(default_factory=dict)
@@ -194,10 +198,13 @@ class _GroupState:
             return push.shown.revision if self.history.holds(push.shown, self.head) else 0
         if push.session == "":
             return 0
-        shown = self.positions.get(_session_key(push), {})
+        shown = self.positions.get(push.session_key)
+        if not shown:
+            return 0
         if not push.changes:
-            return min(shown.values(), default=0)
-        return min(shown.get(entity_type, shown.get("", 0)) for entity_type in _types_of(push))
+            return min(shown.values())
+        otherwise = shown.get("", 0)
+        return min([shown.get(entity_type, otherwise) for entity_type in push.entity_types()])
 
     def standing_before(self, push: Push, shown: int) -> Standing:
         """Return where the user stands before this push, the group's earlier pushes included."""
@@ -215,14 +222,13 @@ class _GroupState:
             self.versions.update(resolution.written)
             self.written.update(resolution.written)
             self.writers.setdefault(push.user_id, []).extend(resolution.written.values())
-            head = max(version.revision for version in resolution.written.values())
-            self.user_heads[push.user_id] = head
+            head = self.user_heads[push.user_id] = resolution.head
         in_part = any(version.merged_unseen for version in resolution.written.values())
         foreign = (standing.foreign or in_part) and push.expected_head_ms is None
         checkpoint = shown if foreign else max(head, shown)
         if not foreign and _asks_for_positions(push):
-            for entity_type in _types_of(push):
-                self._move(_session_key(push), entity_type, checkpoint)
+            for entity_type in push.entity_types():
+                self._move(push.session_key, entity_type, checkpoint)
         return PushOutcome(resolution.results, self.history.at(checkpoint), head)
 
     def _move(self, key: str, entity_type: str, revision: int) -> None:
@@ -247,14 +253,6 @@ def _asks_for_positions(push: Push) -> bool:
 
 def _standing_query(push: Push, shown: int) -> StandingQuery:
     return StandingQuery(push.user_id, push.session, shown)
-
-
-def _session_key(push: Push) -> str:
-    return session_key(push.project_id, push.user_id, push.session)
-
-
-def _types_of(push: Push) -> set[str]:
-    return {change.entity_type for change in push.changes}
 
 
 def _is_foreign(version: Version, session: str) -> bool:

@@ -28,6 +28,8 @@ class Resolution:
 
     results: list[Result] = field(default_factory=list)
     written: dict[str, Version] = field(default_factory=dict)
+    head: int = 0
+    """The last revision that was drawn for it; 0: none."""
 
 
 def resolve(
@@ -77,7 +79,8 @@ class _Resolver:
         if stored is not None and change.key in self._replayed:
             return Result(True, True, stored, _makes_unseen_data(change))
         current = self.resolution.written.get(change.key, stored)
-        self._check_present(index, change, current)
+        if self._push.require_existing or change.required_keys:
+            self._check_present(index, change, current)
         if _has_nothing_to_do(self._push, change, stored, current):
             left_alone = change.action is Action.CREATE  # so it is not what was pushed
             current = self._recognisable(change) or current
@@ -89,6 +92,7 @@ class _Resolver:
             return Result(False, False, current or _never_was(self._push, change), True)
         version = self._next_version(index, change, current)
         self.resolution.written[change.key] = version
+        self.resolution.head = version.revision
         return Result(True, False, version, _makes_unseen_data(change))
 
     def _recognisable(self, change: Change) -> Version | None:
@@ -110,26 +114,27 @@ class _Resolver:
     def _next_version(self, index: int, change: Change, current: Version | None) -> Version:
         """Return what the change makes of its entity (P5)."""
         data, merged_unseen = self._merge(change, current)
-        size_bytes = len(data.encode())
+        size_bytes = len(data) if data.isascii() else len(data.encode())
         if size_bytes > self._limits.max_data_bytes:
             raise DataTooLarge(index, self._limits.max_data_bytes)
         revision = self._revisions.draw(self._push.user_id)
         goes_on = current is not None and (not current.deleted or change.action is Action.DELETE)
+        # By position: names cost more than all the rest of a version.
         return Version(
-            key=change.key,
-            user_id=self._push.user_id,
-            entity_type=change.entity_type,
-            entity_id=change.entity_id,
-            deleted=change.action is Action.DELETE,
-            data=data,
-            size_bytes=size_bytes,
-            revision=revision,
-            created_revision=current.created_revision if current is not None and goes_on else revision,
-            client_timestamp_us=revision if change.client_timestamp_us is None else change.client_timestamp_us,
-            session=self._push.session,
+            change.key,
+            self._push.user_id,
+            change.entity_type,
+            change.entity_id,
+            change.action is Action.DELETE,
+            data,
+            size_bytes,
+            revision,
+            current.created_revision if current is not None and goes_on else revision,
+            revision if change.client_timestamp_us is None else change.client_timestamp_us,
+            self._push.session,
             # Not every dialect tells which of several changes of an entity was the one that lost.
-            merged_unseen=merged_unseen or change.key in self._lost,
-            digest=change.digest,
+            merged_unseen or change.key in self._lost,
+            change.digest,
         )
 
     def _merge(self, change: Change, current: Version | None) -> tuple[str, bool]:
@@ -151,7 +156,7 @@ def _replayed_keys(push: Push, before: Mapping[str, Version]) -> set[str]:
     if push.expected_head_ms is not None:
         return set()
     last = {change.key: change for change in push.changes if change.key in before}
-    return {key for key, change in last.items() if before[key].digest == change.digest}
+    return {key for key, change in last.items() if before[key].digest == change.digest} if last else set()
 
 
 def _makes_unseen_data(change: Change) -> bool:
@@ -211,6 +216,6 @@ def _never_was(push: Push, change: Change) -> Version:
 
 
 def _check_answer_size(resolution: Resolution, limits: Limits) -> None:
-    carried = sum(result.version.size_bytes for result in resolution.results if result.carries_data)
+    carried = sum([result.version.size_bytes for result in resolution.results if result.carries_data])
     if carried > limits.max_answer_bytes:
         raise AnswerTooLarge(limits.max_answer_bytes)
