@@ -18,8 +18,10 @@ from syncline_server.store.sqlite import SqliteCheckpointer
 _READING_THREADS: Final = 4
 _SMALL_ITEMS: Final = 128
 """Rows to look up or to write on the loop: about 2 ms at most."""
-_SMALL_STEPS: Final = 50_000
-"""Virtual machine instructions of a read on the loop: about 2 ms; a page of 1,000 takes half of them."""
+_STEPS: Final = 5_000
+_SMALL_STEPS: Final = 10
+"""A read on the loop takes so many times 5,000 virtual machine instructions at most: about 2 ms; a page of 1,000 takes
+half of them."""
 _BUSY_SECONDS: Final = 3.0
 _BUSY_PAUSE_SECONDS: Final = 0.005
 _TURN_SECONDS: Final = 10
@@ -120,6 +122,7 @@ class SqliteReaders:
         """Read this database file; connections are opened as they are needed."""
         self._path = path
         self._quick: sqlite3.Connection | None = None
+        self._steps = 0
         self._idle: list[sqlite3.Connection] = []
         self._threads = ThreadPoolExecutor(_READING_THREADS, thread_name_prefix="sqlite-read")
 
@@ -127,7 +130,9 @@ class SqliteReaders:
         """Read: on the loop's thread if that is done soon, else once more in another. Raises sqlite3.Error."""
         if self._quick is None:
             self._quick = self._open()
-            self._quick.set_progress_handler(lambda: 1, _SMALL_STEPS)
+            self._quick.set_progress_handler(self._is_long, _STEPS)
+        # Counted by hand: SQLite's own count of a statement goes on from one use to the next.
+        self._steps = 0
         try:
             return work(self._quick)
         except sqlite3.OperationalError as error:
@@ -145,6 +150,10 @@ class SqliteReaders:
                 connection.close()
         self._quick = None
         self._idle.clear()
+
+    def _is_long(self) -> bool:
+        self._steps += 1
+        return self._steps > _SMALL_STEPS
 
     def _read(self, work: Work[T]) -> T:
         connection = self._idle.pop() if self._idle else self._open()
