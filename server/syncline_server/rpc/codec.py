@@ -55,17 +55,17 @@ def ticket_response(ticket: Ticket) -> sync_pb2.CreateTicketResponse:
 
 def _add_changes(response: sync_pb2.PullResponse | sync_pb2.StreamPullResponse, page: Page) -> None:
     add, after_revision = response.changes.add, page.after_revision
-    for row in page.rows:
+    for user_id, entity_type, entity_id, deleted, data, client_timestamp_us, revision, created_revision, _ in page.rows:
         # Setting fields one by one costs half of what keyword arguments do.
         change = add()
-        change.entity_type = row.entity_type
-        change.entity_id = row.entity_id
-        change.action = action_of(row, after_revision)  # type: ignore[assignment]  # the numbers are the contract's
-        change.data = row.data
-        change.revision = row.revision
-        change.created_revision = row.created_revision
-        change.user_id = row.user_id
-        _set_timestamp(change.client_timestamp, row.client_timestamp_us)
+        change.entity_type = entity_type
+        change.entity_id = entity_id
+        change.action = action_of(deleted, created_revision, after_revision)  # type: ignore[assignment]  # as above
+        change.data = data
+        change.revision = revision
+        change.created_revision = created_revision
+        change.user_id = user_id
+        _set_timestamp(change.client_timestamp, client_timestamp_us)
 
 
 def _set_version(change: sync_pb2.Change, version: Version, with_data: bool) -> None:
@@ -88,4 +88,7 @@ def _set_version(change: sync_pb2.Change, version: Version, with_data: bool) -> 
 
 def _set_timestamp(timestamp: Timestamp, us: int) -> None:
     # Also the start of 1970 is a timestamp, and set.
-    timestamp.seconds, timestamp.nanos = us // _MICROSECONDS, us % _MICROSECONDS * 1000
+    seconds, rest = divmod(us, _MICROSECONDS)
+    timestamp.seconds = seconds
+    if rest:
+        timestamp.nanos = rest * 1000

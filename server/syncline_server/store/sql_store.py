@@ -2,8 +2,10 @@
 
 import json
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from syncline_server.store.histories import Histories
@@ -22,8 +24,7 @@ from syncline_server.sync.store import (
 )
 
 Row = Sequence[Any]
-SIZE_COLUMN = len(PageRow._fields)
-"""A page's rows end with the size of their data."""
+SIZE_COLUMN = PageRow._fields.index("size_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +142,10 @@ def _page(rows: Sequence[Row], query: PageQuery, history: History) -> StoredPage
     assert header[0] is None, "the header comes first"
     found = len(rows) - 1
     kept = min(found, query.limit)
-    size_bytes = 0
-    for index in range(1, kept + 1):
-        size_bytes += rows[index][SIZE_COLUMN]
-        if size_bytes > query.max_bytes and index > 1:
-            kept = index - 1
-            break
+    sizes = accumulate([row[SIZE_COLUMN] for row in rows[1 : kept + 1]])
+    kept = max(bisect_right(list(sizes), query.max_bytes), min(kept, 1))
     return StoredPage(
-        rows=[PageRow._make(row[:SIZE_COLUMN]) for row in rows[1 : kept + 1]],
+        rows=list(map(PageRow._make, rows[1 : kept + 1])),
         cut=0 < kept < found,
         project_head=header[6],
         user_head=header[7] or 0,

@@ -63,11 +63,11 @@ class Page:
         return self.history.at(self.next_revision)
 
 
-def action_of(row: PageRow, after_revision: int) -> Action:
+def action_of(deleted: bool, created_revision: int, after_revision: int) -> Action:
     """Return what a version is to a reader at a position."""
-    if row.deleted:
+    if deleted:
         return Action.DELETE
-    return Action.CREATE if row.created_revision > after_revision else Action.UPDATE
+    return Action.CREATE if created_revision > after_revision else Action.UPDATE
 
 
 class Puller:

@@ -65,6 +65,8 @@ class PageRow(NamedTuple):
     client_timestamp_us: int
     revision: int
     created_revision: int
+    size_bytes: int
+    """Of `data`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ async def test_a_row_carries_a_version_as_it_was_written(log):
     version = log.version("e1", 2**53 + 1, data='{"a":"\\u0000"}', deleted=True, created_revision=7)
     await log.write(version)
     (row,) = (await log.page()).rows
-    assert row == PageRow("ada", "todo", "e1", True, version.data.encode(), 2**53 + 1, 2**53 + 1, 7)
+    assert row == PageRow("ada", "todo", "e1", True, version.data.encode(), 2**53 + 1, 2**53 + 1, 7, version.size_bytes)
 
 
 async def test_a_page_starts_after_its_position_and_goes_by_revision(log):
