@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ _MAX_GROUP_CHANGES: Final = 2_000
 _MAX_GROUP_BYTES: Final = 16 * 1024 * 1024
 _MAX_GATHERING_SECONDS: Final = 0.03
 _PAUSE_SECONDS: Final = 0.001
-_QUIET_PAUSES: Final = 3
+_IDLE_PAUSES: Final = 2
+"""In a row, for most of which the event loop has had nothing to do."""
 _QUIET_TURNS: Final = 8
 """Of the event loop, in which no push has come."""
 _MAX_PUSHES_OF_A_USER: Final = 4
@@ -142,23 +144,21 @@ class _Committer:
         """Let pushes that are on their way join the group, for as long as they keep coming; nobody waits alone.
 
         Without this, a group is what came during the commit before, and a fast disk makes many small ones. Who has
-        pushed lately is likely to push again: as many are waited for, unless none comes for some milliseconds, and then
-        whoever comes close behind is let in.
+        pushed lately is likely to push again: as many are waited for while the event loop is busy, since calls wait for
+        it then anyway; and then whoever comes close behind is let in.
         """
         if self._expected <= 1:
             return
         loop = asyncio.get_running_loop()
-        deadline, quiet = loop.time() + _MAX_GATHERING_SECONDS, 0.0
-        while quiet < 1 and len(self._queue) < _MAX_GROUP_PUSHES and loop.time() < deadline:
+        deadline, idle, quiet = loop.time() + _MAX_GATHERING_SECONDS, 0, 0
+        while idle < _IDLE_PAUSES and len(self._queue) < self._expected and loop.time() < deadline:
+            worked = time.thread_time()
+            await asyncio.sleep(_PAUSE_SECONDS)
+            idle = idle + 1 if time.thread_time() - worked < _PAUSE_SECONDS / 2 else 0
+        while quiet < _QUIET_TURNS and len(self._queue) < _MAX_GROUP_PUSHES and loop.time() < deadline:
             waiting = len(self._queue)
-            if waiting < self._expected:
-                await asyncio.sleep(_PAUSE_SECONDS)
-                quiet += 1 / _QUIET_PAUSES
-            else:
-                await asyncio.sleep(0)
-                quiet += 1 / _QUIET_TURNS
-            if len(self._queue) > waiting:
-                quiet = 0.0
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if len(self._queue) == waiting else 0
 
     def _take_group(self) -> list[_Waiting]:
         """Take from the head of the queue; what is too much of one user stays.
