@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from harness import settings_for
@@ -13,6 +14,7 @@ from storage import run_sql, url_of
 from syncline_server.app import opened_engines, prepare_schema
 from syncline_server.store import schema
 from syncline_server.store.engine import Engines
+from syncline_server.store.migrations.upgrade import config
 from syncline_server.store.schema import SchemaNotCurrent
 from syncline_server.store.tables import metadata
 from syncline_server.sync.history import Position
@@ -75,6 +77,13 @@ async def test_migrating_twice_changes_nothing(engines: Engines):
     after = await schema.open_checkpoints(engines)
     scope = before.scope_tag(1, "ada")
     assert after.decode(scope, before.encode(scope, Position(7, 5))) == Position(7, 5)
+
+
+def test_the_schema_that_is_wanted_is_the_last_of_the_migrations():
+    scripts = ScriptDirectory.from_config(config())
+    numbers = [script.revision for script in scripts.walk_revisions("base", "heads")]
+    assert numbers == sorted(numbers, reverse=True)
+    assert scripts.get_heads() == numbers[:1] == [schema.WANTED]
 
 
 async def test_a_current_schema_is_served(engines: Engines):
