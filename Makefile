@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PROTO := protos/syncline/v1/sync.proto
+# A test run starts some hundred processes; each takes a second of a core, and four where nothing may be compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos kills planted
 

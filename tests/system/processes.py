@@ -144,14 +144,14 @@ class Commands:
 def commands_in(tmp_path: Path) -> Commands:
     """Return commands that see nothing of this machine's own Syncline settings.
 
-    What they import is compiled once a test run, where Python is told not to write bytecode, too: uncompiled, a start
-    takes four seconds of a core.
+    What they import is compiled once, where Python is told not to write bytecode, too: uncompiled, a start takes four
+    seconds of a core.
     """
     hidden = ("SYNCLINE_", "PYTHONDONTWRITEBYTECODE")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     folder = tmp_path / "commands"
     folder.mkdir(exist_ok=True)
-    return Commands(folder, {**environment, "PYTHONPYCACHEPREFIX": str(tmp_path.parent / "bytecode")})
+    return Commands(folder, environment)
 
 
 def free_address() -> str:
