@@ -13,9 +13,10 @@ from faults.disk import FailingDisk, failing_disk
 from faults.postgres import Cluster
 from faults.proxy import Proxy
 from harness import Project, make_project, settings_for
+from ports import free_address
 from syncline_server.app import opened_engines
 from syncline_server.store import schema
-from system.processes import Commands, Process, commands_in, free_address
+from system.processes import Commands, Process, commands_in
 
 WRITERS = "writers–server"
 READERS = "readers–server"

@@ -9,7 +9,8 @@ import pytest
 from faults.proxy import Proxy
 from harness import make_project, settings_for
 from herd.herd import PUSHERS, RESUME_SECONDS, gathered, spelled
-from system.processes import commands_in, free_address
+from ports import free_address
+from system.processes import commands_in
 
 STREAMS = int(os.environ.get("STREAMS", "200"))
 """`make herd` sets it."""

@@ -14,9 +14,10 @@ from harness import change, ids, make_project, settings_for
 from identity import attempts
 from identity.attempts import Attempt
 from identity.cast import DEVICE, NOTE, Caller, Person
+from ports import free_address
 from storage import run_sql, url_of
 from syncline.v1 import sync_pb2, sync_pb2_grpc
-from system.processes import Process, commands_in, free_address
+from system.processes import Process, commands_in
 
 MATRIX: tuple[Callable[[Person, Person], Iterator[Attempt]], ...] = (
     attempts.foreign_credentials,

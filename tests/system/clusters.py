@@ -16,7 +16,7 @@ from typing import Any
 
 import asyncpg
 
-from system.processes import free_address
+from ports import free_address
 
 _SECONDS = 60
 _AS_USER = """

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -152,11 +151,6 @@ def commands_in(tmp_path: Path) -> Commands:
     folder = tmp_path / "commands"
     folder.mkdir(exist_ok=True)
     return Commands(folder, environment)
-
-
-def free_address() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return f"127.0.0.1:{found.getsockname()[1]}"
 
 
 async def _answer(call: "aio.UnaryUnaryCall[object, health_pb2.HealthCheckResponse]") -> health_pb2.HealthCheckResponse:

@@ -14,7 +14,8 @@ import jwt
 import pytest
 
 from harness import Client, Server, change, ids, make_project, outcomes, settings_for, started_server
-from system.processes import Commands, free_address
+from ports import free_address
+from system.processes import Commands
 from system.serving import FREE, refused, served
 
 COMMANDS = (

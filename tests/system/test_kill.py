@@ -17,6 +17,7 @@ import pytest
 from grpc import aio
 
 from harness import Client, Server, change, failure, make_project, settings_for
+from ports import free_address
 from syncline.v1 import sync_pb2
 from syncline_verify.checks import Problem, check, summary
 from syncline_verify.history import History, Mark, Reader, Recovery, Reread
@@ -32,7 +33,7 @@ from system.load import (
     read_from,
     stream_to_end,
 )
-from system.processes import Commands, Process, commands_in, free_address
+from system.processes import Commands, Process, commands_in
 
 SEED = 20260801
 KILLS = int(os.environ.get("KILLS", "10"))

@@ -15,11 +15,12 @@ import asyncpg
 import pytest
 
 from harness import Project, make_project, settings_for
+from ports import free_address
 from syncline_client import NewChange, SyncClient, Timing, create, update
 from syncline_verify.checks import check, summary
 from syncline_verify.history import Entity, History
 from system.mirrors import Mirror, acknowledge, end
-from system.processes import Process, commands_in, free_address
+from system.processes import Process, commands_in
 
 SEED = 20260801
 CHANGES = 50_000

@@ -19,10 +19,11 @@ import pytest
 import typer
 from pydantic_settings import BaseSettings
 
+from ports import free_address
 from syncline_bridge.settings import BridgeSettings
 from syncline_server.__main__ import app
 from syncline_server.settings import ServerSettings
-from system.processes import Commands, commands_in, free_address
+from system.processes import Commands, commands_in
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from harness import make_project, settings_for
+from ports import free_address
 from storage import run_sql, url_of
-from system.processes import Commands, Ended, free_address
+from system.processes import Commands, Ended
 from system.serving import FREE, refused, served
 
 

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 
 from faults.proxy import Proxy
 from harness import Project, Server, make_project, settings_for, started_server
+from ports import free_address
 from syncline_client import SyncClient, Timing
 from syncline_verify.checks import check, monotone_tokens, summary
 from syncline_verify.history import History, Mark, Reader, Reread
 from system import mirrors
 from system.load import END, Workload
 from system.mirrors import Mirror, read_again
-from system.processes import Process, commands_in, free_address
+from system.processes import Process, commands_in
 
 SEED = 20260801
 CUTS = 100

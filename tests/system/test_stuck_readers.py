@@ -10,7 +10,8 @@ import httpx2
 from grpc import aio
 
 from harness import Client, Project, change, failure, make_project, settings_for
-from system.processes import Process, commands_in, free_address
+from ports import free_address
+from system.processes import Process, commands_in
 
 READERS = 50
 BUDGET_KIB = 64 * 1024

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import make_project, settings_for
+from ports import free_address
 from syncline_client import SyncClient, Timing, create
-from system.processes import Process, commands_in, free_address
+from system.processes import Process, commands_in
 
 
 def lines(tail: Process) -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ import pytest
 
 from bridge.bridged import bridge_on
 from harness import Server, change, make_project, settings_for, started_server
+from ports import free_address
 from syncline_verify.checks import Kind
-from system.processes import Commands, Ended, commands_in, free_address
+from system.processes import Commands, Ended, commands_in
 from system.unlocked import UnlockedPusher
 
 SECONDS = "2"
