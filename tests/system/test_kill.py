@@ -36,7 +36,7 @@ from system.load import (
 from system.processes import Commands, Process, commands_in
 
 SEED = 20260801
-KILLS = int(os.environ.get("KILLS", "10"))
+KILLS = int(os.environ.get("KILLS", "6"))
 TOKENS = 50
 """Used once more, of those that readers had when the server was killed."""
 USERS = ("ada", "bob")
