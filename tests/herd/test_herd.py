@@ -1,4 +1,4 @@
-"""A thousand streams that are dropped at once come back soon, bring everything, and disturb no push."""
+"""Streams by the hundred that are dropped at once come back soon, bring everything, and disturb no push."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from herd.herd import PUSHERS, RESUME_SECONDS, gathered, spelled
 from ports import free_address
 from system.processes import commands_in
 
-STREAMS = int(os.environ.get("STREAMS", "200"))
+STREAMS = int(os.environ.get("STREAMS", "100"))
 """`make herd` sets it."""
 
 
