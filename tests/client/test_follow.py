@@ -177,7 +177,7 @@ async def test_a_silent_connection_is_given_up(server: Server):
 
 
 async def test_heartbeats_keep_a_stream_alive(database_url: str):
-    settings = settings_for(database_url, heartbeat_seconds=0.2)
+    settings = settings_for(database_url, heartbeat_seconds=0.1)
     async with started_server(settings) as server, Proxy(server.address) as proxy:
         async with service(server, proxy.address) as client, aclosing(client.follow(all_users=True)) as batches:
             for _ in range(10):
