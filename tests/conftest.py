@@ -19,6 +19,8 @@ from syncline_server.store import schema
 from syncline_server.store.engine import Engines
 
 DATABASES = ("sqlite", "postgresql")
+LONG = ("browser", "chaos", "herd", "identity", "model", "system", "tokens", "verify")
+"""Folders with files that take long."""
 
 
 def pytest_configure() -> None:
@@ -26,6 +28,13 @@ def pytest_configure() -> None:
     # Tests share their cores with servers and databases, so how long an example takes says nothing.
     hypothesis.settings.register_profile("syncline", deadline=None)
     hypothesis.settings.load_profile("syncline")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long: no worker is left with a long file when the other has done all else."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in LONG)
 
 
 @pytest.fixture(scope="session")
