@@ -11,6 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+import environment  # noqa: F401  # before anything that imports gRPC
 from harness import Server, make_project, settings_for, started_server
 from storage import run_sql, url_of
 from syncline_server.app import opened_engines

@@ -154,5 +154,6 @@ class Hands:
             case Kind.AWAY:
                 await cluster.stop()
                 await asyncio.sleep(fault.seconds)
-        if not cluster.running():
+        if not (cluster.running() and await cluster.answers()):
+            await cluster.stop()
             await cluster.start()
