@@ -60,13 +60,16 @@ class CallObserver:
         return grpc.unary_unary_rpc_method_handler(self._observed(method.name, behaviour, None), **codecs)
 
     def _observed(self, method: str, behaviour: Any, open_calls: Gauge | None) -> Any:
-        served = _Served(method, self._metrics)
+        served = _Served(method, self._metrics, open_calls)
 
+        # All in one frame: each that waits is a part of what an idle stream costs.
         async def observed(request: Any, context: Any) -> Any:
             call = _Call(served, context)
             self._began()
             try:
-                response = await counted(request, context)
+                if request is _UNDECODABLE:
+                    raise RequestInvalid("request", "must be a message of the contract, with strings in UTF-8")
+                response = await behaviour(request, context)
             except BaseException as error:
                 await call.failed(error)
                 raise
@@ -74,18 +77,6 @@ class CallObserver:
                 self._ended()
             call.ended("OK")
             return response
-
-        async def counted(request: Any, context: Any) -> Any:
-            """Not longer than the handler runs: a status may wait for a peer that takes nothing."""
-            if request is _UNDECODABLE:
-                raise RequestInvalid("request", "must be a message of the contract, with strings in UTF-8")
-            if open_calls is None:
-                return await behaviour(request, context)
-            open_calls.inc()
-            try:
-                return await behaviour(request, context)
-            finally:
-                open_calls.dec()
 
         return observed
 
@@ -102,8 +93,9 @@ class CallObserver:
 class _Served:
     """What the calls of one method have in common."""
 
-    def __init__(self, method: str, metrics: Metrics) -> None:
+    def __init__(self, method: str, metrics: Metrics, open_calls: Gauge | None) -> None:
         self.method = method
+        self.open_calls = open_calls
         self.calls = metrics.calls
         self.calls_ok = metrics.calls.labels(method, "OK")
         self.seconds = metrics.call_seconds.labels(method)
@@ -120,6 +112,8 @@ class _Call:
         self._context = context
         self._made_id = ""
         self._started_at = time.perf_counter()
+        if served.open_calls is not None:
+            served.open_calls.inc()
 
     async def failed(self, error: BaseException) -> None:
         """End the call with the status of an error; does not return unless there is none to send."""
@@ -143,8 +137,10 @@ class _Call:
         await self._context.abort_with_status(status)
 
     def ended(self, code: str) -> None:
-        """Count and log the end of the call."""
+        """Count and log the end of the handler; its status may wait for a peer that takes nothing."""
         served = self._served
+        if served.open_calls is not None:
+            served.open_calls.dec()
         seconds = time.perf_counter() - self._started_at
         (served.calls_ok if code == "OK" else served.calls.labels(served.method, code)).inc()
         served.seconds.observe(seconds)
