@@ -103,7 +103,7 @@ class Authenticator:
         """Look keys up in `registry`."""
         self._registry = registry
         self._principals: dict[tuple[str, str, str], tuple[Principal, float]] = {}
-        """With the time until which each is known; s since the Unix epoch."""
+        """With the time until which each is known, on the monotonic clock."""
         self._keys: TTLCache[str, ProjectKey] = TTLCache(_CACHED_KEYS, _CACHE_SECONDS)
         self._looked_up: dict[str, asyncio.Task[ProjectKey | None]] = {}
 
@@ -119,7 +119,7 @@ class Authenticator:
             values.get("x-device-id", ""),
         )
         principal, until = self._principals.get(credentials, (None, 0.0))
-        if principal is None or time.time() >= until:
+        if principal is None or time.monotonic() >= until:
             principal = await self._identify(*credentials)
             self._remember(credentials, principal)
         return principal
@@ -128,10 +128,8 @@ class Authenticator:
         """Keep a principal for a while. By hand, as each call looks one up: a cache of cachetools takes 4 µs for it."""
         if len(self._principals) >= _CACHED_PRINCIPALS:
             self._principals.clear()
-        self._principals[credentials] = (
-            principal,
-            min(time.time() + _CACHE_SECONDS, math.inf if principal.expires_at is None else principal.expires_at),
-        )
+        left = math.inf if principal.expires_at is None else principal.expires_at - time.time()
+        self._principals[credentials] = principal, time.monotonic() + min(_CACHE_SECONDS, left)
 
     async def _identify(self, api_key: str, authorization: str, device_id: str) -> Principal:
         key = await self._find_key(api_key)
