@@ -19,6 +19,7 @@ from syncline_server.logs import configure_logs
 from syncline_server.settings import ServerSettings
 from syncline_server.store import schema
 from syncline_server.store.registry import SqlRegistry
+from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.history import Position
 
 _LOST_EPOCH = 1
@@ -32,16 +33,18 @@ async def main(database: str, clock_path: str) -> None:
         read_clock = _reader(clock)
         async with running_server(settings, read_clock) as running:
             settings = settings.model_copy(update={"grpc_address": running.grpc_address})
+        async with opened_engines(settings) as engines:
+            checkpoints = await schema.open_checkpoints(engines)
         async with bridge_on(settings.grpc_address) as http_address:
             addresses = {"grpc": settings.grpc_address, "http": http_address}
             while True:
                 async with running_server(settings, read_clock) as running:
                     _say(addresses)
-                    if not await _serve(commands, running.registry, settings):
+                    if not await _serve(commands, running.registry, checkpoints):
                         return
 
 
-async def _serve(commands: asyncio.StreamReader, registry: SqlRegistry, settings: ServerSettings) -> bool:
+async def _serve(commands: asyncio.StreamReader, registry: SqlRegistry, checkpoints: CheckpointCodec) -> bool:
     """Do what is asked for; returns whether to start again."""
     while line := await commands.readline():
         asked = json.loads(line)
@@ -50,7 +53,7 @@ async def _serve(commands: asyncio.StreamReader, registry: SqlRegistry, settings
         if "project" in asked:
             _say(await _project(registry, asked["project"]))
         else:
-            _say(await _token(registry, settings, **asked))
+            _say(await _token(registry, checkpoints, **asked))
     return False
 
 
@@ -62,12 +65,12 @@ async def _project(registry: SqlRegistry, name: str) -> dict[str, str]:
     return {"name": name, "session_secret": project.session_secret, **keys}
 
 
-async def _token(registry: SqlRegistry, settings: ServerSettings, scope: str, user: str | None, position: int) -> str:
+async def _token(
+    registry: SqlRegistry, checkpoints: CheckpointCodec, scope: str, user: str | None, position: int
+) -> str:
     """Make a token that no honest answer ever carried."""
     project = await registry.find_project(scope)
     assert project is not None
-    async with opened_engines(settings) as engines:
-        checkpoints = await schema.open_checkpoints(engines)
     return checkpoints.encode(checkpoints.scope_tag(project.id, user), Position(_LOST_EPOCH, position))
 
 

@@ -13,7 +13,7 @@ pytest.register_assert_rewrite("model.devices", "model.dialects", "model.world")
 from model.machine import Machine  # noqa: E402  # after its asserts are asked for in full
 from model.served import served  # noqa: E402  # as above
 
-FEW_EXAMPLES = 100
+FEW_EXAMPLES = 50
 STEPS = 40
 LONG_SECONDS = 4 * 3600
 """Of one database; ten thousand examples take about two hours on a quiet machine of two cores."""

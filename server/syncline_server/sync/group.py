@@ -120,7 +120,7 @@ class GroupCommit:
         self, transaction: WriteTransaction, push: Push, state: "_GroupState", revisions: RevisionAllocator
     ) -> PushOutcome | SyncError:
         """Decide one push; a refused one answers alone."""
-        shown = state.shown[id(push)]
+        shown = state.shown_by(push)
         standing = state.standing_before(push, shown)
         mark = revisions.mark(push.user_id)
         try:
@@ -170,6 +170,7 @@ class _GroupState:
     history: History
     positions: dict[str, dict[str, int]] = field(default_factory=dict)
     shown: dict[int, int] = field(default_factory=dict)
+    """By the id of a push, the position its standing was asked for: without what earlier pushes of the group move."""
     standings: dict[StandingQuery, Standing] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
     lacks_data: bool = False
@@ -208,12 +209,13 @@ class _GroupState:
 
     def standing_before(self, push: Push, shown: int) -> Standing:
         """Return where the user stands before this push, the group's earlier pushes included."""
-        stored = self.standings[_standing_query(push, shown)]
-        earlier = self.writers.get(push.user_id)
-        if earlier is None:
-            return stored
-        foreign = stored.foreign or any(_is_foreign(version, push.session) for version in earlier)
-        return Standing(self.user_heads[push.user_id], foreign)
+        stored = self.standings[_standing_query(push, self.shown[id(push)])]
+        earlier = self.writers.get(push.user_id, ())
+        # An earlier push may have moved the position, to the user's head as a rule; then nothing stored is after it.
+        foreign = (stored.foreign and shown < stored.head) or any(
+            version.revision > shown and _is_foreign(version, push.session) for version in earlier
+        )
+        return Standing(self.user_heads.get(push.user_id, stored.head), foreign)
 
     def accept(self, push: Push, resolution: Resolution, shown: int, standing: Standing) -> PushOutcome:
         """Take in a decided push and return its outcome, with the token's position by P9."""
