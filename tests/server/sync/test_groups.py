@@ -86,6 +86,17 @@ async def test_a_timestamp_in_the_future_wins_against_an_earlier_push_of_the_gro
     assert len(rules.commits) == 1
 
 
+async def test_a_push_stands_where_an_earlier_one_of_the_group_has_moved_its_session(rules: Rules):
+    await rules.push(edit("create", "e1"))
+    first, second = await asyncio.gather(
+        rules.push(edit("create", "e2")),
+        # In part it loses, so its token stays where the session stood.
+        rules.push(edit("create", "e1", at_ms=1), edit("delete", "e1")),
+    )
+    assert len(rules.commits) == 2
+    assert second.checkpoint == first.checkpoint
+
+
 async def test_a_head_a_little_ahead_of_the_clock_is_waited_for(rules: Rules):
     first = await rules.push(edit("create", "e1"))
     rules.clock.us -= 5_000
