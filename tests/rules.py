@@ -70,7 +70,7 @@ class Rules:
         reading = Reading(
             self.project,
             user,
-            session_key(self.project, user, session) if session else "",
+            session_key(self.project, user, session),
             types,
             checkpoint_token="" if at is None else self.checkpoints.encode(scope, await self.position(at)),
             **fields,

@@ -66,7 +66,7 @@ class Principal:
     @property
     def session_key(self) -> str:
         """What the positions of this session are kept under (P9); empty: nothing is kept."""
-        return session_key(self.project_id, self.user, self.session) if self.user_id and self.session else ""
+        return session_key(self.project_id, self.user, self.session) if self.user_id else ""
 
     def acting_for(self, user_id: str) -> "Principal":
         """Return the principal for the user that a request names (empty: none); T4.

@@ -92,7 +92,7 @@ class Push(NamedTuple):
     @property
     def session_key(self) -> str:
         """What the positions of its session are kept under (P9); empty: nothing is kept."""
-        return session_key(self.project_id, self.user_id, self.session) if self.session else ""
+        return session_key(self.project_id, self.user_id, self.session)
 
     def entity_types(self) -> set[str]:
         """Return the types of the entities that the push changes."""
@@ -136,8 +136,8 @@ def entity_key(project_id: int, user_id: str, entity_type: str, entity_id: str) 
 
 @lru_cache(maxsize=16_384)
 def session_key(project_id: int, user_id: str, session: str) -> str:
-    """Derive the one-column key of a session's shown positions; as `entity_key`."""
-    return _short_digest(f"{project_id}\x1f{user_id}\x1f{session}")
+    """Derive the one-column key of a session's shown positions, as `entity_key`; empty without a session."""
+    return _short_digest(f"{project_id}\x1f{user_id}\x1f{session}") if session else ""
 
 
 def _short_digest(text: str) -> str:
