@@ -207,12 +207,17 @@ class World:
         calls_ = [
             _Concurrent(caller, push, answer) for (caller, _), push, answer in zip(calls, pushes, answers, strict=True)
         ]
-        assert self._explained(calls_), f"no order of these pushes gives these answers: {calls_}"
+        refused: list[str] = []
+        assert self._explained(calls_, refused=refused), "no order of these pushes gives these answers:\n" + "\n".join(
+            [f"{one}" for one in calls_] + refused + [f"before: {project}" for project in self.models.values()]
+        )
 
-    def _explained(self, calls: "Sequence[_Concurrent]", earlier: tuple[model.Project, ...] = ()) -> bool:
+    def _explained(
+        self, calls: Sequence[_Concurrent], earlier: tuple[model.Project, ...] = (), *, refused: list[str]
+    ) -> bool:
         """Find an order of pushes in which the model gives their answers, and leave it in that state.
 
-        `earlier` are the projects of the pushes so far, each as it was before.
+        `earlier` are the projects of the pushes so far, each as it was before; `refused` takes what does not agree.
         """
         before = self.models
         for at, call in enumerate(calls):
@@ -220,29 +225,19 @@ class World:
             project = before[call.caller.project]
             until_now = (*earlier, project)
             for first_revision, replaced in itertools.product(
-                self._first_revisions(call), _replaced(until_now, project.name)
+                _first_revisions(call, project), _replaced(until_now, project.name)
             ):
                 self.models = {**before, project.name: _copy(project)}
                 expected = self.expected(call.caller, call.push, first_revision, replaced)
                 if not call.agrees(expected):
+                    refused.append(f"after {len(earlier)}: {call.push.session} from {first_revision}: {expected}")
                     continue
-                if not others or self._explained(others, until_now):
+                if not others or self._explained(others, until_now, refused=refused):
                     token = getattr(call.answer, "checkpoint_token", "")
                     self.learn_push(call.caller, str(call.answer), token, expected)
                     return True
         self.models = before
         return False
-
-    def _first_revisions(self, call: "_Concurrent") -> list[int | None]:
-        """Return where a push may have started, by its answer; None: where it would have started alone.
-
-        Pushes that were applied in one transaction share a millisecond, unless they are of one user (L2).
-        """
-        project = self.model_of(call.caller)
-        told = () if isinstance(call.answer, Refused) else call.answer.results
-        known = {one.change.revision for one in told if one.outcome == sync_pb2.OUTCOME_APPLIED}
-        head, user_head_ms = project.head(), project.head(call.caller.user) // 1000
-        return [None, *(one for one in sorted(known) if one > head and one // 1000 > user_head_ms)]
 
     # Pulls
 
@@ -324,6 +319,17 @@ def _with_made_ids(changes: Sequence[Change], answer: Any) -> list[Change]:
             assert uuid.UUID(result.change.entity_id).version == 4
         known.append(replace(change, entity=(kind, entity_id or result.change.entity_id)))
     return known
+
+
+def _first_revisions(call: _Concurrent, project: model.Project) -> list[int | None]:
+    """Return where a push may have started, by its answer; None: where it would have started alone.
+
+    Pushes that were applied in one transaction share a millisecond, unless they are of one user (L2).
+    """
+    told = () if isinstance(call.answer, Refused) else call.answer.results
+    known = {one.change.revision for one in told if one.outcome == sync_pb2.OUTCOME_APPLIED}
+    head, user_head_ms = project.head(), project.head(call.caller.user) // 1000
+    return [None, *(one for one in sorted(known) if one > head and one // 1000 > user_head_ms)]
 
 
 def _replaced(until_now: Sequence[model.Project], name: str) -> list[list[Version]]:
