@@ -14,15 +14,20 @@ import asyncpg
 
 from bench.messages import DATA, TYPE
 from bench.processes import Project
+from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store.sql import POSTGRESQL, SQLITE
 from syncline_server.sync.changes import Version, entity_key
-from syncline_server.sync.store import PageRow
 
-_COLUMNS: Final = ", ".join(PageRow._fields)
+_COLUMNS: Final = "user_id, entity_type, entity_id, deleted, data, client_timestamp_us, created_revision, revision"
+"""All that a reader gets of a version."""
 _PRAGMAS: Final = ("journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0", "cache_size = -65536")
 _SERVER_SETTINGS: Final = {"synchronous_commit": "on", "jit": "off"}
 _COMMITS_A_CHECKPOINT: Final = 128
 """As often as the server moves the WAL into the file."""
+
+
+Row = tuple[Any, ...]
+"""What the server stores of a version: its columns, and its opening."""
 
 
 class Driver(ABC):
@@ -31,11 +36,11 @@ class Driver(ABC):
     def __init__(self, project: Project) -> None:
         self.project = project
 
-    def versions(self, user: str, count: int, revision: int, ids: str = "seeded") -> Iterator[Version]:
+    def rows(self, user: str, count: int, revision: int, ids: str = "seeded") -> Iterator[Row]:
         """Yield the rows of new entities of a user, with revisions in sequence."""
         for number in range(count):
             entity_id = f"{ids}-{number}"
-            yield Version(
+            version = Version(
                 key=entity_key(self.project.id, user, TYPE, entity_id),
                 user_id=user,
                 entity_type=TYPE,
@@ -50,18 +55,19 @@ class Driver(ABC):
                 merged_unseen=False,
                 digest=bytes(16),
             )
+            yield *version, LAYOUT.opening(version)
 
     async def seed(self, user: str, count: int, revision: int) -> None:
         """Put entities into the store and move the head, as fast as it goes; before the server runs."""
-        await self.load(self.versions(user, count, revision, f"seeded-{user}"))
+        await self.load(self.rows(user, count, revision, f"seeded-{user}"))
         await self.settle(revision + count - 1)
 
     @abstractmethod
-    async def load(self, versions: Iterator[Version]) -> None:
+    async def load(self, rows: Iterator[Row]) -> None:
         """Put in many new rows."""
 
     @abstractmethod
-    async def write(self, versions: Sequence[Version]) -> None:
+    async def write(self, rows: Sequence[Row]) -> None:
         """Upsert rows in one transaction."""
 
     @abstractmethod
@@ -86,17 +92,17 @@ class SqliteDriver(Driver):
         self._connection = connection
         self._commits = 0
 
-    async def write(self, versions: Sequence[Version]) -> None:
+    async def write(self, rows: Sequence[Row]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(SQLITE.write, [(self.project.id, *version) for version in versions])
+        self._connection.executemany(SQLITE.write, [(self.project.id, *row) for row in rows])
         self._connection.execute("COMMIT")
         self._commits += 1
         if self._commits % _COMMITS_A_CHECKPOINT == 0:
             self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    async def load(self, versions: Iterator[Version]) -> None:
+    async def load(self, rows: Iterator[Row]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(SQLITE.write, ((self.project.id, *version) for version in versions))
+        self._connection.executemany(SQLITE.write, ((self.project.id, *row) for row in rows))
         self._connection.execute("COMMIT")
 
     async def settle(self, head: int) -> None:
@@ -108,7 +114,7 @@ class SqliteDriver(Driver):
             ORDER BY revision LIMIT ?"""
         while rows := self._connection.execute(statement, (self.project.id, user, after, size)).fetchall():
             yield rows
-            after = rows[-1][_REVISION]
+            after = rows[-1][-1]
 
     async def count(self) -> int:
         ((count,),) = self._connection.execute("SELECT count(*) FROM entities").fetchall()
@@ -122,15 +128,17 @@ class PostgresqlDriver(Driver):
         super().__init__(project)
         self._connection = connection
 
-    async def write(self, versions: Sequence[Version]) -> None:
-        columns = [list(column) for column in zip(*versions, strict=True)]
+    async def write(self, rows: Sequence[Row]) -> None:
+        columns = [list(column) for column in zip(*rows, strict=True)]
         async with self._connection.transaction():
             await self._connection.execute(POSTGRESQL.write, self.project.id, *columns)
 
-    async def load(self, versions: Iterator[Version]) -> None:
+    async def load(self, rows: Iterator[Row]) -> None:
         columns = ["entity_key" if name == "key" else name for name in Version._fields]
-        rows = ((self.project.id, *version) for version in versions)
-        await self._connection.copy_records_to_table("entities", records=rows, columns=["project_id", *columns])
+        records = ((self.project.id, *row) for row in rows)
+        await self._connection.copy_records_to_table(
+            "entities", records=records, columns=["project_id", *columns, "opening"]
+        )
 
     async def settle(self, head: int) -> None:
         await self._connection.execute(POSTGRESQL.move_head, head, self.project.id)
@@ -142,13 +150,10 @@ class PostgresqlDriver(Driver):
             ORDER BY revision LIMIT $4"""
         while rows := await self._connection.fetch(statement, self.project.id, user, after, size):
             yield rows
-            after = rows[-1][_REVISION]
+            after = rows[-1][-1]
 
     async def count(self) -> int:
         return int(await self._connection.fetchval("SELECT count(*) FROM entities"))
-
-
-_REVISION: Final = PageRow._fields.index("revision")
 
 
 @asynccontextmanager
@@ -173,7 +178,7 @@ async def upserts_per_second(driver: Driver, seconds: float, batch: int) -> floa
     spent = 0.0
     while spent < seconds:
         # The rows are there before the clock runs.
-        prepared = list(driver.versions("driver", batch * 50, time.time_ns() // 1000, f"driver-{time.time_ns()}"))
+        prepared = list(driver.rows("driver", batch * 50, time.time_ns() // 1000, f"driver-{time.time_ns()}"))
         started_at = time.perf_counter()
         for first in range(0, len(prepared), batch):
             await driver.write(prepared[first : first + batch])

@@ -1,5 +1,6 @@
 """Reads query plans, of the server's own statements on connections of its own making."""
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -58,18 +59,25 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
     yield statement("versions", sql.versions, [100, *many], primary["entities"])
     yield statement("large_data", sql.large_data, many, primary["entities"])
     yield statement("standings", sql.standings, [project, *asked], "ix_entities_user_revision")
-    version = ["key", "user1", "todo", "e", False, "{}", 2, 10**15, 10**15, 5, "", False, b"d"]
+    version = ["key", "user1", "todo", "e", False, "{}", 2, 10**15, 10**15, 5, "", False, b"d", b"o"]
     position = ["session", "todo", 5, project, 5]
     if not is_sqlite:  # SQLite has no plan for what takes a row of values; its conflict target is the key itself.
         yield statement("write", sql.write, [project, *[[one] for one in version]], primary["entities"])
         yield statement("save_positions", sql.save_positions, [[one] for one in position], primary["positions"])
-    for shape in all_shapes():
+    ways = (False,) if is_sqlite else (False, True)
+    for by_size in ways:
+        parameters = [project, 5, 101, *([] if is_sqlite else [10**6])]
+        text = sql.recent(by_size)
+        used = {"ix_entities_project_revision", primary["projects"]}
+        yield statement(f"recent {spelled_way(by_size)}", text, parameters, *used, writes=False)
+    for shape, by_size in itertools.product(all_shapes(), ways):
         used = {"ix_entities_user_revision" if shape.of_user else "ix_entities_project_revision", primary["projects"]}
         used |= {primary["positions"]} if shape.with_shown else set()
         types = json.dumps(["todo"]) if is_sqlite else ["todo"]
-        parameters = [project, "user1" if shape.of_user else None, "session", 5, types, 101, 0]
+        parameters = [project, "user1" if shape.of_user else None, "session", 5, types, 101, 0, b"d", b"c", b"u"]
         parameters += [] if is_sqlite else [10**6]
-        yield statement(f"page {spelled(shape)}", sql.page(shape), parameters, *used, writes=False)
+        name = f"page {spelled(shape)} {spelled_way(by_size)}"
+        yield statement(name, sql.page(shape, by_size), parameters, *used, writes=False)
 
 
 def all_shapes() -> Iterator[PageShape]:
@@ -84,6 +92,10 @@ def all_shapes() -> Iterator[PageShape]:
 def spelled(shape: PageShape) -> str:
     asked = {"user": shape.of_user, "types": shape.of_types, "total": shape.with_total, "shown": shape.with_shown}
     return "+".join(name for name, is_asked in asked.items() if is_asked) or "all"
+
+
+def spelled_way(by_size: bool) -> str:
+    return "by size" if by_size else "at once"
 
 
 async def sqlite_plan(engine: AsyncEngine, statement: Statement) -> Plan:

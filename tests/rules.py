@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store import schema
 from syncline_server.store.engine import Engines
 from syncline_server.store.registry import SqlRegistry
@@ -36,7 +37,7 @@ class Rules:
         self.clock = Clock()
         self.commits: list[Committed] = []
         self.behind_ms: list[int] = []
-        self.store = open_store(engines, self.clock)
+        self.store = open_store(engines, LAYOUT, self.clock)
         self.engines = engines
         self.project = project
         self.checkpoints = checkpoints

@@ -1,15 +1,18 @@
 """One project's log in a store under test, and the databases that stores are on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 
+from syncline.v1 import sync_pb2
+from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store.engine import Engines
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.store import open_store
 from syncline_server.sync.changes import Version, entity_key
+from syncline_server.sync.pull import Page
 from syncline_server.sync.store import PageQuery, ShownPosition, Store, StoredPage
 
 
@@ -69,7 +72,16 @@ async def log_in(engines: Engines, name: str) -> Log:
     await registry.create(name)
     project = await registry.find_project(name)
     assert project is not None
-    return Log(open_store(engines), engines, project.id)
+    return Log(open_store(engines, LAYOUT), engines, project.id)
+
+
+def changes_of(page: StoredPage | Page) -> Sequence[sync_pb2.Change]:
+    """Return what the readers of a page get."""
+    return sync_pb2.PullResponse.FromString(b"".join(page.changes)).changes
+
+
+def revisions_of(page: StoredPage | Page) -> list[int]:
+    return [change.revision for change in changes_of(page)]
 
 
 def url_of(postgres: Any, name: str) -> str:

@@ -11,6 +11,7 @@ from prometheus_client import start_http_server
 
 from syncline_server.health import HealthReport
 from syncline_server.rpc.auth import Authenticator
+from syncline_server.rpc.codec import LAYOUT
 from syncline_server.rpc.limits import CallLimiter
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.server import AddressInUse, HealthService, ServerOptions, serving
@@ -90,7 +91,8 @@ async def running_server(
         await _watch_epochs(engines, clock_us)
         metrics = Metrics()
         health = HealthReport(metrics)
-        rules = _Rules(stack, settings, open_store(engines, clock_us), await schema.open_checkpoints(engines), health)
+        store = open_store(engines, LAYOUT, clock_us)
+        rules = _Rules(stack, settings, store, await schema.open_checkpoints(engines), health)
         rules.on_commit(lambda _: metrics.commits.inc())
         if not engines.database.is_sqlite:
             _join_other_processes(stack, engines, rules, health)
@@ -134,6 +136,7 @@ class _Rules:
         self.feed = Feed(
             store,
             self.puller,
+            LAYOUT,
             batch_size=PageSize(_STREAM_CHANGES, _STREAM_BYTES),
             heartbeat_seconds=settings.heartbeat_seconds,
             poll_seconds=settings.poll_seconds,

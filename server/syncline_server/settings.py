@@ -64,7 +64,7 @@ class ServerSettings(BaseSettings):
     """Largest gRPC request."""
 
     max_page_bytes: Annotated[int, Field(ge=_KIB)] = 2 * _MIB
-    """Data in a page, after which it is cut."""
+    """Changes in a page, after which it is cut."""
 
     max_answer_bytes: Annotated[int, Field(ge=_MIB)] = 16 * _MIB
     """Most data that the answer to a push may carry."""

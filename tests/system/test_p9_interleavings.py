@@ -58,7 +58,7 @@ class WithoutTransport:
         return await self._service.Push(request, Context(metadata))
 
     async def pull(self, metadata: Metadata, request: sync_pb2.PullRequest) -> sync_pb2.PullResponse:
-        return await self._service.Pull(request, Context(metadata))
+        return sync_pb2.PullResponse.FromString(await self._service.Pull(request, Context(metadata)))
 
 
 class OverGrpc:

@@ -1,14 +1,17 @@
 """Values of the rules as messages of the contract."""
 
+from typing import Final
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from syncline.v1 import sync_pb2
 from syncline_server.rpc.tickets import Ticket
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action, PushOutcome, Version
 from syncline_server.sync.feed import Batch
-from syncline_server.sync.pull import Page, action_of
+from syncline_server.sync.layout import Layout
+from syncline_server.sync.pull import Page
 
-_MICROSECONDS = 1_000_000
+_MICROSECONDS: Final = 1_000_000
 
 
 def push_response(outcome: PushOutcome, checkpoint_token: str) -> sync_pb2.PushResponse:
@@ -26,46 +29,29 @@ def push_response(outcome: PushOutcome, checkpoint_token: str) -> sync_pb2.PushR
     return response
 
 
-def pull_response(page: Page, checkpoint_token: str) -> sync_pb2.PullResponse:
-    """Return the answer to a pull."""
-    response = sync_pb2.PullResponse(
+def pull_response(page: Page, checkpoint_token: str) -> bytes:
+    """Return the answer to a pull: a PullResponse, serialized."""
+    rest = sync_pb2.PullResponse(
         checkpoint_token=checkpoint_token,
         has_more=page.has_more,
         head_ms=page.head_ms,
         total_size=page.total,
         reset=page.reset,
     )
-    _add_changes(response, page)
-    return response
+    return b"".join([*page.changes, rest.SerializeToString()])
 
 
-def stream_pull_response(batch: Batch, checkpoint_token: str) -> sync_pb2.StreamPullResponse:
-    """Return a message of a stream."""
-    response = sync_pb2.StreamPullResponse(
+def stream_pull_response(batch: Batch, checkpoint_token: str) -> bytes:
+    """Return a message of a stream: a StreamPullResponse, serialized."""
+    rest = sync_pb2.StreamPullResponse(
         checkpoint_token=checkpoint_token, caught_up=batch.caught_up, reset=batch.page.reset
     )
-    _add_changes(response, batch.page)
-    return response
+    return b"".join([*batch.page.changes, rest.SerializeToString()])
 
 
 def ticket_response(ticket: Ticket) -> sync_pb2.CreateTicketResponse:
     """Return the answer that carries a ticket."""
     return sync_pb2.CreateTicketResponse(ticket=ticket.text, expire_time=Timestamp(seconds=ticket.expires_at))
-
-
-def _add_changes(response: sync_pb2.PullResponse | sync_pb2.StreamPullResponse, page: Page) -> None:
-    add, after_revision = response.changes.add, page.after_revision
-    for user_id, entity_type, entity_id, deleted, data, client_timestamp_us, revision, created_revision, _ in page.rows:
-        # Setting fields one by one costs half of what keyword arguments do.
-        change = add()
-        change.entity_type = entity_type
-        change.entity_id = entity_id
-        change.action = action_of(deleted, created_revision, after_revision)  # type: ignore[assignment]  # as above
-        change.data = data
-        change.revision = revision
-        change.created_revision = created_revision
-        change.user_id = user_id
-        _set_timestamp(change.client_timestamp, client_timestamp_us)
 
 
 def _set_version(change: sync_pb2.Change, version: Version, with_data: bool) -> None:
@@ -92,3 +78,43 @@ def _set_timestamp(timestamp: Timestamp, us: int) -> None:
     timestamp.seconds = seconds
     if rest:
         timestamp.nanos = rest * 1000
+
+
+def _opening(version: Version) -> bytes:
+    """Return a version as a member of `changes`, up to the length of its data.
+
+    The wire format takes fields in any order, so that data is the last one but for the action (Layout).
+    """
+    change = sync_pb2.Change(
+        entity_type=version.entity_type,
+        entity_id=version.entity_id,
+        revision=version.revision,
+        created_revision=version.created_revision,
+        user_id=version.user_id,
+    )
+    _set_timestamp(change.client_timestamp, version.client_timestamp_us)
+    fields = change.SerializeToString() + _DATA_TAG + _varint(version.size_bytes)
+    return _CHANGES_TAG + _varint(len(fields) + version.size_bytes + _CLOSING_BYTES) + fields
+
+
+def _closing(action: Action) -> bytes:
+    return sync_pb2.Change(action=action).SerializeToString()  # type: ignore[arg-type]  # as above
+
+
+def _varint(number: int) -> bytes:
+    """Return a length as it is on the wire: seven bits a byte, the lowest first, with the eighth where more follow."""
+    written = bytearray()
+    while rest := number >> 7:
+        written.append(number & 0x7F | 0x80)
+        number = rest
+    written.append(number)
+    return bytes(written)
+
+
+_DATA_TAG: Final = sync_pb2.Change(data=b"-").SerializeToString()[:-2]
+_CHANGES_TAG: Final = sync_pb2.PullResponse(changes=[{}]).SerializeToString()[:-1]
+assert sync_pb2.StreamPullResponse(changes=[{}]).SerializeToString()[:-1] == _CHANGES_TAG, "one layout for both"
+_CLOSING_BYTES: Final = len(_closing(Action.CREATE))
+
+LAYOUT: Final = Layout(_opening, {action: _closing(action) for action in Action})
+"""A laid out version is a member of `changes` in the answer to a pull, and in a message of a stream."""

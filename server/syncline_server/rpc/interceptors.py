@@ -11,7 +11,7 @@ from typing import Any, Final
 import grpc
 import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 from prometheus_client import Gauge
@@ -52,7 +52,7 @@ class CallObserver:
     def _handler(self, method: MethodDescriptor, behaviour: Any) -> Any:
         codecs: dict[str, Any] = {
             "request_deserializer": _tolerant(GetMessageClass(method.input_type).FromString),
-            "response_serializer": GetMessageClass(method.output_type).SerializeToString,
+            "response_serializer": _serialized,
         }
         if method.server_streaming:
             observed = self._observed(method.name, behaviour, self._metrics.streams)
@@ -166,6 +166,10 @@ def _tolerant(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
             return _UNDECODABLE
 
     return decoded
+
+
+def _serialized(response: Message | bytes) -> bytes:
+    return response if isinstance(response, bytes) else response.SerializeToString()
 
 
 def _cause(error: BaseException) -> str:

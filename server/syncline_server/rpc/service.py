@@ -62,7 +62,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         self._count(outcome)
         return codec.push_response(outcome, self._checkpoints.encode(scope, outcome.checkpoint))
 
-    async def Pull(self, request: sync_pb2.PullRequest, context: Any) -> sync_pb2.PullResponse:  # noqa: N802  # as above
+    async def Pull(self, request: sync_pb2.PullRequest, context: Any) -> bytes:  # type: ignore[override]  # noqa: N802  # serialized, see codec
         """Read one page."""
         principal = await self._principal(request.user_id, context)
         reading, size = self._validator.pull(request, principal)
@@ -111,7 +111,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         self._limiter.check(principal)
         return principal
 
-    async def _send(self, context: Any, message: sync_pb2.StreamPullResponse, token: str) -> None:
+    async def _send(self, context: Any, message: bytes, token: str) -> None:
         """Write a message; flow control holds a slow reader back, and this cuts a stuck one (T3)."""
         try:
             async with asyncio.timeout(self._slow_reader_seconds):

@@ -7,7 +7,7 @@ the statements do.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -17,14 +17,17 @@ from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
 from syncline_server.store.histories import Histories
 from syncline_server.store.sql import POSTGRESQL
-from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
-from syncline_server.sync.changes import Version
-from syncline_server.sync.store import PageQuery, ShownPosition, WriteTransaction
+from syncline_server.store.sql_store import LogSql, OfPage, Row, SqlStore, SqlTransaction
+from syncline_server.sync.layout import Layout
+from syncline_server.sync.store import ShownPosition, WriteTransaction
 
 MAX_WRITING_SECONDS = 20.0
 """Of a transaction; longer than its time limits in engine.py, which only a database keeps that is there."""
 MAX_READING_SECONDS = 35.0
 """Of a read, likewise."""
+
+_SMALL_BYTES: Final = 2048
+"""Data of so many bytes is read whatever room there is on the page: to look at sizes first takes twice as long."""
 
 Driver: TypeAlias = "asyncpg.Connection[Any]"
 
@@ -32,9 +35,9 @@ Driver: TypeAlias = "asyncpg.Connection[Any]"
 class PostgresqlStore(SqlStore):
     """See sync.store.Store."""
 
-    def __init__(self, engines: Engines, clock_us: Callable[[], int] | None) -> None:
+    def __init__(self, engines: Engines, layout: Layout, clock_us: Callable[[], int] | None) -> None:
         """Stamp revisions by the database's clock, or by `clock_us` in tests."""
-        super().__init__(LogSql(POSTGRESQL, clock_us, Histories(POSTGRESQL.history)))
+        super().__init__(LogSql(POSTGRESQL, clock_us, Histories(POSTGRESQL.history), layout))
         self._engines = engines
 
     @asynccontextmanager
@@ -47,23 +50,20 @@ class PostgresqlStore(SqlStore):
             ):
                 yield _PostgresqlTransaction(driver, self._log)
 
-    async def _page_rows(self, statement: str, query: PageQuery) -> Sequence[Row]:
-        parameters = (
-            query.project_id,
-            query.user_id,
-            query.session_key,
-            query.after_revision,
-            query.entity_types,
-            query.limit + 1,
-            query.skip,
-            query.max_bytes,
-        )
-        return await self._rows(statement, parameters)
+    async def _fetch(self, statement: OfPage, parameters: tuple[Any, ...], limit: int, max_bytes: int) -> Sequence[Row]:
+        most_bytes = max(max_bytes // max(limit, 1), _SMALL_BYTES)
+        rows = await self._rows(statement(False), (*parameters, most_bytes))
+        if None in [row[0] for row in rows]:
+            rows = await self._rows(statement(True), (*parameters, max_bytes))
+        return rows
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
         with translated():
             async with _driver(self._engines.reading, MAX_READING_SECONDS) as driver:
                 return await driver.fetch(statement, *parameters)
+
+    def _many(self, values: Collection[str]) -> list[str]:
+        return list(values)
 
 
 class _PostgresqlTransaction(SqlTransaction):
@@ -73,8 +73,8 @@ class _PostgresqlTransaction(SqlTransaction):
         super().__init__(log)
         self._driver = driver
 
-    async def write(self, project_id: int, versions: Collection[Version]) -> None:
-        await self._rows(self._sql.write, (project_id, *self._table(versions)))
+    async def _write(self, project_id: int, rows: list[tuple[Any, ...]]) -> None:
+        await self._rows(self._sql.write, (project_id, *self._table(rows)))
 
     async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
         now = system_clock_us()

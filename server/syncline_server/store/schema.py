@@ -13,7 +13,7 @@ from syncline_server.store.errors import translated
 from syncline_server.store.tables import checkpoint_keys, epochs
 from syncline_server.sync.checkpoint import CheckpointCodec
 
-WANTED: Final = "0002"
+WANTED: Final = "0003"
 """The schema that this version works with: the last of the migrations, whose numbers are their order."""
 _MIGRATION_LOCK: Final = 7_001_001
 """PostgreSQL advisory lock: two processes never migrate at once."""

@@ -5,18 +5,21 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeAlias
 
 from syncline_server.store.histories import Histories
 from syncline_server.store.sql import PageShape, Statements
-from syncline_server.sync.changes import Version
+from syncline_server.sync.changes import Action, Version
 from syncline_server.sync.errors import StoreUnavailable
 from syncline_server.sync.history import History
+from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import (
     LockedHead,
     PageQuery,
-    PageRow,
+    RecentPage,
+    RecentVersion,
     ShownPosition,
     Standing,
     StandingQuery,
@@ -24,7 +27,8 @@ from syncline_server.sync.store import (
 )
 
 Row = Sequence[Any]
-SIZE_COLUMN = PageRow._fields.index("size_bytes")
+OfPage: TypeAlias = Callable[[bool], str]
+"""A statement that reads a page, by size or not; see Statements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class LogSql:
     clock_us: Callable[[], int] | None
     """None: the database's own."""
     histories: Histories
+    layout: Layout
 
 
 class SqlTransaction(ABC):
@@ -80,9 +85,14 @@ class SqlTransaction(ABC):
         """Set the head."""
         await self._rows(self._sql.move_head, (head, project_id))
 
-    @abstractmethod
     async def write(self, project_id: int, versions: Collection[Version]) -> None:
         """Store versions."""
+        opening = self._log.layout.opening
+        await self._write(project_id, [(*version, opening(version)) for version in versions])
+
+    @abstractmethod
+    async def _write(self, project_id: int, rows: list[tuple[Any, ...]]) -> None:
+        """Upsert rows."""
 
     @abstractmethod
     async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
@@ -106,6 +116,8 @@ class SqlStore(ABC):
 
     def __init__(self, log: LogSql) -> None:
         self._log = log
+        closings = log.layout.closings
+        self._closings = (closings[Action.DELETE], closings[Action.CREATE], closings[Action.UPDATE])
 
     async def page(self, query: PageQuery) -> StoredPage:
         """Read one page, in one statement."""
@@ -115,41 +127,64 @@ class SqlStore(ABC):
             with_total=query.include_total,
             with_shown=query.session_key != "",
         )
-        statement = self._log.statements.page(shape)
+        statement = partial(self._log.statements.page, shape)
+        types = self._many(query.entity_types)
+        asked = (query.project_id, query.user_id, query.session_key, query.after_revision, types)
+        parameters = (*asked, query.limit + 1, query.skip, *self._closings)
+        header, rows, history = await self._read(statement, parameters, query.limit, query.max_bytes)
+        _, project_head, user_head, total, shown = header
+        laid_out = [row[0] for row in rows]
+        kept = _kept(laid_out, query.limit, query.max_bytes)
+        return StoredPage(
+            changes=laid_out[:kept],
+            last_revision=rows[kept - 1][1] if kept else 0,
+            cut=0 < kept < len(rows),
+            project_head=project_head,
+            user_head=user_head,
+            total=total,
+            shown=shown or {},
+            history=history,
+        )
+
+    async def recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
+        """Read what is new in a project, in one statement."""
+        parameters = (project_id, after_revision, limit + 1)
+        (_, head), rows, history = await self._read(self._log.statements.recent, parameters, limit, max_bytes)
+        kept = _kept([row[0] for row in rows], limit, max_bytes)
+        versions = [RecentVersion._make(row) for row in rows[:kept]]
+        return RecentPage(versions, cut=0 < kept < len(rows), head=head, history=history)
+
+    async def _read(self, statement: OfPage, parameters: tuple[Any, ...], limit: int, max_bytes: int) -> "_Found":
         try:
-            return await self._stored_page(statement, query)
+            return await self._found(statement, parameters, limit, max_bytes)
         except StoreUnavailable:
             # The pool may hold connections from before the database was restarted; after one has failed, none of them.
             # Or a new epoch has begun before the history of the page was read.
-            return await self._stored_page(statement, query)
+            return await self._found(statement, parameters, limit, max_bytes)
 
-    async def _stored_page(self, statement: str, query: PageQuery) -> StoredPage:
-        rows = await self._page_rows(statement, query)
-        return _page(rows, query, await self._log.histories.of(query.project_id, int(rows[0][1]), self._rows))
+    async def _found(self, statement: OfPage, parameters: tuple[Any, ...], limit: int, max_bytes: int) -> "_Found":
+        first, *rows = await self._fetch(statement, parameters, limit, max_bytes)
+        header = json.loads(first[0])
+        return header, rows, await self._log.histories.of(parameters[0], header[0], self._rows)
 
     @abstractmethod
-    async def _page_rows(self, statement: str, query: PageQuery) -> Sequence[Row]:
+    async def _fetch(self, statement: OfPage, parameters: tuple[Any, ...], limit: int, max_bytes: int) -> Sequence[Row]:
         """Return the header, then rows up to at least one over the limit or over the most bytes, if there are."""
 
     @abstractmethod
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
         """Run a statement that reads."""
 
+    @abstractmethod
+    def _many(self, values: Collection[str]) -> Any:
+        """Return the parameter that stands for many values."""
 
-def _page(rows: Sequence[Row], query: PageQuery, history: History) -> StoredPage:
-    """Cut the page by count and by bytes (T2) and read its header."""
-    header = rows[0]
-    assert header[0] is None, "the header comes first"
-    found = len(rows) - 1
-    kept = min(found, query.limit)
-    sizes = accumulate([row[SIZE_COLUMN] for row in rows[1 : kept + 1]])
-    kept = max(bisect_right(list(sizes), query.max_bytes), min(kept, 1))
-    return StoredPage(
-        rows=list(map(PageRow._make, rows[1 : kept + 1])),
-        cut=0 < kept < found,
-        project_head=header[6],
-        user_head=header[7] or 0,
-        total=header[5],
-        shown=json.loads(header[4]) if header[4] else {},
-        history=history,
-    )
+
+_Found: TypeAlias = tuple[list[Any], Sequence[Row], History]
+"""A header, the rows under it, and the history that they are of."""
+
+
+def _kept(laid_out: Sequence[bytes], limit: int, max_bytes: int) -> int:
+    """Return how many of these versions a page may hold, by count and by bytes (T2)."""
+    reached = list(accumulate(map(len, laid_out[:limit])))
+    return max(bisect_right(reached, max_bytes), min(len(reached), 1))

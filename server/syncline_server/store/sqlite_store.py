@@ -12,10 +12,10 @@ from syncline_server.store.clock import system_clock_us
 from syncline_server.store.errors import translated
 from syncline_server.store.histories import Histories
 from syncline_server.store.sql import SQLITE
-from syncline_server.store.sql_store import SIZE_COLUMN, LogSql, Row, SqlStore, SqlTransaction
+from syncline_server.store.sql_store import LogSql, OfPage, Row, SqlStore, SqlTransaction
 from syncline_server.store.sqlite_connections import SqliteConnections, SqliteWriter
-from syncline_server.sync.changes import Version
-from syncline_server.sync.store import PageQuery, ShownPosition, WriteTransaction
+from syncline_server.sync.layout import Layout
+from syncline_server.sync.store import ShownPosition, WriteTransaction
 
 _ROWS_OF_A_STATEMENT: Final = (64, 32, 16, 8, 4, 2, 1)
 """Each step of a statement takes the interpreter's lock from the loop: many rows go into one."""
@@ -26,9 +26,9 @@ _FIRST_ROWS: Final = 16
 class SqliteStore(SqlStore):
     """See sync.store.Store."""
 
-    def __init__(self, connections: SqliteConnections, clock_us: Callable[[], int]) -> None:
+    def __init__(self, connections: SqliteConnections, layout: Layout, clock_us: Callable[[], int]) -> None:
         """Stamp revisions by `clock_us`, as SQLite has no finer clock of its own."""
-        super().__init__(LogSql(SQLITE, clock_us, Histories(SQLITE.history)))
+        super().__init__(LogSql(SQLITE, clock_us, Histories(SQLITE.history), layout))
         self._connections = connections
 
     @asynccontextmanager
@@ -38,15 +38,21 @@ class SqliteStore(SqlStore):
             async with self._connections.writer.transaction():
                 yield _SqliteTransaction(self._connections.writer, self._log)
 
-    async def _page_rows(self, statement: str, query: PageQuery) -> Sequence[Row]:
+    async def _fetch(self, statement: OfPage, parameters: tuple[Any, ...], limit: int, max_bytes: int) -> Sequence[Row]:
+        by_size = False  # nothing is read ahead here
         with translated():
-            return await self._connections.readers.run(lambda connection: _page_rows(connection, statement, query))
+            return await self._connections.readers.run(
+                lambda connection: _fetch(connection, statement(by_size), parameters, limit, max_bytes)
+            )
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
         with translated():
             return await self._connections.readers.run(
                 lambda connection: connection.execute(statement, parameters).fetchall()
             )
+
+    def _many(self, values: Collection[str]) -> str:
+        return _many(values)
 
 
 class _SqliteTransaction(SqlTransaction):
@@ -56,9 +62,8 @@ class _SqliteTransaction(SqlTransaction):
         super().__init__(log)
         self._writer = writer
 
-    async def write(self, project_id: int, versions: Collection[Version]) -> None:
-        rows = [(project_id, *version) for version in versions]
-        await self._write_rows(self._sql.write, rows)
+    async def _write(self, project_id: int, rows: list[tuple[Any, ...]]) -> None:
+        await self._write_rows(self._sql.write, [(project_id, *row) for row in rows])
 
     async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
         now = system_clock_us()
@@ -78,10 +83,14 @@ class _SqliteTransaction(SqlTransaction):
         return await self._writer.run(lambda connection: connection.execute(statement, parameters).fetchall(), items)
 
     def _many(self, values: Collection[str]) -> str:
-        return json.dumps(list(values))
+        return _many(values)
 
     def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
         return (json.dumps(list(rows)),)
+
+
+def _many(values: Collection[str]) -> str:
+    return json.dumps(list(values))
 
 
 @cache
@@ -92,21 +101,21 @@ def _of_rows(statement: str, rows: int) -> str:
     return f"{before}{values}{', '.join([row + end] * rows)}{after}"
 
 
-def _page_rows(connection: sqlite3.Connection, statement: str, query: PageQuery) -> list[Row]:
-    types = json.dumps(query.entity_types)
-    parameters = (query.project_id, query.user_id, query.session_key, query.after_revision, types)
-    cursor = connection.execute(statement, (*parameters, query.limit + 1, query.skip))
+def _fetch(
+    connection: sqlite3.Connection, statement: str, parameters: tuple[Any, ...], limit: int, max_bytes: int
+) -> list[Row]:
+    cursor = connection.execute(statement, parameters)
     try:
         rows: list[Row] = cursor.fetchmany(1)
         size_bytes, wanted, fetched = 0, _FIRST_ROWS, _FIRST_ROWS
         # SQLite steps through a statement as its rows are asked for: ask for no more than will fill the page.
-        while fetched == wanted and size_bytes <= query.max_bytes:
+        while fetched == wanted and size_bytes <= max_bytes:
             if size_bytes:
-                wanted = min(query.limit, (query.max_bytes - size_bytes) * (len(rows) - 1) // size_bytes) + 1
+                wanted = min(limit, (max_bytes - size_bytes) * (len(rows) - 1) // size_bytes) + 1
             chunk = cursor.fetchmany(wanted)
             rows.extend(chunk)
             fetched = len(chunk)
-            size_bytes += sum([row[SIZE_COLUMN] for row in chunk])
+            size_bytes += sum([len(row[0]) for row in chunk])
     finally:
         cursor.close()  # an open one holds on to its snapshot
     return rows

@@ -19,10 +19,11 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
 from syncline_server.sync.errors import Draining, SessionExpired
+from syncline_server.sync.layout import Layout, action_of
 from syncline_server.sync.live import LiveLog, Wakeup, monotonic
 from syncline_server.sync.pull import Page, PageSize, Puller, Reading
 from syncline_server.sync.push import Committed
-from syncline_server.sync.store import PageRow, Store
+from syncline_server.sync.store import RecentVersion, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,19 @@ class Feed:
     """Follows logs for readers, and wakes those that a commit concerns."""
 
     def __init__(
-        self, store: Store, puller: Puller, *, batch_size: PageSize, heartbeat_seconds: float, poll_seconds: float
+        self,
+        store: Store,
+        puller: Puller,
+        layout: Layout,
+        *,
+        batch_size: PageSize,
+        heartbeat_seconds: float,
+        poll_seconds: float,
     ) -> None:
         """An idle stream gets a checkpoint every `heartbeat_seconds`; see LiveLog for `poll_seconds`."""
         self._store = store
         self._puller = puller
+        self._closings = layout.closings
         self._batch_size = batch_size
         self._heartbeat_seconds = heartbeat_seconds
         self._poll_seconds = poll_seconds
@@ -91,10 +100,10 @@ class Feed:
             caught_up, sent_at = False, -self._heartbeat_seconds
             while True:
                 newly_caught_up = not caught_up and not page.has_more
-                if page.rows or newly_caught_up or monotonic() >= sent_at + self._heartbeat_seconds:
+                if page.changes or newly_caught_up or monotonic() >= sent_at + self._heartbeat_seconds:
                     caught_up = caught_up or newly_caught_up
                     batch = [Batch(page, newly_caught_up)]
-                    page = replace(page, rows=())
+                    page = replace(page, changes=())
                     # Nothing of it stays here while the reader takes its time.
                     yield batch.pop()
                     sent_at = monotonic()
@@ -103,7 +112,7 @@ class Feed:
                 self._check(expires_at)
                 wakeup.clear()
                 page = await self._next(reading, page, log)
-                if not page.rows and not page.has_more:
+                if not page.changes and not page.has_more:
                     # What has come since the look at the window has set the wake-up.
                     await wakeup.wait(self._due(sent_at, expires_at))
         finally:
@@ -141,13 +150,15 @@ class Feed:
         head = changes[-1].revision if changes else page.next_revision
         return replace(
             page,
-            rows=kept,
-            after_revision=page.complete_revision,
+            changes=[self._laid_out(change, page.complete_revision) for change in kept],
             next_revision=complete if cut or reading.user_id is None else head,
             complete_revision=complete,
             has_more=cut,
             reset=False,
         )
+
+    def _laid_out(self, version: RecentVersion, after_revision: int) -> bytes:
+        return version.unclosed + self._closings[action_of(version.deleted, version.created_revision, after_revision)]
 
     def _check(self, expires_at: float | None) -> None:
         if self._draining:
@@ -169,11 +180,11 @@ class Feed:
         return log
 
 
-def _cut(changes: list[PageRow], size: PageSize) -> list[PageRow]:
+def _cut(changes: list[RecentVersion], size: PageSize) -> list[RecentVersion]:
     """Return the first changes that fit into a batch, one at least."""
     size_bytes = 0
     for index, change in enumerate(changes[: size.limit]):
-        size_bytes += len(change.data)
+        size_bytes += len(change.unclosed)
         if size_bytes > size.max_bytes and index > 0:
             return changes[:index]
     return changes[: size.limit]

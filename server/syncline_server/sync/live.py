@@ -11,7 +11,7 @@ from typing import Final
 
 from syncline_server.sync.errors import StoreUnavailable
 from syncline_server.sync.history import History
-from syncline_server.sync.store import PageQuery, PageRow, Store, StoredPage
+from syncline_server.sync.store import RecentPage, RecentVersion, Store
 
 _log = logging.getLogger(__name__)
 
@@ -79,8 +79,8 @@ class LiveLog:
         self._now = now
         self._nudged = asyncio.Event()
         self._wakeups: defaultdict[str | None, set[Wakeup]] = defaultdict(set)
-        self._window: deque[PageRow] = deque()
-        self._of_user: defaultdict[str, deque[PageRow]] = defaultdict(deque)
+        self._window: deque[RecentVersion] = deque()
+        self._of_user: defaultdict[str, deque[RecentVersion]] = defaultdict(deque)
         self._bytes = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._ending: set[asyncio.Task[None]] = set()
@@ -114,7 +114,7 @@ class LiveLog:
         """Return for how long there has been something that was not read yet."""
         return 0.0 if self._behind_since is None else self._now() - self._behind_since
 
-    def since(self, user_id: str | None, revision: int) -> list[PageRow] | None:
+    def since(self, user_id: str | None, revision: int) -> list[RecentVersion] | None:
         """Return the changes of a user (None: all) after `revision`; None: the window does not reach back so far."""
         if self.floor is None or revision < self.floor:
             return None
@@ -191,25 +191,25 @@ class LiveLog:
                     if wakeup.due_at <= now:
                         wakeup.wake()
 
-    async def _read(self) -> StoredPage:
+    async def _read(self) -> RecentPage:
         limit = 0 if self.floor is None else _READ_CHANGES
-        return await self._store.page(PageQuery(self._project_id, None, (), self.position, limit, _READ_BYTES))
+        return await self._store.recent(self._project_id, self.position, limit, _READ_BYTES)
 
-    def _take(self, stored: StoredPage) -> None:
+    def _take(self, stored: RecentPage) -> None:
         if stored.history.epoch_id != self.history.epoch_id:
             # The window may be of a history that is lost. Each reader finds out whether its position is, too.
             self._forget()
         if self.floor is None:
             # Who waits at an older position reads from the store first.
             self.history = stored.history
-            self.floor = self.position = stored.project_head
+            self.floor = self.position = stored.head
             self.wake_all()
             return
-        for row in stored.rows:
-            self._window.append(row)
-            self._of_user[row.user_id].append(row)
-            self._bytes += len(row.data)
-        self.position = stored.rows[-1].revision if stored.cut else max(self.position, stored.project_head)
+        for version in stored.versions:
+            self._window.append(version)
+            self._of_user[version.user_id].append(version)
+            self._bytes += len(version.unclosed)
+        self.position = stored.versions[-1].revision if stored.cut else max(self.position, stored.head)
         self._trim()
         self._wake(stored)
         if not stored.cut and not self._nudged.is_set():
@@ -222,13 +222,13 @@ class LiveLog:
             of_user.popleft()
             if not of_user:
                 del self._of_user[oldest.user_id]
-            self._bytes -= len(oldest.data)
+            self._bytes -= len(oldest.unclosed)
             self.floor = oldest.revision
 
-    def _wake(self, stored: StoredPage) -> None:
-        if not stored.rows:
+    def _wake(self, stored: RecentPage) -> None:
+        if not stored.versions:
             return
-        for user_id in {None, *(row.user_id for row in stored.rows)}:
+        for user_id in {None, *(version.user_id for version in stored.versions)}:
             for wakeup in self._wakeups.get(user_id, ()):
                 wakeup.set()
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action
+from syncline_server.sync.changes import MICROSECONDS_PER_MS
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.errors import CheckpointExpired, StoreUnavailable
 from syncline_server.sync.history import START, History, Position
 from syncline_server.sync.push import Presented, Pusher
-from syncline_server.sync.store import PageQuery, PageRow, Store, StoredPage
+from syncline_server.sync.store import PageQuery, Store, StoredPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,8 @@ class PageSize:
 class Page:
     """A page, ready for its reader."""
 
-    rows: Sequence[PageRow]
-    after_revision: int
-    """The position the page was read from; see `action_of`."""
+    changes: Sequence[bytes]
+    """Versions, laid out for this reader."""
     next_revision: int
     """The user's head, so that an idle user's token stays the same, also where others lose changes."""
     complete_revision: int
@@ -61,13 +60,6 @@ class Page:
     def next_position(self) -> Position:
         """Of the token to return."""
         return self.history.at(self.next_revision)
-
-
-def action_of(deleted: bool, created_revision: int, after_revision: int) -> Action:
-    """Return what a version is to a reader at a position."""
-    if deleted:
-        return Action.DELETE
-    return Action.CREATE if created_revision > after_revision else Action.UPDATE
 
 
 class Puller:
@@ -174,15 +166,14 @@ def _check_history(reading: Reading, position: Position, stored: StoredPage) -> 
 def _page(reading: Reading, position: Position, stored: StoredPage, reset: bool) -> Page:
     head = stored.user_head if reading.user_id is not None else stored.project_head
     if stored.cut:
-        next_revision = stored.rows[-1].revision
+        next_revision = stored.last_revision
     elif reading.after_revision is None:
         next_revision = max(head, position.revision)
     else:
         # Not the revision that was asked for: it may be a time at which the log has yet to arrive.
         next_revision = head
     return Page(
-        rows=stored.rows,
-        after_revision=position.revision,
+        changes=stored.changes,
         next_revision=next_revision,
         complete_revision=next_revision if stored.cut else max(next_revision, stored.project_head),
         has_more=stored.cut,

@@ -53,20 +53,16 @@ class ShownPosition(NamedTuple):
     revision: int
 
 
-class PageRow(NamedTuple):
-    """One stored version on its way to a reader."""
+class RecentVersion(NamedTuple):
+    """One stored version on its way to many readers."""
 
+    unclosed: bytes
+    """Laid out, but for the closing, which depends on the reader."""
+    revision: int
     user_id: str
     entity_type: str
-    entity_id: str
     deleted: bool
-    data: bytes
-    """JSON object, UTF-8."""
-    client_timestamp_us: int
-    revision: int
     created_revision: int
-    size_bytes: int
-    """Of `data`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +78,7 @@ class PageQuery:
     limit: int
     """0: only the heads are asked for."""
     max_bytes: int
-    """Of data in a page. At least one version is returned whatever its size."""
+    """Of laid out versions in a page. At least one is returned whatever its size."""
     skip: int = 0
     include_total: bool = False
     session_key: str = ""
@@ -93,7 +89,10 @@ class PageQuery:
 class StoredPage:
     """A page and the heads it is complete up to, from one snapshot (L5)."""
 
-    rows: Sequence[PageRow]
+    changes: Sequence[bytes]
+    """Versions, laid out for a reader at the position asked for."""
+    last_revision: int
+    """Of these; 0 without any."""
     cut: bool
     """There was more."""
     project_head: int
@@ -103,6 +102,17 @@ class StoredPage:
     """0 unless asked for."""
     shown: dict[str, int]
     """Entity type → position that the session has shown."""
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class RecentPage:
+    """What is new in a project, and its head, from one snapshot."""
+
+    versions: Sequence[RecentVersion]
+    cut: bool
+    """There was more."""
+    head: int
     history: History
 
 
@@ -145,3 +155,6 @@ class Store(Protocol):
 
     async def page(self, query: PageQuery) -> StoredPage:
         """Read one page, in one statement."""
+
+    async def recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
+        """Read the versions of all users after a position, as `page` does, for readers at any position."""

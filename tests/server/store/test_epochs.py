@@ -11,6 +11,7 @@ from sqlalchemy import make_url, text
 from harness import change, make_project, settings_for, started_server
 from storage import Log, log_in, run_sql
 from syncline_server.app import opened_engines
+from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store import epochs, schema
 from syncline_server.store.engine import Engines
 from syncline_server.store.registry import SqlRegistry
@@ -189,6 +190,7 @@ async def test_a_database_of_the_first_schema_keeps_its_tokens(engines: Engines,
     await sql(engines, "DROP TABLE epoch_forks")
     await sql(engines, "DROP TABLE epochs")
     await sql(engines, "ALTER TABLE projects DROP COLUMN epoch_id")
+    await sql(engines, "ALTER TABLE entities DROP COLUMN opening")
     await sql(
         engines, "CREATE TABLE epochs (id BIGINT NOT NULL CONSTRAINT pk_epochs PRIMARY KEY, started_at_us BIGINT)"
     )
@@ -204,6 +206,6 @@ async def test_a_database_of_the_first_schema_keeps_its_tokens(engines: Engines,
         await schema.migrate(upgraded)
         [old] = await SqlRegistry(upgraded).projects()
         await begin(upgraded)
-        found = await history_of(Log(open_store(upgraded), upgraded, old.id))
+        found = await history_of(Log(open_store(upgraded, LAYOUT), upgraded, old.id))
     assert found.at(1_750_000_000_000_000) == Position(4711, 1_750_000_000_000_000)
     assert found.epoch_id != 4711

@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from harness import settings_for
-from storage import run_sql, url_of
+from storage import log_in, run_sql, url_of
 from syncline_server.app import opened_engines, prepare_schema
 from syncline_server.store import schema
 from syncline_server.store.engine import Engines
@@ -79,6 +79,24 @@ async def test_migrating_twice_changes_nothing(engines: Engines):
     assert after.decode(scope, before.encode(scope, Position(7, 5))) == Position(7, 5)
 
 
+async def test_a_database_of_the_second_schema_has_the_same_pages(engines: Engines):
+    log = await log_in(engines, "old")
+    long = "x" * 70_000
+    await log.write(
+        log.version("e1", 10, data='{"é":1}', client_timestamp_us=0),
+        log.version("e2", 11, deleted=True, created_revision=5),
+        log.version("e" * 128, 2**53, data=f'{{"a":"{long}"}}', client_timestamp_us=253_402_300_799_999_999),
+        *[log.version(f"n{at}", 100 + at) for at in range(5_001)],
+    )
+    written = await log.page(limit=10_000)
+    async with engines.writing.begin() as connection:
+        await connection.execute(text("ALTER TABLE entities DROP COLUMN opening"))
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    await schema.migrate(engines)
+    migrated = await log.page(limit=10_000)
+    assert (len(migrated.changes), migrated.changes) == (5_004, written.changes)
+
+
 def test_the_schema_that_is_wanted_is_the_last_of_the_migrations():
     scripts = ScriptDirectory.from_config(config())
     numbers = [script.revision for script in scripts.walk_revisions("base", "heads")]
@@ -118,7 +136,7 @@ async def test_an_empty_sqlite_file_is_migrated_when_it_is_prepared(sqlite_url: 
 
 async def test_processes_that_migrate_at_once_take_turns(empty_engines: Engines):
     migrated = await asyncio.gather(*[schema.migrate(empty_engines) for _ in range(3)])
-    assert migrated == ["0002"] * 3
+    assert migrated == [schema.WANTED] * 3
     async with empty_engines.reading.connect() as connection:
         counts = [(await connection.execute(text(f"SELECT count(*) FROM {name}"))).scalar_one() for name in HISTORY]
     assert counts == [1, 1]
@@ -137,4 +155,4 @@ async def test_a_migration_that_fails_leaves_nothing(empty_engines: Engines, mon
     monkeypatch.undo()
     with pytest.raises(SchemaNotCurrent):
         await schema.check_current(empty_engines)
-    assert await schema.migrate(empty_engines) == "0002"
+    assert await schema.migrate(empty_engines) == schema.WANTED

@@ -3,25 +3,39 @@
 import asyncio
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from storage import changes_of, revisions_of
+from syncline.v1 import sync_pb2
+from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store.registry import SqlRegistry
-from syncline_server.sync.store import PageQuery, PageRow, ShownPosition
+from syncline_server.sync.changes import Version
+from syncline_server.sync.store import PageQuery, ShownPosition
 
 TYPES = ["todo", "Todo", "t%", "t_", "to.do", "to-do", "_"]
 
 
-async def test_a_row_carries_a_version_as_it_was_written(log):
+async def test_a_page_carries_a_version_as_it_was_written(log):
     version = log.version("e1", 2**53 + 1, data='{"a":"\\u0000"}', deleted=True, created_revision=7)
     await log.write(version)
-    (row,) = (await log.page()).rows
-    assert row == PageRow("ada", "todo", "e1", True, version.data.encode(), 2**53 + 1, 2**53 + 1, 7, version.size_bytes)
+    (change,) = changes_of(await log.page())
+    assert change == sync_pb2.Change(
+        user_id="ada",
+        entity_type="todo",
+        entity_id="e1",
+        action=sync_pb2.ACTION_DELETE,
+        data=b'{"a":"\\u0000"}',
+        client_timestamp=Timestamp(seconds=9007199254, nanos=740993000),
+        revision=2**53 + 1,
+        created_revision=7,
+    )
 
 
 async def test_a_page_starts_after_its_position_and_goes_by_revision(log):
     await log.write(*[log.version(f"e{revision}", revision) for revision in (14, 10, 13, 11, 12)])
-    assert [row.revision for row in (await log.page(11)).rows] == [12, 13, 14]
-    assert (await log.page(14)).rows == []
-    assert (await log.page(2**62)).rows == []
+    assert revisions_of(await log.page(11)) == [12, 13, 14]
+    assert (await log.page(14)).changes == []
+    assert (await log.page(2**62)).changes == []
 
 
 @pytest.mark.parametrize(
@@ -41,10 +55,11 @@ async def test_a_page_starts_after_its_position_and_goes_by_revision(log):
 async def test_a_page_is_cut_where_there_is_one_more(log, limit: int, skip: int, revisions: list[int], cut: bool):
     await log.write(*[log.version(f"e{revision}", revision) for revision in range(10, 15)])
     page = await log.page(limit=limit, skip=skip)
-    assert ([row.revision for row in page.rows], page.cut) == (revisions, cut)
+    assert (revisions_of(page), page.cut) == (revisions, cut)
     assert (page.project_head, page.user_head) == (14, 14)
 
 
+@pytest.mark.parametrize("factor", [10, 1000])
 @pytest.mark.parametrize(
     ("sizes", "max_bytes", "rows", "cut"),
     [
@@ -58,32 +73,44 @@ async def test_a_page_is_cut_where_there_is_one_more(log, limit: int, skip: int,
         ([20, 50], 40, 1, True),
     ],
 )
-async def test_a_page_is_cut_by_bytes_but_never_empty(log, sizes: list[int], max_bytes: int, rows: int, cut: bool):
-    """Sizes count UTF-8 bytes: é is two of them."""
-    data = ['{"é":"' + "x" * (size - 9) + '"}' for size in sizes]
-    await log.write(*[log.version(f"e{at}", 10 + at, data=text) for at, text in enumerate(data)])
-    page = await log.page(max_bytes=max_bytes)
-    assert (len(page.rows), page.cut) == (rows, cut)
+async def test_a_page_is_cut_by_bytes_but_never_empty(
+    log, sizes: list[int], max_bytes: int, rows: int, cut: bool, factor: int
+):
+    await log.write(*[sized(log, f"e{at}", 10 + at, size * factor) for at, size in enumerate(sizes)])
+    page = await log.page(max_bytes=max_bytes * factor)
+    assert (len(page.changes), page.cut) == (rows, cut)
+    assert [len(change) for change in page.changes] == [size * factor for size in sizes[:rows]]
+    recent = await log.store.recent(log.project, 0, 100, max_bytes * factor)
+    assert abs(len(recent.versions) - rows) <= (not cut or rows < len(sizes)), "without the closing a few bytes less"
 
 
-@pytest.mark.parametrize("max_bytes", [2490, 2491, 2500, 4990, 5000])
+def sized(log, entity_id: str, revision: int, size_bytes: int) -> Version:
+    """Return a version that takes so many bytes of a page; é is two of them."""
+    version = log.version(entity_id, revision, data='{"é":""}')
+    for _ in range(3):  # a longer length takes a byte more itself
+        fill = size_bytes - len(LAYOUT.opening(version)) - 9 - 2
+        version = log.version(entity_id, revision, data='{"é":"' + "x" * fill + '"}')
+    return version
+
+
+@pytest.mark.parametrize("max_bytes", [2495, 2500, 2549, 12_450, 12_500])
 async def test_what_a_session_has_shown_does_not_count_as_bytes_of_the_page(log, max_bytes: int):
     """A page once ended, uncut, where a chunk of rows and the header were together over the limit."""
     positions = [ShownPosition(log.session("s"), f"type{at}", at) for at in range(50)]
-    await log.write(*[log.version(f"e{at}", 10 + at, data='{"a":"00"}') for at in range(600)], positions=positions)
+    await log.write(*[sized(log, f"e{at}", 10 + at, 50) for at in range(600)], positions=positions)
     page = await log.page(limit=1000, max_bytes=max_bytes, session_key=log.session("s"))
-    assert (len(page.rows), page.cut) == (max_bytes // 10, True)
+    assert (len(page.changes), page.cut) == (max_bytes // 50, True)
 
 
 async def test_paging_by_tight_limits_meets_every_version_once(log):
     await log.write(*[log.version(f"e{at}", 10 + at, data='{"a":"' + "x" * (at % 40) + '"}') for at in range(300)])
     position, met = 0, []
     while True:
-        page = await log.page(position, limit=7, max_bytes=120)
-        met += [row.revision for row in page.rows]
+        page = await log.page(position, limit=7, max_bytes=400)
+        met += revisions_of(page)
         if not page.cut:
             break
-        position = page.rows[-1].revision
+        position = page.last_revision
     assert met == list(range(10, 310))
 
 
@@ -91,23 +118,23 @@ async def test_paging_by_tight_limits_meets_every_version_once(log):
 async def test_types_are_filtered_by_equality(log, entity_type: str):
     await log.write(*[log.version("e1", 10 + at, entity_type=one) for at, one in enumerate(TYPES)])
     page = await log.page(0, entity_type, "unknown")
-    assert [row.entity_type for row in page.rows] == [entity_type]
-    assert (await log.page(0, *TYPES)).rows == (await log.page()).rows
-    assert (await log.page(0, "t", "o", "unknown", "%", "")).rows == []
+    assert [one.entity_type for one in changes_of(page)] == [entity_type]
+    assert (await log.page(0, *TYPES)).changes == (await log.page()).changes
+    assert (await log.page(0, "t", "o", "unknown", "%", "")).changes == []
 
 
 async def test_a_page_of_a_rare_type_is_complete_up_to_the_users_head(log):
     await log.write(log.version("e1", 10, entity_type="rare"), *[log.version(f"e{at}", at) for at in range(11, 50)])
     page = await log.page(10, "rare")
-    assert (page.rows, page.cut, page.user_head, page.project_head) == ([], False, 49, 49)
+    assert (page.changes, page.cut, page.user_head, page.project_head) == ([], False, 49, 49)
 
 
 async def test_users_do_not_see_each_other_and_all_users_are_everybody(log):
     await log.write(log.version("e1", 10), log.version("e1", 11, user_id="bob"), log.version("e1", 12, user_id="Ada"))
-    one, everybody, nobody = await log.page(), await log.page(user_id=None), await log.page(user_id="nobody")
-    assert ([row.user_id for row in one.rows], one.user_head, one.project_head) == (["ada"], 10, 12)
-    assert ([row.user_id for row in everybody.rows], everybody.user_head) == (["ada", "bob", "Ada"], 0)
-    assert (nobody.rows, nobody.user_head, nobody.project_head) == ([], 0, 12)
+    ada, everybody, nobody = await log.page(), await log.page(user_id=None), await log.page(user_id="nobody")
+    assert ([one.user_id for one in changes_of(ada)], ada.user_head, ada.project_head) == (["ada"], 10, 12)
+    assert ([one.user_id for one in changes_of(everybody)], everybody.user_head) == (["ada", "bob", "Ada"], 0)
+    assert (nobody.changes, nobody.user_head, nobody.project_head) == ([], 0, 12)
 
 
 async def test_projects_do_not_see_each_other(log):
@@ -116,7 +143,7 @@ async def test_projects_do_not_see_each_other(log):
     other = await registry.find_project(f"beside {log.project}")
     await log.write(log.version("e1", 10))
     page = await log.store.page(PageQuery(other.id, "ada", (), 0, limit=10, max_bytes=1000))
-    assert (page.rows, page.user_head, page.project_head) == ([], 0, 0)
+    assert (page.changes, page.user_head, page.project_head) == ([], 0, 0)
 
 
 @pytest.mark.parametrize(("types", "total"), [((), 5), (("todo",), 3), (("unknown",), 0)])
@@ -142,8 +169,8 @@ async def test_a_page_and_its_head_are_of_one_moment_while_a_writer_commits(log)
         seen = 0
         for _ in range(100):
             page = await log.page(user_id=None if seen % 2 else "ada", include_total=True)
-            if page.rows:
-                revisions = [row.revision for row in page.rows]
+            if page.changes:
+                revisions = revisions_of(page)
                 assert revisions == list(range(revisions[0], revisions[0] + 5))
                 assert page.project_head == revisions[-1]
                 assert page.total == 5

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from storage import changes_of, revisions_of
+from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store.store import open_store
 from syncline_server.sync.store import ShownPosition, Standing, StandingQuery, StoreRejected
 
@@ -44,7 +46,7 @@ async def test_a_version_takes_the_place_of_the_one_before(log):
     await log.write(log.version("e1", 10), log.version("e2", 11))
     await log.write(log.version("e1", 12, created_revision=10))
     page = await log.page()
-    assert [(row.entity_id, row.revision, row.created_revision) for row in page.rows] == [
+    assert [(row.entity_id, row.revision, row.created_revision) for row in changes_of(page)] == [
         ("e2", 11, 11),
         ("e1", 12, 10),
     ]
@@ -78,7 +80,7 @@ async def test_an_error_rolls_everything_back(log):
     with pytest.raises(ZeroDivisionError):
         await write_and_fail()
     page = await log.page(session_key=log.session("s"))
-    assert (page.project_head, [row.revision for row in page.rows], page.shown) == (10, [10], {})
+    assert (page.project_head, revisions_of(page), page.shown) == (10, [10], {})
 
 
 async def test_the_head_is_the_one_that_was_moved_to(log):
@@ -99,7 +101,7 @@ async def test_the_clock_tells_the_time_in_microseconds(log):
 
 
 async def test_a_clock_can_be_put_in_its_place(log):
-    async with open_store(log.engines, clock_us=lambda: 42).writing() as transaction:
+    async with open_store(log.engines, LAYOUT, clock_us=lambda: 42).writing() as transaction:
         assert (await transaction.lock_head(log.project)).clock_us == 42
 
 
@@ -160,4 +162,4 @@ async def test_a_value_that_the_database_refuses_is_told_from_a_database_that_is
     with pytest.raises(StoreRejected):
         await log.write(log.version("e1", 10, data=None))
     await log.write(log.version("e1", 10))
-    assert len((await log.page()).rows) == 1
+    assert len((await log.page()).changes) == 1

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from rules import Rules
+from storage import changes_of
 from syncline_server.sync import group
 from syncline_server.sync.changes import Push
 from syncline_server.sync.errors import EntityNotFound, HeadMismatch, SyncError
@@ -27,7 +28,7 @@ async def test_each_push_of_a_user_has_a_head_of_its_own(rules: Rules):
 async def test_pushes_of_a_user_are_decided_in_their_order(rules: Rules):
     edits = [edit("update", data=json.dumps({f"n{at}": at, "last": at})) for at in range(10)]
     await asyncio.gather(*[rules.push(one) for one in edits])
-    (row,) = (await rules.pull()).rows
+    (row,) = changes_of(await rules.pull())
     assert json.loads(row.data) == {**{f"n{at}": at for at in range(10)}, "last": 9}
 
 
@@ -49,7 +50,7 @@ async def test_a_refused_push_answers_alone(rules: Rules):
     assert isinstance(missing, EntityNotFound)
     assert all(outcome.results[0].applied for outcome in outcomes)
     assert len(rules.commits) == 1
-    assert len((await rules.pull(user="user4")).rows) == 1
+    assert len((await rules.pull(user="user4")).changes) == 1
 
 
 async def test_the_head_that_a_mismatch_names_counts_the_earlier_pushes_of_the_group(rules: Rules):
@@ -132,7 +133,7 @@ async def test_a_caller_that_left_before_its_turn_is_not_served(rules: Rules):
     await asyncio.sleep(0)
     calls[0].cancel()
     assert not isinstance((await asyncio.gather(*calls, return_exceptions=True))[1], BaseException)
-    assert [row.entity_id for row in (await rules.pull()).rows] == ["e1"]
+    assert [one.entity_id for one in changes_of(await rules.pull())] == ["e1"]
 
 
 async def test_what_changes_nothing_is_no_commit_and_moves_no_head(rules: Rules):

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from rules import Rules
+from syncline.v1 import sync_pb2
+from syncline_server.rpc.codec import LAYOUT
+from syncline_server.sync.changes import Action
 from syncline_server.sync.live import LiveLog, monotonic
-from syncline_server.sync.store import PageQuery, StoredPage
+from syncline_server.sync.store import RecentPage
 from values import edit
 
 NEVER_SECONDS = 3600.0
@@ -19,11 +22,16 @@ class Overtaken:
         self._rules = rules
         self._meanwhile = meanwhile
 
-    async def page(self, query: PageQuery) -> StoredPage:
-        stored = await self._rules.store.page(query)
+    async def recent(self, *asked: int) -> RecentPage:
+        stored = await self._rules.store.recent(*asked)
         if self._meanwhile:
             await self._meanwhile.pop(0)()
         return stored
+
+
+def ids_of(log: LiveLog) -> list[str]:
+    recent = [one.unclosed + LAYOUT.closings[Action.CREATE] for one in log.since(None, log.floor or 0) or ()]
+    return [change.entity_id for change in sync_pb2.PullResponse.FromString(b"".join(recent)).changes]
 
 
 async def test_what_is_committed_while_a_log_is_read_is_read_next_and_not_at_the_next_poll(rules: Rules):
@@ -37,7 +45,7 @@ async def test_what_is_committed_while_a_log_is_read_is_read_next_and_not_at_the
     try:
         wakeup = log.attach(None)
         async with asyncio.timeout(SOON_SECONDS):
-            while [one.entity_id for one in log.since(None, log.floor or 0) or ()] != ["e1", "e2", "e3"]:
+            while ids_of(log) != ["e1", "e2", "e3"]:
                 await wakeup.wait(monotonic() + NEVER_SECONDS)
                 wakeup.clear()
     finally:

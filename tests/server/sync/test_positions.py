@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from rules import Rules
+from storage import changes_of
 from values import LAPTOP, PHONE, edit
 
 TOKEN_SESSION = "token:0123456789abcdef"
@@ -186,4 +187,4 @@ async def test_what_is_committed_by_a_clock_behind_the_epochs_start_is_of_this_h
     await rules.push(edit("create", "e2"))
     page = await rules.pull("todo", after_revision=first.head_revision // 1000 * 1000 + 999, reset_when_expired=True)
     assert not page.reset
-    assert [row.entity_id for row in page.rows] == ["e2"]
+    assert [one.entity_id for one in changes_of(page)] == ["e2"]
