@@ -10,7 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from syncline_server.store.sql import POSTGRESQL, SQLITE, PageShape
 
-STATES = ("fresh", "grown", "analysed")
+WAYS = (False, True)
+"""To read a page at once, or by size."""
+SQLITE_STATES = ("fresh", "grown", "analysed")
+POSTGRESQL_STATES = ("fresh", "small", "grown", "analysed")
+"""Small: analysed with a few rows, all of one user; what has grown since is not analysed, and the plans are kept."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +68,15 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
     if not is_sqlite:  # SQLite has no plan for what takes a row of values; its conflict target is the key itself.
         yield statement("write", sql.write, [project, *[[one] for one in version]], primary["entities"])
         yield statement("save_positions", sql.save_positions, [[one] for one in position], primary["positions"])
-    ways = (False,) if is_sqlite else (False, True)
-    for by_size in ways:
-        parameters = [project, 5, 101, *([] if is_sqlite else [10**6])]
-        text = sql.recent(by_size)
+    for by_size in WAYS:
         used = {"ix_entities_project_revision", primary["projects"]}
-        yield statement(f"recent {spelled_way(by_size)}", text, parameters, *used, writes=False)
-    for shape, by_size in itertools.product(all_shapes(), ways):
+        parameters = [project, 5, 101, 10**6]
+        yield statement(f"recent {spelled_way(by_size)}", sql.recent(by_size), parameters, *used, writes=False)
+    for shape, by_size in itertools.product(all_shapes(), WAYS):
         used = {"ix_entities_user_revision" if shape.of_user else "ix_entities_project_revision", primary["projects"]}
         used |= {primary["positions"]} if shape.with_shown else set()
         types = json.dumps(["todo"]) if is_sqlite else ["todo"]
-        parameters = [project, "user1" if shape.of_user else None, "session", 5, types, 101, 0, b"d", b"c", b"u"]
-        parameters += [] if is_sqlite else [10**6]
+        parameters = [project, "user1" if shape.of_user else None, "session", 5, types, 101, 0, b"d", b"c", b"u", 10**6]
         name = f"page {spelled(shape)} {spelled_way(by_size)}"
         yield statement(name, sql.page(shape, by_size), parameters, *used, writes=False)
 
@@ -104,10 +105,11 @@ async def sqlite_plan(engine: AsyncEngine, statement: Statement) -> Plan:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         rows = await driver.execute_fetchall(f"EXPLAIN QUERY PLAN {statement.sql}", statement.parameters)
     steps = [row[3] for row in rows]
-    searches = [step for step in steps if step.startswith("SEARCH")]
-    of_values = ("SCAN json_each", "SCAN query", "SCAN CONSTANT ROW", "SCAN (subquery")
+    searches = [step for step in steps if step.startswith("SEARCH") and step != "SEARCH sums"]
+    of_page = ("SCAN page", "SCAN joined", "SCAN sizes", "SCAN project")
+    of_values = ("SCAN json_each", "SCAN query", "SCAN CONSTANT ROW", "SCAN (subquery", *of_page)
     scans = [step for step in steps if step.startswith("SCAN") and not step.startswith(of_values)]
-    sorts = [step for step in steps if "FOR ORDER BY" in step]
+    sorts = [step for at, step in enumerate(steps) if "FOR ORDER BY" in step and steps[at - 1] != "SCAN sizes"]
     used = [step.split(" USING ")[1].replace("COVERING ", "").removeprefix("INDEX ") for step in searches]
     indexes = frozenset(one.partition(" (")[0] for one in used)
     return Plan(indexes, tuple(searches), (*scans, *sorts))

@@ -77,7 +77,7 @@ async def log_in(engines: Engines, name: str) -> Log:
 
 def changes_of(page: StoredPage | Page) -> Sequence[sync_pb2.Change]:
     """Return what the readers of a page get."""
-    return sync_pb2.PullResponse.FromString(b"".join(page.changes)).changes
+    return sync_pb2.PullResponse.FromString(page.changes).changes
 
 
 def revisions_of(page: StoredPage | Page) -> list[int]:

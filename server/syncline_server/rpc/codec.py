@@ -38,7 +38,7 @@ def pull_response(page: Page, checkpoint_token: str) -> bytes:
         total_size=page.total,
         reset=page.reset,
     )
-    return b"".join([*page.changes, rest.SerializeToString()])
+    return page.changes + rest.SerializeToString()
 
 
 def stream_pull_response(batch: Batch, checkpoint_token: str) -> bytes:
@@ -46,7 +46,7 @@ def stream_pull_response(batch: Batch, checkpoint_token: str) -> bytes:
     rest = sync_pb2.StreamPullResponse(
         checkpoint_token=checkpoint_token, caught_up=batch.caught_up, reset=batch.page.reset
     )
-    return b"".join([*batch.page.changes, rest.SerializeToString()])
+    return batch.page.changes + rest.SerializeToString()
 
 
 def ticket_response(ticket: Ticket) -> sync_pb2.CreateTicketResponse:

@@ -7,7 +7,7 @@ the statements do.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -17,7 +17,7 @@ from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
 from syncline_server.store.histories import Histories
 from syncline_server.store.sql import POSTGRESQL
-from syncline_server.store.sql_store import LogSql, OfPage, Row, SqlStore, SqlTransaction
+from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import ShownPosition, WriteTransaction
 
@@ -25,9 +25,6 @@ MAX_WRITING_SECONDS = 20.0
 """Of a transaction; longer than its time limits in engine.py, which only a database keeps that is there."""
 MAX_READING_SECONDS = 35.0
 """Of a read, likewise."""
-
-_SMALL_BYTES: Final = 2048
-"""Data of so many bytes is read whatever room there is on the page: to look at sizes first takes twice as long."""
 
 Driver: TypeAlias = "asyncpg.Connection[Any]"
 
@@ -49,13 +46,6 @@ class PostgresqlStore(SqlStore):
                 driver.transaction(isolation="read_committed"),
             ):
                 yield _PostgresqlTransaction(driver, self._log)
-
-    async def _fetch(self, statement: OfPage, parameters: tuple[Any, ...], limit: int, max_bytes: int) -> Sequence[Row]:
-        most_bytes = max(max_bytes // max(limit, 1), _SMALL_BYTES)
-        rows = await self._rows(statement(False), (*parameters, most_bytes))
-        if None in [row[0] for row in rows]:
-            rows = await self._rows(statement(True), (*parameters, max_bytes))
-        return rows
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
         with translated():

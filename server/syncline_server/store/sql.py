@@ -6,14 +6,13 @@ asserts the index that each one uses. Parameters are positional, as the drivers 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 _VERSION_COLUMNS: Final = (
     "entity_key, user_id, entity_type, entity_id, deleted, data, size_bytes, revision, created_revision, "
     "client_timestamp_us, session, merged_unseen, digest"
 )
-_RECENT_COLUMNS: Final = "revision, user_id, entity_type, deleted, created_revision"
 _UPSERT: Final = """
     ON CONFLICT (entity_key) DO UPDATE SET deleted = excluded.deleted, data = excluded.data, opening = excluded.opening,
         size_bytes = excluded.size_bytes, revision = excluded.revision, created_revision = excluded.created_revision,
@@ -65,115 +64,121 @@ class Statements:
     move_head: str
     """head, project id → nothing."""
     page: Callable[[PageShape, bool], str]
-    """project id, user, session key, position, types, limit, skip, closings (PostgreSQL: and bytes) → header, page.
+    """project id, user, session key, position, types, limit, skip, closings, bytes → one row, and so one snapshot (L5).
 
-    A row is a version, laid out, and its revision. The header comes as JSON in place of a version: id of the epoch in
-    force, the project's head, the user's, the total, and what the session has shown. It is all one statement, and so
-    one snapshot (L5). The closings are of a tombstone, of what came into being after the position, and of what changed.
+    Of it: id of the epoch in force, the project's head, the user's, the total, what the session has shown as JSON; then
+    the versions, laid out and joined, their number, how many are not among them, the revision of the last one, and
+    whether there is more (NULL: if the user's head is after it). The closings are those of a tombstone, of what is new
+    to the reader, and of what is not.
 
-    On PostgreSQL a page comes without the versions that have more bytes than asked for, NULL in their place; or, by
-    size, with as many versions as have so many bytes together. That takes twice as long.
+    A page leaves out versions whose data has more bytes than asked for; by size, it ends where it has so many bytes. To
+    look at sizes first takes half as long again.
     """
     recent: Callable[[bool], str]
-    """project id, position, limit (PostgreSQL: and bytes) → header, columns of RecentVersion.
+    """project id, position, limit, bytes → a header, then the columns of RecentVersion, by size or not as in a page.
 
-    The header is the id of the epoch in force and the project's head.
+    What is left out is NULL. The header has the project's head for a revision, and for a created_revision the id of the
+    epoch in force.
     """
 
 
-_CLOSING: Final = "CASE WHEN deleted THEN {} WHEN created_revision > {} THEN {} ELSE {} END"
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """In what the databases differ, as far as pages go."""
+
+    utf8: str
+    """Data as bytes, or as what can be joined to bytes."""
+    of_bytes: str
+    """The type."""
+    joined: str
+    of_types: str
+    shown: str
+    declared: str
+    """A parameter has to be in a statement for PostgreSQL to know its type."""
 
 
-@cache
-def _postgresql_page(shape: PageShape, by_size: bool) -> str:
+_OF_POSTGRESQL: Final = _Words(
+    utf8="convert_to(data, 'UTF8')",
+    of_bytes="bytea",
+    joined="string_agg(laid_out, ''::bytea)",
+    of_types="entity_type = ANY($5::text[])",
+    shown="json_object_agg(entity_type, revision)::text",
+    declared=" AND ($2::text IS NULL OR true) AND ($3::text IS NULL OR true) AND ($5::text[] IS NULL OR true)",
+)
+_OF_SQLITE: Final = _Words(
+    utf8="data",
+    of_bytes="BLOB",
+    joined="CAST(group_concat(CAST(laid_out AS TEXT), '') AS BLOB)",
+    of_types="entity_type IN (SELECT value FROM json_each($5))",
+    shown="json_group_object(entity_type, revision)",
+    declared="",
+)
+
+
+def _page(words: _Words, shape: PageShape, by_size: bool) -> str:
+    """Return the statement of a page; L5 makes it one."""
     scope, page_filter = "project_id = $1", ""
-    user_head, total, shown = "0", "0", "NULL"
+    user_head, total, shown, more = "0", "0", "NULL", "NULL"
     if shape.of_user:
         scope += " AND user_id = $2"
-        user_head = f"(SELECT coalesce(max(revision), 0) FROM entities WHERE {scope})"
+        user_head = f"coalesce((SELECT max(revision) FROM entities WHERE {scope}), 0)"
     if shape.of_types:
-        page_filter = " AND entity_type = ANY($5::text[])"
-    after = f"{scope} AND revision > $4{page_filter}"
+        page_filter = f" AND {words.of_types}"
+    found = f"{scope} AND revision > $4{page_filter}"
     if shape.with_total:
-        total = f"(SELECT count(*) FROM entities WHERE {after})"
+        total = f"(SELECT count(*) FROM entities WHERE {found})"
     if shape.with_shown:
-        shown = "(SELECT json_object_agg(entity_type, revision) FROM session_positions WHERE session_key = $3)"
-    closing = _CLOSING.format("$8::bytea", "$4", "$9::bytea", "$10::bytea")
-    page = _postgresql_rows(
-        f"opening || convert_to(data, 'UTF8') || {closing}",
-        "revision",
-        "opening, data, size_bytes, revision, deleted, created_revision",
-        f"FROM entities WHERE {after} ORDER BY revision LIMIT $6 OFFSET $7",
-        "$11",
-        by_size=by_size,
-    )
+        shown = f"(SELECT {words.shown} FROM session_positions WHERE session_key = $3)"
+    if shape.of_types or not shape.of_user:
+        more = f"""(SELECT revision FROM entities WHERE {scope}{page_filter} AND revision > last
+            ORDER BY revision LIMIT 1) IS NOT NULL"""
+    deleted, new, changed = (f"CAST({closing} AS {words.of_bytes})" for closing in ("$8", "$9", "$10"))
+    closing = f"CASE WHEN deleted THEN {deleted} WHEN created_revision > $4 THEN {new} ELSE {changed} END"
+    laid_out = f"opening || {words.utf8} || {closing}"
+    size = f"size_bytes + length(opening) + length({changed})"
     return f"""
-        SELECT convert_to(json_build_array(epoch_id, head, {user_head}, {total}, {shown})::text, 'UTF8') AS laid_out,
-            0 AS revision
-        FROM projects
-        WHERE id = $1 AND ($2::text IS NULL OR true) AND ($3::text IS NULL OR true) AND ($5::text[] IS NULL OR true)
-        UNION ALL ({page})"""
+        WITH joined AS (
+            SELECT {words.joined} AS changes, count(*) AS found, count(*) - count(laid_out) AS left_out,
+                max(revision) AS last
+            FROM ({_rows(laid_out, "revision", found, ("$6 OFFSET $7", size, "$11"), by_size=by_size)}) AS page
+        )
+        SELECT epoch_id, head, {user_head}, {total}, {shown}, changes, found, left_out, last, {more}
+        FROM joined CROSS JOIN (SELECT * FROM projects WHERE id = $1{words.declared} LIMIT 1) AS project"""
 
 
-@cache
-def _postgresql_recent(by_size: bool) -> str:
-    page = _postgresql_rows(
-        "opening || convert_to(data, 'UTF8')",
-        _RECENT_COLUMNS,
-        f"opening, data, size_bytes, {_RECENT_COLUMNS}",
-        "FROM entities WHERE project_id = $1 AND revision > $2 ORDER BY revision LIMIT $3",
-        "$4",
-        by_size=by_size,
-    )
+def _recent(words: _Words, by_size: bool) -> str:
+    """Return the statement of the recent versions."""
+    others = "revision, user_id, entity_type, deleted, created_revision"
+    limits = ("$3", "size_bytes + length(opening)", "$4")
+    laid_out, found = f"CAST(opening || {words.utf8} AS {words.of_bytes})", "project_id = $1 AND revision > $2"
     return f"""
-        SELECT convert_to(json_build_array(epoch_id, head)::text, 'UTF8') AS unclosed, 0 AS revision,
-            NULL::text AS user_id, NULL::text AS entity_type, false AS deleted, 0 AS created_revision
+        SELECT CAST(NULL AS {words.of_bytes}) AS laid_out, head AS revision, NULL AS user_id, NULL AS entity_type,
+            false AS deleted, epoch_id AS created_revision
         FROM projects WHERE id = $1
-        UNION ALL ({page})"""
+        UNION ALL SELECT * FROM ({_rows(laid_out, others, found, limits, by_size=by_size)}) AS page"""
 
 
-def _postgresql_rows(laid_out: str, others: str, needed: str, found: str, most_bytes: str, *, by_size: bool) -> str:
+def _rows(laid_out: str, others: str, found: str, limits: tuple[str, str, str], *, by_size: bool) -> str:
+    """Return what reads versions; `limits` are how many rows, what counts as bytes of a version, and how many bytes."""
+    limit, size, most_bytes = limits
     if not by_size:
-        return f"SELECT CASE WHEN size_bytes <= {most_bytes} THEN {laid_out} END, {others} {found}"
-    return f"""
-        SELECT {laid_out}, {others} FROM (
-            SELECT *, row_number() OVER by_revision AS place,
-                sum(size_bytes) OVER by_revision - size_bytes AS bytes_before
-            FROM (SELECT {needed} {found}) AS page
-            WINDOW by_revision AS (ORDER BY revision ROWS UNBOUNDED PRECEDING)
-        ) AS sized
-        WHERE place <= 2 OR bytes_before <= {most_bytes} ORDER BY revision"""
+        laid_out = f"CASE WHEN size_bytes <= {most_bytes} THEN {laid_out} END"
+    else:
+        found += f""" AND revision <= (
+            SELECT max(revision) FROM (
+                SELECT revision, sum(size) OVER by_revision AS bytes, row_number() OVER by_revision AS place
+                FROM (
+                    SELECT revision, {size} AS size FROM entities WHERE {found} ORDER BY revision LIMIT {limit}
+                ) AS sizes
+                WINDOW by_revision AS (ORDER BY revision ROWS UNBOUNDED PRECEDING)
+            ) AS sums
+            WHERE place = 1 OR bytes <= {most_bytes})"""
+    return f"SELECT {laid_out} AS laid_out, {others} FROM entities WHERE {found} ORDER BY revision LIMIT {limit}"
 
 
-@cache
-def _sqlite_page(shape: PageShape, _by_size: bool) -> str:
-    scope, page_filter = "project_id = ?1", ""
-    user_head, total, shown = "0", "0", "NULL"
-    if shape.of_user:
-        scope += " AND user_id = ?2"
-        user_head = f"(SELECT coalesce(max(revision), 0) FROM entities WHERE {scope})"
-    if shape.of_types:
-        page_filter = " AND entity_type IN (SELECT value FROM json_each(?5))"
-    after = f"{scope} AND revision > ?4{page_filter}"
-    if shape.with_total:
-        total = f"(SELECT count(*) FROM entities WHERE {after})"
-    if shape.with_shown:
-        shown = "json((SELECT json_group_object(entity_type, revision) FROM session_positions WHERE session_key = ?3))"
-    return f"""
-        SELECT json_array(epoch_id, head, {user_head}, {total}, {shown}), 0 FROM projects WHERE id = ?1
-        UNION ALL SELECT * FROM (
-            SELECT CAST(opening || data || {_CLOSING.format("?8", "?4", "?9", "?10")} AS BLOB), revision
-            FROM entities WHERE {after} ORDER BY revision LIMIT ?6 OFFSET ?7
-        )"""
-
-
-def _sqlite_recent(_by_size: bool) -> str:
-    return f"""
-        SELECT json_array(epoch_id, head), 0, NULL, NULL, 0, 0 FROM projects WHERE id = ?1
-        UNION ALL SELECT * FROM (
-            SELECT CAST(opening || data AS BLOB), {_RECENT_COLUMNS}
-            FROM entities WHERE project_id = ?1 AND revision > ?2 ORDER BY revision LIMIT ?3
-        )"""
+def _numbered(statement: str) -> str:
+    """Return a statement with its parameters as SQLite numbers them."""
+    return statement.replace("$", "?")
 
 
 POSTGRESQL: Final = Statements(
@@ -208,13 +213,13 @@ POSTGRESQL: Final = Statements(
         SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
         {_UPSERT_POSITION}""",
     move_head="UPDATE projects SET head = $1 WHERE id = $2",
-    page=_postgresql_page,
-    recent=_postgresql_recent,
+    page=cache(partial(_page, _OF_POSTGRESQL)),
+    recent=cache(partial(_recent, _OF_POSTGRESQL)),
 )
 
 SQLITE: Final = Statements(
     lock_head="SELECT head, NULL, epoch_id FROM projects WHERE id = ?",
-    history=_HISTORY.replace("$", "?"),
+    history=_numbered(_HISTORY),
     positions="""
         SELECT session_key, entity_type, revision FROM session_positions
         WHERE session_key IN (SELECT value FROM json_each(?))""",
@@ -244,6 +249,6 @@ SQLITE: Final = Statements(
         VALUES (?, ?, ?, ?, ?)
         {_UPSERT_POSITION}""",
     move_head="UPDATE projects SET head = ? WHERE id = ?",
-    page=_sqlite_page,
-    recent=_sqlite_recent,
+    page=cache(lambda shape, by_size: _numbered(_page(_OF_SQLITE, shape, by_size))),
+    recent=cache(lambda by_size: _numbered(_recent(_OF_SQLITE, by_size))),
 )

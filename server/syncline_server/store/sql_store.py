@@ -2,18 +2,15 @@
 
 import json
 from abc import ABC, abstractmethod
-from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeVar
 
 from syncline_server.store.histories import Histories
 from syncline_server.store.sql import PageShape, Statements
 from syncline_server.sync.changes import Action, Version
 from syncline_server.sync.errors import StoreUnavailable
-from syncline_server.sync.history import History
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import (
     LockedHead,
@@ -27,8 +24,9 @@ from syncline_server.sync.store import (
 )
 
 Row = Sequence[Any]
-OfPage: TypeAlias = Callable[[bool], str]
-"""A statement that reads a page, by size or not; see Statements."""
+T = TypeVar("T")
+
+_SMALL_BYTES: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +119,13 @@ class SqlStore(ABC):
 
     async def page(self, query: PageQuery) -> StoredPage:
         """Read one page, in one statement."""
+        return await _twice(lambda: self._page(query))
+
+    async def recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
+        """Read what is new in a project, in one statement."""
+        return await _twice(lambda: self._recent(project_id, after_revision, limit, max_bytes))
+
+    async def _page(self, query: PageQuery) -> StoredPage:
         shape = PageShape(
             of_user=query.user_id is not None,
             of_types=bool(query.entity_types),
@@ -130,46 +135,38 @@ class SqlStore(ABC):
         statement = partial(self._log.statements.page, shape)
         types = self._many(query.entity_types)
         asked = (query.project_id, query.user_id, query.session_key, query.after_revision, types)
-        parameters = (*asked, query.limit + 1, query.skip, *self._closings)
-        header, rows, history = await self._read(statement, parameters, query.limit, query.max_bytes)
-        _, project_head, user_head, total, shown = header
-        laid_out = [row[0] for row in rows]
-        kept = _kept(laid_out, query.limit, query.max_bytes)
+        parameters = (*asked, query.limit, query.skip, *self._closings)
+        (row,) = await self._rows(statement(False), (*parameters, _small_bytes(query.limit, query.max_bytes)))
+        *_, changes, _, left_out, _, _ = row
+        if left_out or len(changes or b"") > query.max_bytes:
+            (row,) = await self._rows(statement(True), (*parameters, query.max_bytes))
+        epoch_id, project_head, user_head, total, shown, changes, count, _, last_revision, more = row
         return StoredPage(
-            changes=laid_out[:kept],
-            last_revision=rows[kept - 1][1] if kept else 0,
-            cut=0 < kept < len(rows),
+            changes=changes or b"",
+            count=count,
+            last_revision=last_revision or 0,
+            cut=count > 0 and bool(user_head > last_revision if more is None else more),
             project_head=project_head,
             user_head=user_head,
             total=total,
-            shown=shown or {},
-            history=history,
+            shown=json.loads(shown) if shown else {},
+            history=await self._log.histories.of(query.project_id, epoch_id, self._rows),
         )
 
-    async def recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
-        """Read what is new in a project, in one statement."""
-        parameters = (project_id, after_revision, limit + 1)
-        (_, head), rows, history = await self._read(self._log.statements.recent, parameters, limit, max_bytes)
-        kept = _kept([row[0] for row in rows], limit, max_bytes)
-        versions = [RecentVersion._make(row) for row in rows[:kept]]
-        return RecentPage(versions, cut=0 < kept < len(rows), head=head, history=history)
-
-    async def _read(self, statement: OfPage, parameters: tuple[Any, ...], limit: int, max_bytes: int) -> "_Found":
-        try:
-            return await self._found(statement, parameters, limit, max_bytes)
-        except StoreUnavailable:
-            # The pool may hold connections from before the database was restarted; after one has failed, none of them.
-            # Or a new epoch has begun before the history of the page was read.
-            return await self._found(statement, parameters, limit, max_bytes)
-
-    async def _found(self, statement: OfPage, parameters: tuple[Any, ...], limit: int, max_bytes: int) -> "_Found":
-        first, *rows = await self._fetch(statement, parameters, limit, max_bytes)
-        header = json.loads(first[0])
-        return header, rows, await self._log.histories.of(parameters[0], header[0], self._rows)
-
-    @abstractmethod
-    async def _fetch(self, statement: OfPage, parameters: tuple[Any, ...], limit: int, max_bytes: int) -> Sequence[Row]:
-        """Return the header, then rows up to at least one over the limit or over the most bytes, if there are."""
+    async def _recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
+        statement, parameters = self._log.statements.recent, (project_id, after_revision, limit)
+        header, *rows = await self._rows(statement(False), (*parameters, _small_bytes(limit, max_bytes)))
+        laid_out = [row[0] for row in rows]
+        by_size = None in laid_out or sum(map(len, laid_out)) > max_bytes
+        if by_size:
+            header, *rows = await self._rows(statement(True), (*parameters, max_bytes))
+        head, epoch_id = RecentVersion._make(header).revision, RecentVersion._make(header).created_revision
+        return RecentPage(
+            versions=[RecentVersion._make(row) for row in rows],
+            cut=bool(rows) and (by_size or len(rows) == limit),
+            head=head,
+            history=await self._log.histories.of(project_id, epoch_id, self._rows),
+        )
 
     @abstractmethod
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
@@ -180,11 +177,18 @@ class SqlStore(ABC):
         """Return the parameter that stands for many values."""
 
 
-_Found: TypeAlias = tuple[list[Any], Sequence[Row], History]
-"""A header, the rows under it, and the history that they are of."""
+async def _twice(read: Callable[[], Awaitable[T]]) -> T:
+    """Read once more where the first try fails.
+
+    The pool may hold connections from before the database was restarted; after one has failed, none of them. Or a new
+    epoch has begun before the history of the page was read.
+    """
+    try:
+        return await read()
+    except StoreUnavailable:
+        return await read()
 
 
-def _kept(laid_out: Sequence[bytes], limit: int, max_bytes: int) -> int:
-    """Return how many of these versions a page may hold, by count and by bytes (T2)."""
-    reached = list(accumulate(map(len, laid_out[:limit])))
-    return max(bisect_right(reached, max_bytes), min(len(reached), 1))
+def _small_bytes(limit: int, max_bytes: int) -> int:
+    """Return how large data may be to be read in any case: with it a page may become a few times too large."""
+    return max(max_bytes // max(limit, 1), _SMALL_BYTES)

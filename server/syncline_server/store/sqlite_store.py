@@ -12,15 +12,13 @@ from syncline_server.store.clock import system_clock_us
 from syncline_server.store.errors import translated
 from syncline_server.store.histories import Histories
 from syncline_server.store.sql import SQLITE
-from syncline_server.store.sql_store import LogSql, OfPage, Row, SqlStore, SqlTransaction
+from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
 from syncline_server.store.sqlite_connections import SqliteConnections, SqliteWriter
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import ShownPosition, WriteTransaction
 
 _ROWS_OF_A_STATEMENT: Final = (64, 32, 16, 8, 4, 2, 1)
 """Each step of a statement takes the interpreter's lock from the loop: many rows go into one."""
-_FIRST_ROWS: Final = 16
-"""A page may be a thousand small versions or a few large ones; the first few tell which."""
 
 
 class SqliteStore(SqlStore):
@@ -37,13 +35,6 @@ class SqliteStore(SqlStore):
         with translated():
             async with self._connections.writer.transaction():
                 yield _SqliteTransaction(self._connections.writer, self._log)
-
-    async def _fetch(self, statement: OfPage, parameters: tuple[Any, ...], limit: int, max_bytes: int) -> Sequence[Row]:
-        by_size = False  # nothing is read ahead here
-        with translated():
-            return await self._connections.readers.run(
-                lambda connection: _fetch(connection, statement(by_size), parameters, limit, max_bytes)
-            )
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
         with translated():
@@ -99,23 +90,3 @@ def _of_rows(statement: str, rows: int) -> str:
     before, values, row = statement.partition("VALUES ")
     row, end, after = row.partition(")")
     return f"{before}{values}{', '.join([row + end] * rows)}{after}"
-
-
-def _fetch(
-    connection: sqlite3.Connection, statement: str, parameters: tuple[Any, ...], limit: int, max_bytes: int
-) -> list[Row]:
-    cursor = connection.execute(statement, parameters)
-    try:
-        rows: list[Row] = cursor.fetchmany(1)
-        size_bytes, wanted, fetched = 0, _FIRST_ROWS, _FIRST_ROWS
-        # SQLite steps through a statement as its rows are asked for: ask for no more than will fill the page.
-        while fetched == wanted and size_bytes <= max_bytes:
-            if size_bytes:
-                wanted = min(limit, (max_bytes - size_bytes) * (len(rows) - 1) // size_bytes) + 1
-            chunk = cursor.fetchmany(wanted)
-            rows.extend(chunk)
-            fetched = len(chunk)
-            size_bytes += sum([len(row[0]) for row in chunk])
-    finally:
-        cursor.close()  # an open one holds on to its snapshot
-    return rows

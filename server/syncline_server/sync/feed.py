@@ -97,13 +97,14 @@ class Feed:
             page = await self._puller.pull(reading, self._batch_size)
             # From here on the position is this server's own: no longer a time that lies ahead, nor news of the reader.
             reading = replace(reading, checkpoint_token="", after_revision=None, session_key="")
-            caught_up, sent_at = False, -self._heartbeat_seconds
+            caught_up, sent_at, size = False, -self._heartbeat_seconds, self._batch_size
             while True:
                 newly_caught_up = not caught_up and not page.has_more
                 if page.changes or newly_caught_up or monotonic() >= sent_at + self._heartbeat_seconds:
                     caught_up = caught_up or newly_caught_up
+                    size = _fitting(self._batch_size, page)
                     batch = [Batch(page, newly_caught_up)]
-                    page = replace(page, changes=())
+                    page = replace(page, changes=b"")
                     # Nothing of it stays here while the reader takes its time.
                     yield batch.pop()
                     sent_at = monotonic()
@@ -111,7 +112,7 @@ class Feed:
                     return
                 self._check(expires_at)
                 wakeup.clear()
-                page = await self._next(reading, page, log)
+                page = await self._next(reading, page, log, size)
                 if not page.changes and not page.has_more:
                     # What has come since the look at the window has set the wake-up.
                     await wakeup.wait(self._due(sent_at, expires_at))
@@ -119,22 +120,19 @@ class Feed:
             if follow:
                 log.detach(user_id, wakeup)
 
-    async def _next(self, reading: Reading, page: Page, log: LiveLog) -> Page:
+    async def _next(self, reading: Reading, page: Page, log: LiveLog, size: PageSize) -> Page:
         """Return what comes after a page, or how far the log is now without anything for this reader."""
         if page.has_more:
-            return await self._read_on(reading, page)
+            return await self._puller.read_on(reading, page.next_position, size)
         if not log.knows_head:
             return page
         recent = self._recent(reading, page, log)
         if recent is not None:
             return recent
-        page = await self._read_on(reading, page)
+        page = await self._puller.read_on(reading, page.next_position, size)
         if log.history.epoch_id != page.history.epoch_id:
             log.nudge()  # the window is of the epoch before
         return page
-
-    async def _read_on(self, reading: Reading, page: Page) -> Page:
-        return await self._puller.read_on(reading, page.next_position, self._batch_size)
 
     def _recent(self, reading: Reading, page: Page, log: LiveLog) -> Page | None:
         """Return what the shared window has after a page; None: it does not reach back so far, or is of a new epoch."""
@@ -150,7 +148,8 @@ class Feed:
         head = changes[-1].revision if changes else page.next_revision
         return replace(
             page,
-            changes=[self._laid_out(change, page.complete_revision) for change in kept],
+            changes=b"".join([self._laid_out(version, page.complete_revision) for version in kept]),
+            count=len(kept),
             next_revision=complete if cut or reading.user_id is None else head,
             complete_revision=complete,
             has_more=cut,
@@ -178,6 +177,12 @@ class Feed:
             log = LiveLog(self._store, project_id, self._poll_seconds, monotonic, tick_seconds=tick_seconds)
             self._logs[project_id] = log
         return log
+
+
+def _fitting(most: PageSize, page: Page) -> PageSize:
+    """Return how much to ask for so that it is likely to fit, by the last page: the store reads twice what does not."""
+    fitting = most.max_bytes * page.count * 9 // (len(page.changes) * 10) if page.count else most.limit
+    return replace(most, limit=max(min(fitting, most.limit), 1))
 
 
 def _cut(changes: list[RecentVersion], size: PageSize) -> list[RecentVersion]:

@@ -1,6 +1,5 @@
 """What a reader gets next: one page after its position (T1, T2, L5)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from syncline_server.sync.changes import MICROSECONDS_PER_MS
@@ -42,8 +41,10 @@ class PageSize:
 class Page:
     """A page, ready for its reader."""
 
-    changes: Sequence[bytes]
-    """Versions, laid out for this reader."""
+    changes: bytes
+    """Versions, laid out for this reader and joined."""
+    count: int
+    """How many these are."""
     next_revision: int
     """The user's head, so that an idle user's token stays the same, also where others lose changes."""
     complete_revision: int
@@ -174,6 +175,7 @@ def _page(reading: Reading, position: Position, stored: StoredPage, reset: bool)
         next_revision = head
     return Page(
         changes=stored.changes,
+        count=stored.count,
         next_revision=next_revision,
         complete_revision=next_revision if stored.cut else max(next_revision, stored.project_head),
         has_more=stored.cut,

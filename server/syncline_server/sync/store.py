@@ -89,8 +89,10 @@ class PageQuery:
 class StoredPage:
     """A page and the heads it is complete up to, from one snapshot (L5)."""
 
-    changes: Sequence[bytes]
-    """Versions, laid out for a reader at the position asked for."""
+    changes: bytes
+    """Versions, laid out for a reader at the position asked for, and joined."""
+    count: int
+    """How many these are."""
     last_revision: int
     """Of these; 0 without any."""
     cut: bool
@@ -111,7 +113,7 @@ class RecentPage:
 
     versions: Sequence[RecentVersion]
     cut: bool
-    """There was more."""
+    """There may be more."""
     head: int
     history: History
 

@@ -163,8 +163,8 @@ class World:
         self.accepted += 1
         assert self.is_current(held), f"a token of a lost history was taken for one of this: {held}"
         missed = [one.revision for one in self.logs[held.project][len(held.prefix) :] if one.user == held.user]
-        assert revisions_of(page) == missed[: len(page.changes)], "a gap"
-        assert page.has_more == (len(page.changes) < len(missed))
+        assert revisions_of(page) == missed[: page.count], "a gap"
+        assert page.has_more == (page.count < len(missed))
         scope = rules.checkpoints.scope_tag(held.project, held.user)
         token = rules.checkpoints.encode(scope, page.next_position)
         assert missed or not held.prefix or token == held.token, "a token changed though nothing was new"

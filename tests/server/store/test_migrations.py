@@ -94,7 +94,7 @@ async def test_a_database_of_the_second_schema_has_the_same_pages(engines: Engin
         await connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
     await schema.migrate(engines)
     migrated = await log.page(limit=10_000)
-    assert (len(migrated.changes), migrated.changes) == (5_004, written.changes)
+    assert (migrated.count, migrated.changes) == (5_004, written.changes)
 
 
 def test_the_schema_that_is_wanted_is_the_last_of_the_migrations():

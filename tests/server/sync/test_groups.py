@@ -50,7 +50,7 @@ async def test_a_refused_push_answers_alone(rules: Rules):
     assert isinstance(missing, EntityNotFound)
     assert all(outcome.results[0].applied for outcome in outcomes)
     assert len(rules.commits) == 1
-    assert len((await rules.pull(user="user4")).changes) == 1
+    assert (await rules.pull(user="user4")).count == 1
 
 
 async def test_the_head_that_a_mismatch_names_counts_the_earlier_pushes_of_the_group(rules: Rules):
