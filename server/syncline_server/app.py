@@ -33,9 +33,9 @@ from syncline_server.sync.push import Committed, Pusher
 from syncline_server.sync.resolve import Limits
 from syncline_server.sync.store import Store
 
-_STREAM_CHANGES = 500
-_STREAM_BYTES = 128 * 1024
-"""A stuck reader holds a message or two; see docs/performance.md."""
+_STREAM_CHANGES = 1000
+_STREAM_BYTES = 192 * 1024
+"""A stuck reader holds three messages; see docs/performance.md."""
 
 _log = structlog.get_logger()
 

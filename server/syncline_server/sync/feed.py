@@ -14,6 +14,7 @@ The contract of `Feed.follow`, for one reading:
   StoreUnavailable: its reader resumes, and is told in the first batch of the next.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
@@ -93,16 +94,19 @@ class Feed:
         log = self._log(reading.project_id)
         user_id = reading.user_id
         wakeup = log.attach(user_id) if follow else Wakeup()
+        ahead: asyncio.Task[Page] | None = None
         try:
             page = await self._puller.pull(reading, self._batch_size)
             # From here on the position is this server's own: no longer a time that lies ahead, nor news of the reader.
             reading = replace(reading, checkpoint_token="", after_revision=None, session_key="")
-            caught_up, sent_at, size = False, -self._heartbeat_seconds, self._batch_size
+            caught_up, sent_at = False, -self._heartbeat_seconds
             while True:
                 newly_caught_up = not caught_up and not page.has_more
                 if page.changes or newly_caught_up or monotonic() >= sent_at + self._heartbeat_seconds:
                     caught_up = caught_up or newly_caught_up
-                    size = _fitting(self._batch_size, page)
+                    if page.has_more:
+                        # While the reader takes this batch.
+                        ahead = self._read_ahead(reading, page, wakeup)
                     batch = [Batch(page, newly_caught_up)]
                     page = replace(page, changes=b"")
                     # Nothing of it stays here while the reader takes its time.
@@ -111,25 +115,34 @@ class Feed:
                 if caught_up and not follow:
                     return
                 self._check(expires_at)
-                wakeup.clear()
-                page = await self._next(reading, page, log, size)
+                page = await (ahead or self._next(reading, page, log, wakeup))
+                ahead = None
                 if not page.changes and not page.has_more:
                     # What has come since the look at the window has set the wake-up.
                     await wakeup.wait(self._due(sent_at, expires_at))
         finally:
+            if ahead:
+                ahead.cancel()
             if follow:
                 log.detach(user_id, wakeup)
 
-    async def _next(self, reading: Reading, page: Page, log: LiveLog, size: PageSize) -> Page:
-        """Return what comes after a page, or how far the log is now without anything for this reader."""
-        if page.has_more:
-            return await self._puller.read_on(reading, page.next_position, size)
+    def _read_ahead(self, reading: Reading, page: Page, wakeup: Wakeup) -> "asyncio.Task[Page]":
+        """Begin to read what comes after a page; what comes from then on sets the wake-up."""
+        wakeup.clear()
+        size = _fitting(self._batch_size, page)
+        task = asyncio.create_task(self._puller.read_on(reading, page.next_position, size))
+        task.add_done_callback(_take_note)
+        return task
+
+    async def _next(self, reading: Reading, page: Page, log: LiveLog, wakeup: Wakeup) -> Page:
+        """Return what comes after the last page, or how far the log is now without anything for this reader."""
+        wakeup.clear()
         if not log.knows_head:
             return page
         recent = self._recent(reading, page, log)
         if recent is not None:
             return recent
-        page = await self._puller.read_on(reading, page.next_position, size)
+        page = await self._puller.read_on(reading, page.next_position, self._batch_size)
         if log.history.epoch_id != page.history.epoch_id:
             log.nudge()  # the window is of the epoch before
         return page
@@ -177,6 +190,12 @@ class Feed:
             log = LiveLog(self._store, project_id, self._poll_seconds, monotonic, tick_seconds=tick_seconds)
             self._logs[project_id] = log
         return log
+
+
+def _take_note(reading_ahead: "asyncio.Task[Page]") -> None:
+    """Take note of an error: the stream may have ended before it would have met it."""
+    if not reading_ahead.cancelled():
+        reading_ahead.exception()
 
 
 def _fitting(most: PageSize, page: Page) -> PageSize:
