@@ -1,9 +1,10 @@
 """What happens to every request whatever it asks: an id, a log line, headers, and an answer even to a defect."""
 
 import asyncio
+import logging
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ class Access:
         self._app = app
         self._answer_failure = answer_failure
         self._quiet_paths = frozenset(quiet_paths)
+        self._logger = structlog.get_logger(__name__).bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -56,11 +58,13 @@ class Access:
 
     def _log(self, scope: Scope, exchange: "_Exchange") -> None:
         status = exchange.status or _CLIENT_GONE
-        log = structlog.get_logger(__name__)
         # At debug what went well, as the server does: a line costs a tenth of a request.
         quiet = status < _CLIENT_ERROR or (scope["path"] in self._quiet_paths and status < _SERVER_ERROR)
-        write = log.debug if quiet else log.warning if status >= _SERVER_ERROR else log.info
-        write(
+        level = logging.DEBUG if quiet else logging.WARNING if status >= _SERVER_ERROR else logging.INFO
+        if not self._logger.is_enabled_for(level):
+            return
+        self._logger.log(
+            level,
             "request",
             method=scope["method"],
             path=scope["path"][:_MAX_LOGGED_PATH],
@@ -94,7 +98,7 @@ class _Exchange:
 
 def _request_id(scope: Scope) -> str:
     sent = Headers(scope=scope).get("x-request-id", "")
-    return sent if _SANE_ID.fullmatch(sent) else uuid.uuid4().hex
+    return sent if _SANE_ID.fullmatch(sent) else secrets.token_hex(16)
 
 
 def _log_defect(defect: Exception, request_id: str) -> None:

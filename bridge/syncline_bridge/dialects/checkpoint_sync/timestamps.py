@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -39,13 +40,14 @@ def parse(text: str) -> Timestamp:
 def text_of(moment: Timestamp) -> str:
     """Write a moment in UTC with milliseconds, or microseconds if it has them."""
     micros = moment.nanos // 1_000
-    when = _EPOCH + timedelta(seconds=moment.seconds, microseconds=micros)
-    return _text(when, "microseconds" if micros % 1_000 else "milliseconds")
+    fraction = f"{micros:06}" if micros % 1_000 else f"{micros // 1_000:03}"
+    return f"{_text_of_second(moment.seconds)}.{fraction}Z"
 
 
 def text_of_ms(moment_ms: int) -> str:
     """Write a number of milliseconds since the Unix epoch in UTC."""
-    return _text(_EPOCH + timedelta(milliseconds=moment_ms), "milliseconds")
+    seconds, millis = divmod(moment_ms, 1_000)
+    return f"{_text_of_second(seconds)}.{millis:03}Z"
 
 
 def _utc_seconds(match: re.Match[str]) -> int:
@@ -60,5 +62,7 @@ def _utc_seconds(match: re.Match[str]) -> int:
     return (local - _EPOCH) // timedelta(seconds=1) - (-offset if match["sign"] == "-" else offset)
 
 
-def _text(when: datetime, precision: str) -> str:
-    return when.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+@lru_cache(maxsize=4096)
+def _text_of_second(seconds: int) -> str:
+    """Write a second since the Unix epoch; changes of one push, and of one page, tend to share theirs."""
+    return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
