@@ -73,7 +73,7 @@ entities: Final = Table(
     Column("digest", LargeBinary, nullable=False, comment="of the change that made it"),
     # Last, so that SQLite finds the other columns without walking the overflow pages of large data.
     Column("data", Text, nullable=False, comment="JSON object"),
-    Column("opening", LargeBinary, nullable=False, server_default="", comment="what readers get before the data"),
+    Column("opening", LargeBinary, nullable=False, comment="what readers get before the data"),
     Index("ix_entities_project_revision", "project_id", "revision", unique=True),
     Index("ix_entities_user_revision", "project_id", "user_id", "revision", unique=True),
     sqlite_autoincrement=False,

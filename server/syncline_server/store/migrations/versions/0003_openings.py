@@ -22,12 +22,8 @@ _CHANGES_TAG, _DATA_TAG = b"\x0a", b"\x22"
 
 
 def upgrade() -> None:
-    op.add_column(
-        "entities",
-        sa.Column(
-            "opening", sa.LargeBinary(), nullable=False, server_default="", comment="what readers get before the data"
-        ),
-    )
+    opening = sa.Column("opening", sa.LargeBinary(), comment="what readers get before the data")
+    op.add_column("entities", opening)
     connection = op.get_bind()
     page = sa.text("SELECT * FROM entities WHERE entity_key > :after ORDER BY entity_key LIMIT :rows")
     update = sa.text("UPDATE entities SET opening = :opening WHERE entity_key = :key")
@@ -35,6 +31,9 @@ def upgrade() -> None:
     while rows := connection.execute(page, {"after": after, "rows": _ROWS_AT_ONCE}).all():
         connection.execute(update, [{"key": row.entity_key, "opening": _opening(row)} for row in rows])
         after = rows[-1].entity_key
+    # Without a default, what a server of the version before would still write is refused: it would lack its opening.
+    with op.batch_alter_table("entities") as entities:
+        entities.alter_column("opening", existing_type=opening.type, nullable=False)
 
 
 def _opening(row: sa.Row[Any]) -> bytes:
