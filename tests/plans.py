@@ -13,8 +13,10 @@ from syncline_server.store.sql import POSTGRESQL, SQLITE, PageShape
 WAYS = (False, True)
 """To read a page at once, or by size."""
 SQLITE_STATES = ("fresh", "grown", "analysed")
-POSTGRESQL_STATES = ("fresh", "small", "grown", "analysed")
-"""Small: analysed with a few rows, all of one user; what has grown since is not analysed, and the plans are kept."""
+OF_ONE_USER = {"small": 20, "alone": 5_000}
+"""States in which all rows are of one user, and analysed, so that a user seems to be no help in finding any."""
+POSTGRESQL_STATES = ("fresh", *OF_ONE_USER, "grown", "analysed")
+"""What has grown is not analysed at first. The plans are kept, through all of them."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,9 @@ def differences(connection: Connection) -> list[object]:
 def shape(connection: Connection) -> dict[str, object]:
     """Describe what compare_metadata leaves out: keys, uniqueness, checks, collations, nullability."""
     inspector = inspect(connection)
-    return {
+    options = "SELECT attname, attoptions FROM pg_attribute WHERE attoptions IS NOT NULL"
+    told = connection.execute(text(options)).all() if connection.dialect.name == "postgresql" else []
+    return {"told": [tuple(row) for row in told]} | {
         table: (
             inspector.get_pk_constraint(table)["constrained_columns"],
             sorted((one["name"], one["column_names"], bool(one["unique"])) for one in inspector.get_indexes(table)),

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from harness import settings_for
 from plans import (
+    OF_ONE_USER,
     POSTGRESQL_STATES,
     SQLITE_STATES,
     Plan,
@@ -78,9 +79,10 @@ async def postgresql_plans(postgres: object, postgres_template: str) -> AsyncIte
             for state in POSTGRESQL_STATES:
                 if state == "grown":
                     await grow(log)
-                if state == "small":
-                    await log.write(*[log.version(f"one-{at}", ROWS + at) for at in range(1, 20)])
-                if state in {"small", "analysed"}:
+                rows = OF_ONE_USER.get(state, 0)
+                if rows:
+                    await log.write(*[log.version(f"{state}-{at}", ROWS + rows + at) for at in range(rows)])
+                if rows or state == "analysed":
                     await run_sql(postgres, "ANALYZE", database="plans")
                 for number, (connection, statement) in enumerate(zip(connections, statements, strict=True)):
                     plan = await postgresql_plan(connection, number, statement)
