@@ -21,7 +21,7 @@ _SMALL_ITEMS: Final = 128
 _STEPS: Final = 5_000
 _SMALL_STEPS: Final = 10
 """A read on the loop takes so many times 5,000 virtual machine instructions at most: about 2 ms; a page of 1,000 takes
-half of them."""
+two thirds of them."""
 _BUSY_SECONDS: Final = 3.0
 _BUSY_PAUSE_SECONDS: Final = 0.005
 _TURN_SECONDS: Final = 10
