@@ -52,9 +52,6 @@ class PostgresqlStore(SqlStore):
             async with _driver(self._engines.reading, MAX_READING_SECONDS) as driver:
                 return await driver.fetch(statement, *parameters)
 
-    def _many(self, values: Collection[str]) -> list[str]:
-        return list(values)
-
 
 class _PostgresqlTransaction(SqlTransaction):
     _first_ordinal = 1
@@ -74,9 +71,6 @@ class _PostgresqlTransaction(SqlTransaction):
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:
         return await self._driver.fetch(statement, *parameters)
-
-    def _many(self, values: Collection[str]) -> list[str]:
-        return list(values)
 
     def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
         return tuple(zip(*rows, strict=True))

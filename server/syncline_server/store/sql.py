@@ -4,10 +4,11 @@ They are text and not Core expressions because their plans are part of the desig
 asserts the index that each one uses. Parameters are positional, as the drivers take them.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Final
+from typing import Any, Final
 
 _VERSION_COLUMNS: Final = (
     "entity_key, user_id, entity_type, entity_id, deleted, data, size_bytes, revision, created_revision, "
@@ -45,6 +46,8 @@ class PageShape:
 class Statements:
     """The statements of one database; each comment names the parameters in order."""
 
+    many: Callable[[Collection[str]], Any]
+    """The parameter that stands for many values."""
     lock_head: str
     """project id → head, clock in µs or NULL, id of the epoch in force."""
     history: str
@@ -182,6 +185,7 @@ def _numbered(statement: str) -> str:
 
 
 POSTGRESQL: Final = Statements(
+    many=list,
     lock_head="""
         SELECT head, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, epoch_id
         FROM projects WHERE id = $1 FOR UPDATE""",
@@ -218,6 +222,7 @@ POSTGRESQL: Final = Statements(
 )
 
 SQLITE: Final = Statements(
+    many=lambda values: json.dumps(list(values)),
     lock_head="SELECT head, NULL, epoch_id FROM projects WHERE id = ?",
     history=_numbered(_HISTORY),
     positions="""

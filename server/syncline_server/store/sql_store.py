@@ -58,7 +58,7 @@ class SqlTransaction(ABC):
     async def positions(self, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
         """Return what sessions have shown."""
         found: dict[str, dict[str, int]] = {}
-        rows = await self._rows(self._sql.positions, (self._many(session_keys),), len(session_keys))
+        rows = await self._rows(self._sql.positions, (self._sql.many(session_keys),), len(session_keys))
         for key, entity_type, revision in rows:
             found.setdefault(key, {})[entity_type] = revision
         return found
@@ -71,12 +71,12 @@ class SqlTransaction(ABC):
 
     async def versions(self, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
         """Return stored versions."""
-        rows = await self._rows(self._sql.versions, (max_inline_bytes, self._many(keys)), len(keys))
+        rows = await self._rows(self._sql.versions, (max_inline_bytes, self._sql.many(keys)), len(keys))
         return {row[0]: Version._make(row) for row in rows}
 
     async def large_data(self, keys: Collection[str]) -> dict[str, str]:
         """Return the data of entities."""
-        rows = await self._rows(self._sql.large_data, (self._many(keys),), len(keys))
+        rows = await self._rows(self._sql.large_data, (self._sql.many(keys),), len(keys))
         return {row[0]: row[1] for row in rows}
 
     async def move_head(self, project_id: int, head: int) -> None:
@@ -99,10 +99,6 @@ class SqlTransaction(ABC):
     @abstractmethod
     async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:
         """Run a statement that looks up so many items."""
-
-    @abstractmethod
-    def _many(self, values: Collection[str]) -> Any:
-        """Return the parameter that stands for many values."""
 
     @abstractmethod
     def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -133,7 +129,7 @@ class SqlStore(ABC):
             with_shown=query.session_key != "",
         )
         statement = partial(self._log.statements.page, shape)
-        types = self._many(query.entity_types)
+        types = self._log.statements.many(query.entity_types)
         asked = (query.project_id, query.user_id, query.session_key, query.after_revision, types)
         parameters = (*asked, query.limit, query.skip, *self._closings)
         (row,) = await self._rows(statement(False), (*parameters, _small_bytes(query.limit, query.max_bytes)))
@@ -160,7 +156,7 @@ class SqlStore(ABC):
         by_size = None in laid_out or sum(map(len, laid_out)) > max_bytes
         if by_size:
             header, *rows = await self._rows(statement(True), (*parameters, max_bytes))
-        head, epoch_id = RecentVersion._make(header).revision, RecentVersion._make(header).created_revision
+        _, head, _, _, _, epoch_id = header
         return RecentPage(
             versions=[RecentVersion._make(row) for row in rows],
             cut=bool(rows) and (by_size or len(rows) == limit),
@@ -171,10 +167,6 @@ class SqlStore(ABC):
     @abstractmethod
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
         """Run a statement that reads."""
-
-    @abstractmethod
-    def _many(self, values: Collection[str]) -> Any:
-        """Return the parameter that stands for many values."""
 
 
 async def _twice(read: Callable[[], Awaitable[T]]) -> T:

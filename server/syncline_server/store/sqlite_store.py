@@ -42,9 +42,6 @@ class SqliteStore(SqlStore):
                 lambda connection: connection.execute(statement, parameters).fetchall()
             )
 
-    def _many(self, values: Collection[str]) -> str:
-        return _many(values)
-
 
 class _SqliteTransaction(SqlTransaction):
     _first_ordinal = 0
@@ -73,15 +70,8 @@ class _SqliteTransaction(SqlTransaction):
     async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:
         return await self._writer.run(lambda connection: connection.execute(statement, parameters).fetchall(), items)
 
-    def _many(self, values: Collection[str]) -> str:
-        return _many(values)
-
     def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
         return (json.dumps(list(rows)),)
-
-
-def _many(values: Collection[str]) -> str:
-    return json.dumps(list(values))
 
 
 @cache
