@@ -21,7 +21,7 @@ import uvloop
 
 from bench.messages import Headers
 from syncline_server import admin
-from syncline_server.rpc.auth import issue_token
+from syncline_server.identity.authenticator import issue_token
 from syncline_server.settings import ServerSettings
 
 KINDS: Final = ("sqlite", "postgresql")
@@ -130,7 +130,7 @@ async def server(project: Project, **settings: str) -> AsyncIterator[Process]:
     """Run `syncline server` on a project's database; settings are those of its environment, in lower case."""
     address = _free_address()
     environment = {"grpc_address": address, "database": project.database_url, "log_level": "error", **settings}
-    async with _running("syncline_server", "server", address=address, environment=environment) as process:
+    async with _running("syncline_command", "server", address=address, environment=environment) as process:
         yield process
 
 

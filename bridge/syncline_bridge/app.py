@@ -10,18 +10,18 @@ import structlog
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from syncline_bridge.access import Access
-from syncline_bridge.admission import Admission
-from syncline_bridge.body import BodyLimits
+from syncline_bridge.describe.openapi import DocumentedApp
 from syncline_bridge.dialects.checkpoint_sync import checkpoint_sync
 from syncline_bridge.dialects.checkpoint_sync.routes import PATHS, STREAM_PATH
 from syncline_bridge.dialects.dialect import Dialect
 from syncline_bridge.dialects.mutation_sync import Limits, mutation_sync
-from syncline_bridge.event_stream import EventStreams
+from syncline_bridge.edge.access import Access
+from syncline_bridge.edge.admission import Admission
+from syncline_bridge.edge.body import BodyLimits
+from syncline_bridge.edge.event_stream import EventStreams
+from syncline_bridge.edge.listener import listening
+from syncline_bridge.edge.probes import LIVENESS_PATH, READINESS_PATH, probes
 from syncline_bridge.failure import MALFORMED
-from syncline_bridge.listener import listening
-from syncline_bridge.openapi import DocumentedApp
-from syncline_bridge.probes import LIVENESS_PATH, READINESS_PATH, probes
 from syncline_bridge.routing import FailureAnswers, answer_failures
 from syncline_bridge.settings import BridgeSettings
 from syncline_bridge.upstream import Upstream, open_upstream

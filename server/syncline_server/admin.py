@@ -1,10 +1,11 @@
-"""What the commands do that come and go: migrations, projects, tokens, tails."""
+"""What the commands do that come and go: migrations, projects, tokens, epochs."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from syncline_server.app import opened_engines, prepare_schema
-from syncline_server.rpc.auth import issue_token
+from syncline_server.identity.authenticator import issue_token
+from syncline_server.identity.projects import Project, check_project_name
 from syncline_server.settings import ServerSettings
 from syncline_server.store import epochs as store_epochs
 from syncline_server.store import schema
@@ -12,8 +13,6 @@ from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
 from syncline_server.store.epochs import RecordedEpoch
 from syncline_server.store.registry import NewProject, SqlRegistry
-from syncline_server.sync.projects import Project, check_project_name
-from syncline_server.tail import Tail, lines
 
 
 class NoSuchProject(Exception):
@@ -56,12 +55,6 @@ async def token(
     """Return a session token. Raises NoSuchProject and RequestInvalid."""
     secret = (await project(settings, name)).session_secret
     return issue_token(secret, user, ttl_seconds=ttl_seconds, device_id=device, scope=scope)
-
-
-async def print_tail(tail: Tail) -> None:
-    """Print a log, line by line."""
-    async for line in lines(tail):
-        print(line, flush=True)
 
 
 async def new_epoch(settings: ServerSettings) -> RecordedEpoch:

@@ -10,21 +10,22 @@ import structlog
 from prometheus_client import start_http_server
 
 from syncline_server.health import HealthReport
-from syncline_server.rpc.auth import Authenticator
+from syncline_server.identity.authenticator import Authenticator
+from syncline_server.identity.call_limits import CallLimiter
+from syncline_server.identity.tickets import Tickets
 from syncline_server.rpc.codec import LAYOUT
-from syncline_server.rpc.limits import CallLimiter
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.server import AddressInUse, HealthService, ServerOptions, serving
 from syncline_server.rpc.service import SyncService
-from syncline_server.rpc.tickets import Tickets
 from syncline_server.rpc.validation import RequestLimits, Validator
 from syncline_server.settings import ServerSettings
-from syncline_server.store import epochs, schema, sqlite
+from syncline_server.store import epochs, schema
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines, database, open_engines
-from syncline_server.store.notifications import Notifications
+from syncline_server.store.postgresql.notifications import Notifications
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.retention import keep_forgetting
+from syncline_server.store.sqlite import file as sqlite
 from syncline_server.store.store import open_store
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.feed import Feed

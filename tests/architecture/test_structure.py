@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 RULES = sorted((ROOT / "server/syncline_server/sync").glob("*.py"))
 SOURCES = sorted(
-    path for folder in ("server", "bridge", "client", "verify", "bench") for path in (ROOT / folder).rglob("*.py")
+    path
+    for folder in ("command", "server", "bridge", "clients", "verify", "bench")
+    for path in (ROOT / folder).rglob("*.py")
 )
 MOST_LINES = 300
 
@@ -36,8 +38,8 @@ def imported_by(path: Path) -> Iterator[str]:
     [
         ("lint-imports", "--no-cache"),
         ("mypy",),
-        ("ruff", "check", "protos", "server", "bridge", "client", "verify", "bench", "tests"),
-        ("ruff", "format", "--check", "protos", "server", "bridge", "client", "verify", "bench", "tests"),
+        ("ruff", "check", "protos", "command", "server", "bridge", "clients", "verify", "bench", "tests"),
+        ("ruff", "format", "--check", "protos", "command", "server", "bridge", "clients", "verify", "bench", "tests"),
     ],
     ids=["import-linter", "mypy", "ruff check", "ruff format"],
 )

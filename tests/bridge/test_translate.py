@@ -7,9 +7,9 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from syncline.v1 import sync_pb2
-from syncline_bridge import json_text
 from syncline_bridge.dialects.checkpoint_sync import translate
 from syncline_bridge.dialects.checkpoint_sync.models import PushBody
+from syncline_bridge.edge import json_text
 from syncline_bridge.failure import Failure, RefusedError
 
 EXACT = rb'{"n":9007199254740993,"m": 18446744073709551616,"p":1.10,"q":1e2,"z":-0.0,"s":"\u0000\u00e9","e":1e400}'

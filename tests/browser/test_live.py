@@ -31,7 +31,7 @@ class Site:
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "syncline_server", "serve", "--data-dir", str(self._data_dir)),
+            *(sys.executable, "-m", "syncline_command", "serve", "--data-dir", str(self._data_dir)),
             *("--grpc-address", f"127.0.0.1:{self._grpc}", "--http-address", f"127.0.0.1:{self.http}"),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,

@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from harness import Project
 from syncline.v1 import sync_pb2_grpc
-from syncline_bridge.probes import READINESS_PATH
+from syncline_bridge.edge.probes import READINESS_PATH
 
 START_US = 1_767_225_600_000_000
 _ANSWER_SECONDS = 60

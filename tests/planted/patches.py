@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("protos", "server", "bridge", "client", "verify", "tests")
+FOLDERS = ("protos", "command", "server", "bridge", "clients", "verify", "tests")
 FILES = ("pyproject.toml", "README.md", "Makefile")
 _FILE = re.compile(r"^--- a/(?P<path>\S+)\n\+\+\+ b/(?P=path)\n", re.MULTILINE)
 _HUNK = re.compile(r"^@@ .*\n", re.MULTILINE)

@@ -12,7 +12,7 @@ from pathlib import Path
 from planted.patches import DoesNotApply, Patch, copy_of_tree, patches
 
 _SUITE_SECONDS = 600
-_SOURCES = ("protos", "server", "bridge", "client", "verify")
+_SOURCES = ("protos", "command", "server", "bridge", "clients", "verify")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (?P<test>\S+)", re.MULTILINE)
 
 

@@ -114,7 +114,7 @@ class Commands:
 
     @asynccontextmanager
     async def running(
-        self, *arguments: str, module: str = "syncline_server", **environment: str
+        self, *arguments: str, module: str = "syncline_command", **environment: str
     ) -> AsyncIterator[Process]:
         """Run `syncline <arguments>`, or another module's command, for the time of the block."""
         self.started += 1

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings
 
 from ports import free_address
 from syncline_bridge.settings import BridgeSettings
-from syncline_server.__main__ import app
+from syncline_command.__main__ import app
 from syncline_server.settings import ServerSettings
 from system.processes import Commands, commands_in
 

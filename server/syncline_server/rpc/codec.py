@@ -5,7 +5,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from syncline.v1 import sync_pb2
-from syncline_server.rpc.tickets import Ticket
+from syncline_server.identity.tickets import Ticket
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action, PushOutcome, Version
 from syncline_server.sync.feed import Batch
 from syncline_server.sync.layout import Layout

@@ -13,8 +13,8 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from syncline.v1 import sync_pb2
-from syncline_server.rpc.interceptors import CallObserver
 from syncline_server.rpc.metrics import Metrics
+from syncline_server.rpc.observer import CallObserver
 from syncline_server.rpc.service import SyncService
 
 _DESCRIPTOR: Final = sync_pb2.DESCRIPTOR.services_by_name["SyncService"]

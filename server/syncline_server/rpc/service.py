@@ -4,11 +4,11 @@ import asyncio
 from typing import Any
 
 from syncline.v1 import sync_pb2, sync_pb2_grpc
+from syncline_server.identity.authenticator import Authenticator, Principal
+from syncline_server.identity.call_limits import CallLimiter
+from syncline_server.identity.tickets import Tickets, ticket_of
 from syncline_server.rpc import codec
-from syncline_server.rpc.auth import Authenticator, Principal
-from syncline_server.rpc.limits import CallLimiter
 from syncline_server.rpc.metrics import Metrics
-from syncline_server.rpc.tickets import Tickets, ticket_of
 from syncline_server.rpc.validation import Validator
 from syncline_server.sync.changes import PushOutcome
 from syncline_server.sync.checkpoint import CheckpointCodec

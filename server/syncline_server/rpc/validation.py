@@ -12,7 +12,7 @@ import jiter
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from syncline.v1 import sync_pb2
-from syncline_server.rpc.auth import Principal, has_control
+from syncline_server.identity.authenticator import Principal, has_control
 from syncline_server.sync.changes import Action, Change, Push, entity_key
 from syncline_server.sync.errors import ChangeInvalid, RequestInvalid
 from syncline_server.sync.history import Position

@@ -12,8 +12,8 @@ from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from syncline_server.store.sqlite import checkpoint_excluded
-from syncline_server.store.sqlite_connections import SqliteConnections
+from syncline_server.store.sqlite.connections import SqliteConnections
+from syncline_server.store.sqlite.file import checkpoint_excluded
 
 SQLITE_FILE: Final = "syncline.db"
 _READ_CONNECTIONS: Final = 8

@@ -8,12 +8,7 @@ from sqlalchemy import Result, Row, Select, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.selectable import LABEL_STYLE_TABLENAME_PLUS_COL as _TABLE_NAMES
 
-from syncline_server.store import epochs
-from syncline_server.store.clock import system_clock_us
-from syncline_server.store.engine import Engines
-from syncline_server.store.errors import translated
-from syncline_server.store.tables import project_keys, projects
-from syncline_server.sync.projects import (
+from syncline_server.identity.projects import (
     KeyKind,
     NewKey,
     Project,
@@ -22,6 +17,11 @@ from syncline_server.sync.projects import (
     new_key,
     new_session_secret,
 )
+from syncline_server.store import epochs
+from syncline_server.store.clock import system_clock_us
+from syncline_server.store.engine import Engines
+from syncline_server.store.errors import translated
+from syncline_server.store.tables import project_keys, projects
 
 
 class ProjectExists(Exception):

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
-from syncline_server.store.postgresql_store import PostgresqlStore
-from syncline_server.store.sqlite_store import SqliteStore
+from syncline_server.store.postgresql.store import PostgresqlStore
+from syncline_server.store.sqlite.store import SqliteStore
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import Store
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from syncline_server.store.notifications import Notifications
+from syncline_server.store.postgresql.notifications import Notifications
 
 
 def _say_nothing(_: Notifications, project_id: int) -> None:

@@ -10,10 +10,10 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from harness import Client, Server, change, now_ms, refused, settings_for, started_server
+from syncline_server.identity.projects import KeyKind, new_key
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.store import PostgresqlStore, SqliteStore
 from syncline_server.sync.errors import StoreUnavailable
-from syncline_server.sync.projects import KeyKind, new_key
 
 SECRET = "postgresql://admin:hunter2@10.0.0.5/prod"
 SERVICE = "syncline.v1.SyncService"

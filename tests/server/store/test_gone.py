@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 from faults.proxy import Proxy
 from harness import Client, change, failure, ids, refused, settings_for, started_server
 from syncline.v1 import sync_pb2
-from syncline_server.store import postgresql_store
+from syncline_server.store.postgresql import store as postgresql_store
 
 PATIENCE_SECONDS = 1.0
 LONG_SECONDS = 30

@@ -1,6 +1,6 @@
 import pytest
 
-from syncline_server.sync.scopes import Scopes
+from syncline_server.identity.scopes import Scopes
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from syncline_bridge.dialects.checkpoint_sync import errors, models, routes
 from syncline_bridge.dialects.dialect import Dialect
-from syncline_bridge.event_stream import EventStreams
+from syncline_bridge.edge.event_stream import EventStreams
 from syncline_bridge.upstream import Upstream
 
 

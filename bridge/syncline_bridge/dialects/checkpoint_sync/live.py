@@ -12,7 +12,7 @@ from syncline_bridge.caller import Caller, checked, header
 from syncline_bridge.dialects.checkpoint_sync import errors, timestamps, translate
 from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
 from syncline_bridge.dialects.checkpoint_sync.models import ENTITY_TYPE_PATTERN, IssuedTicket, TicketAnswer
-from syncline_bridge.event_stream import EventStreams, event
+from syncline_bridge.edge.event_stream import EventStreams, event
 from syncline_bridge.failure import RefusedError
 from syncline_bridge.upstream import Upstream
 

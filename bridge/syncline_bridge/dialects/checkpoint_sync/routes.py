@@ -8,7 +8,6 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from syncline_bridge import json_text
 from syncline_bridge.dialects.checkpoint_sync import translate
 from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
 from syncline_bridge.dialects.checkpoint_sync.live import CLOSED_EVENT, STREAM_PARAMETERS, LiveHandlers
@@ -21,7 +20,8 @@ from syncline_bridge.dialects.checkpoint_sync.models import (
     Streamed,
     TicketAnswer,
 )
-from syncline_bridge.event_stream import EventStreams
+from syncline_bridge.edge import json_text
+from syncline_bridge.edge.event_stream import EventStreams
 from syncline_bridge.upstream import Upstream
 
 PATHS = ("/v1/client/sync", "/client/sync")  # every SDK calls the first, the protocol's page names the second

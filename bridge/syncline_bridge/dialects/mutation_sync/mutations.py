@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from syncline_bridge import json_text
 from syncline_bridge.dialects.mutation_sync.errors import unprocessable
 from syncline_bridge.dialects.mutation_sync.models import TYPES, MutationBatch, PushedMutation, Type
 from syncline_bridge.dialects.mutation_sync.resources import (
@@ -18,6 +17,7 @@ from syncline_bridge.dialects.mutation_sync.resources import (
     named_parts,
     natural_id,
 )
+from syncline_bridge.edge import json_text
 from syncline_bridge.failure import RefusedError
 
 _MAX_ID_BYTES = 128

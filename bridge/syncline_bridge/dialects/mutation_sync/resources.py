@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
-from syncline_bridge import json_text
+from syncline_bridge.edge import json_text
 
 Members = Mapping[str, Raw]
 """A JSON object as decoded key → text of the value."""

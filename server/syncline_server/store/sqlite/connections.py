@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from syncline_server.store.sqlite import SqliteCheckpointer
+from syncline_server.store.sqlite.file import SqliteCheckpointer
 
 _READING_THREADS: Final = 4
 _SMALL_ITEMS: Final = 128

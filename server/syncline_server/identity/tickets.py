@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import jwt
 
-from syncline_server.rpc.auth import ALGORITHM, USE_CLAIM, Metadata, Principal, credentials_of
+from syncline_server.identity.authenticator import ALGORITHM, USE_CLAIM, Metadata, Principal, credentials_of
+from syncline_server.identity.projects import KeyKind, Registry
+from syncline_server.identity.scopes import Scopes
 from syncline_server.sync.errors import SessionExpired, SessionInvalid
-from syncline_server.sync.projects import KeyKind, Registry
-from syncline_server.sync.scopes import Scopes
 
 _LIFE_SECONDS: Final = 60
 _USE: Final = "stream"

@@ -12,8 +12,8 @@ import typer
 import uvloop
 from pydantic import ValidationError
 
-from syncline_server.epoch_commands import epoch_app
-from syncline_server.options import Database, DataDir, GrpcAddress, HttpAddress, examples
+from syncline_command.epoch import epoch_app
+from syncline_command.options import Database, DataDir, GrpcAddress, HttpAddress, examples
 from syncline_server.settings import ServerSettings
 from syncline_verify import cli
 
@@ -50,7 +50,7 @@ def serve(
     ] = None,
 ) -> None:
     """Run the whole of Syncline on this machine: gRPC, and HTTP beside it."""
-    from syncline_server.serve import run_all
+    from syncline_command.serve import run_all
 
     settings = _settings(
         data_dir=data_dir, database=database, grpc_address=grpc_address, http_address=http_address, no_http=no_http
@@ -74,8 +74,8 @@ def server(
     ] = None,
 ) -> None:
     """Run the gRPC server alone."""
-    from syncline_server.serve import run_server
-    from syncline_server.workers import run_workers
+    from syncline_command.serve import run_server
+    from syncline_command.workers import run_workers
 
     settings = _settings(data_dir=data_dir, database=database, grpc_address=grpc_address, workers=workers)
     run = run_server if settings.workers == 1 else run_workers
@@ -187,12 +187,11 @@ def tail(
     grpc_address: GrpcAddress = None,
 ) -> None:
     """Print the log, one JSON object a line."""
-    from syncline_server import admin
-    from syncline_server.tail import Tail
+    from syncline_command.tail import Tail, print_tail
 
     settings = _settings(grpc_address=grpc_address)
     wanted = Tail(settings.grpc_address, api_key, token, all_users, user, entity_type or [], start, follow)
-    _run(lambda: admin.print_tail(wanted), settings)
+    _run(lambda: print_tail(wanted), settings)
 
 
 def _run_with(work: Callable[[ServerSettings], Coroutine[Any, Any, T]], **options: Any) -> T:
@@ -224,16 +223,16 @@ def _run(work: Callable[[], Coroutine[Any, Any, T]], settings: ServerSettings) -
 @contextmanager
 def _told(settings: ServerSettings) -> Iterator[None]:
     """Say what went wrong in a sentence, where it is something a user can mend."""
+    from syncline_command.serve import BridgeFailed
+    from syncline_command.tail import TailFailed
+    from syncline_command.workers import WorkersRefused
     from syncline_server.admin import NoSuchProject
     from syncline_server.rpc.server import AddressInUse
-    from syncline_server.serve import BridgeFailed
     from syncline_server.store.engine import DatabaseUrlInvalid
     from syncline_server.store.registry import ProjectExists
     from syncline_server.store.schema import SchemaNotCurrent
-    from syncline_server.store.sqlite import DatabaseInUse, NoDatabaseFile
+    from syncline_server.store.sqlite.file import DatabaseInUse, NoDatabaseFile
     from syncline_server.sync.errors import RequestInvalid, StoreUnavailable
-    from syncline_server.tail import TailFailed
-    from syncline_server.workers import WorkersRefused
 
     try:
         yield

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from syncline_server.options import Database, DataDir, examples
+from syncline_command.options import Database, DataDir, examples
 
 
 def epoch_app(run: Callable[..., Any]) -> typer.Typer:

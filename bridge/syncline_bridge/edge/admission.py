@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from syncline_bridge.access import AnswerFailure
+from syncline_bridge.edge.access import AnswerFailure
 from syncline_bridge.failure import OVERLOADED
 
 

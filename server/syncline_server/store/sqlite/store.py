@@ -13,7 +13,7 @@ from syncline_server.store.errors import translated
 from syncline_server.store.histories import Histories
 from syncline_server.store.sql import SQLITE
 from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
-from syncline_server.store.sqlite_connections import SqliteConnections, SqliteWriter
+from syncline_server.store.sqlite.connections import SqliteConnections, SqliteWriter
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import ShownPosition, WriteTransaction
 

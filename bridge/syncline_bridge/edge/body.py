@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from syncline_bridge.access import AnswerFailure
+from syncline_bridge.edge.access import AnswerFailure
 from syncline_bridge.failure import BODY_TOO_SLOW, RefusedError, body_too_large
 
 _LINGER_SECONDS = 2.0

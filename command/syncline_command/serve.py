@@ -11,11 +11,11 @@ from typing import Final
 
 import structlog
 
+from syncline_command.welcome import welcome
 from syncline_server.app import RunningServer, running_server
-from syncline_server.rpc.auth import issue_token
+from syncline_server.identity.authenticator import issue_token
 from syncline_server.settings import ServerSettings
 from syncline_server.store.registry import NewProject
-from syncline_server.welcome import welcome
 
 _BRIDGE_START_SECONDS: Final = 20
 _BRIDGE_STOP_SECONDS: Final = 15

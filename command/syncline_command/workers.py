@@ -9,8 +9,8 @@ from typing import Final
 
 import structlog
 
+from syncline_command.serve import stop_signal
 from syncline_server.app import opened_engines, prepare_schema
-from syncline_server.serve import stop_signal
 from syncline_server.settings import ServerSettings
 
 _RESTART_SECONDS: Final = 1.0
@@ -64,7 +64,7 @@ async def _keep_running(settings: ServerSettings, number: int) -> None:
 async def _run_once(settings: ServerSettings, number: int) -> int:
     # Its standard input is a pipe that this process alone holds: it ends when this process does, however that ends.
     worker = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "syncline_server", "server", stdin=subprocess.PIPE, env=_environment(settings, number)
+        sys.executable, "-m", "syncline_command", "server", stdin=subprocess.PIPE, env=_environment(settings, number)
     )
     try:
         return await worker.wait()

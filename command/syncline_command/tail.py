@@ -48,6 +48,12 @@ async def lines(tail: Tail) -> AsyncIterator[str]:
         raise TailFailed(f"{error.failure.code.name}: {error}") from error
 
 
+async def print_tail(tail: Tail) -> None:
+    """Print a log, line by line. Raises TailFailed."""
+    async for text in lines(tail):
+        print(text, flush=True)
+
+
 def line(change: Change, checkpoint_token: str | None) -> str:
     """Return a change as one line of JSON; `data` keeps its text, so that no number changes on the way."""
     made = Timestamp()

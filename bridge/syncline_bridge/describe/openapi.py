@@ -7,7 +7,7 @@ import msgspec
 from fastapi import FastAPI
 
 from syncline_bridge.dialects.dialect import Dialect
-from syncline_bridge.probes import Health
+from syncline_bridge.edge.probes import Health
 
 
 class DocumentedApp(FastAPI):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from syncline_bridge.patience import impatient
+from syncline_bridge.edge.request_heads import impatient
 from syncline_bridge.settings import split_address
 
 

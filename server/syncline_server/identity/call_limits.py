@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from syncline_server.rpc.auth import Principal
+from syncline_server.identity.authenticator import Principal
 from syncline_server.sync.errors import RateLimited
 
 _WINDOW_SECONDS: Final = 60

@@ -12,6 +12,8 @@ from typing import Any, Final
 import jwt
 from cachetools import TTLCache
 
+from syncline_server.identity.projects import KeyKind, ProjectKey, Registry, hash_key, key_id_of
+from syncline_server.identity.scopes import Scopes
 from syncline_server.sync.changes import session_key
 from syncline_server.sync.errors import (
     KeyInvalid,
@@ -22,8 +24,6 @@ from syncline_server.sync.errors import (
     TypeForbidden,
     UserForbidden,
 )
-from syncline_server.sync.projects import KeyKind, ProjectKey, Registry, hash_key, key_id_of
-from syncline_server.sync.scopes import Scopes
 
 ALGORITHM: Final = "HS256"
 USE_CLAIM: Final = "syncline_use"

@@ -1,0 +1,1 @@
+"""How the bridge documents itself."""
