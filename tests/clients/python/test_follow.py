@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
-from client.scripted import Refusal, scripted
+from clients.python.scripted import Refusal, scripted
 from faults.proxy import Proxy
 from harness import Server, make_project, settings_for, started_server
 from syncline_client import (

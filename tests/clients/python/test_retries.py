@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
-from client.scripted import Refusal, scripted
+from clients.python.scripted import Refusal, scripted
 from faults.proxy import Proxy
 from harness import Server, now_ms
 from syncline.v1 import sync_pb2
