@@ -12,9 +12,8 @@ import hypothesis
 import pytest
 
 import environment  # noqa: F401  # before anything that imports gRPC
-from harness import Server, make_project, settings_for, started_server
+from harness import Server, make_project, opened_engines, settings_for, started_server
 from storage import run_sql, url_of
-from syncline_server.app import opened_engines
 from syncline_server.logs import configure_logs
 from syncline_server.store import schema
 from syncline_server.store.engine import Engines

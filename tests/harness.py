@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,12 @@ from grpc import aio
 from grpc_status import rpc_status
 
 from syncline.v1 import sync_pb2, sync_pb2_grpc
-from syncline_server.app import opened_engines, prepare_schema, running_server
+from syncline_server.app import running_server
 from syncline_server.identity.authenticator import issue_token
 from syncline_server.settings import ServerSettings
+from syncline_server.store import opening
+from syncline_server.store.engine import Engines, database
+from syncline_server.store.opening import prepare_schema
 from syncline_server.store.registry import SqlRegistry
 
 ACTIONS = {
@@ -173,6 +176,11 @@ async def refused(call: Awaitable[object]) -> Failure:
 
 def settings_for(database_url: str, **values: Any) -> ServerSettings:
     return ServerSettings(database=database_url, grpc_address="127.0.0.1:0", log_level="warning", **values)
+
+
+def opened_engines(settings: ServerSettings) -> AbstractAsyncContextManager[Engines]:
+    """Open the database of these settings for the time of a block."""
+    return opening.opened_engines(database(settings.database, settings.data_dir))
 
 
 async def make_project(settings: ServerSettings, name: str = "default") -> Project:

@@ -10,8 +10,9 @@ from typing import Final
 import structlog
 
 from syncline_command.serve import stop_signal
-from syncline_server.app import opened_engines, prepare_schema
 from syncline_server.settings import ServerSettings
+from syncline_server.store.engine import database
+from syncline_server.store.opening import opened_engines, prepare_schema
 
 _RESTART_SECONDS: Final = 1.0
 _SHORT_LIFE_SECONDS: Final = 5.0
@@ -31,7 +32,7 @@ async def run_workers(settings: ServerSettings) -> None:
     Raises WorkersRefused, and what opening the database raises.
     """
     stop = stop_signal()
-    async with opened_engines(settings) as engines:
+    async with opened_engines(database(settings.database, settings.data_dir)) as engines:
         if engines.database.is_sqlite:
             raise WorkersRefused("several workers need PostgreSQL: one process owns a SQLite database")
         await prepare_schema(engines)

@@ -3,15 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from syncline_server.app import opened_engines, prepare_schema
 from syncline_server.identity.authenticator import issue_token
 from syncline_server.identity.projects import Project, check_project_name
 from syncline_server.settings import ServerSettings
 from syncline_server.store import epochs as store_epochs
 from syncline_server.store import schema
 from syncline_server.store.clock import system_clock_us
-from syncline_server.store.engine import Engines
+from syncline_server.store.engine import Engines, database
 from syncline_server.store.epochs import RecordedEpoch
+from syncline_server.store.opening import opened_engines, prepare_schema
 from syncline_server.store.registry import NewProject, SqlRegistry
 
 
@@ -21,7 +21,7 @@ class NoSuchProject(Exception):
 
 async def migrate(settings: ServerSettings) -> str:
     """Bring the schema up to date and return its revision."""
-    async with opened_engines(settings) as engines:
+    async with opened_engines(database(settings.database, settings.data_dir)) as engines:
         with engines.writing_alone():
             return await schema.migrate(engines)
 
@@ -72,6 +72,6 @@ async def epochs(settings: ServerSettings) -> list[RecordedEpoch]:
 
 @asynccontextmanager
 async def _registry(settings: ServerSettings) -> AsyncIterator[tuple[SqlRegistry, Engines]]:
-    async with opened_engines(settings) as engines:
+    async with opened_engines(database(settings.database, settings.data_dir)) as engines:
         await prepare_schema(engines)
         yield SqlRegistry(engines), engines

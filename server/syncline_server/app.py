@@ -21,7 +21,8 @@ from syncline_server.rpc.validation import RequestLimits, Validator
 from syncline_server.settings import ServerSettings
 from syncline_server.store import epochs, schema
 from syncline_server.store.clock import system_clock_us
-from syncline_server.store.engine import Engines, database, open_engines
+from syncline_server.store.engine import Engines, database
+from syncline_server.store.opening import opened_engines, prepare_schema
 from syncline_server.store.postgresql.notifications import Notifications
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.retention import keep_forgetting
@@ -50,33 +51,6 @@ class RunningServer:
 
 
 @asynccontextmanager
-async def opened_engines(settings: ServerSettings) -> AsyncIterator[Engines]:
-    """Open the database that the settings name, for the time of the block.
-
-    Raises DatabaseUrlInvalid, and NoDatabaseFile when an embedded one cannot be where it is to be.
-    """
-    where = database(settings.database, settings.data_dir)
-    if where.is_sqlite:
-        sqlite.check_file(where.sqlite_path)
-    engines = open_engines(where)
-    try:
-        yield engines
-    finally:
-        await engines.close()
-
-
-async def prepare_schema(engines: Engines) -> None:
-    """Migrate an embedded database that is behind; refuse any other. Raises SchemaNotCurrent."""
-    try:
-        await schema.check_current(engines)
-    except schema.SchemaNotCurrent as error:
-        if not engines.database.is_sqlite or error.newer:
-            raise
-        with sqlite.checkpoint_excluded(engines.database.sqlite_path):
-            await schema.migrate(engines)
-
-
-@asynccontextmanager
 async def running_server(
     settings: ServerSettings, clock_us: Callable[[], int] | None = None
 ) -> AsyncIterator[RunningServer]:
@@ -85,7 +59,7 @@ async def running_server(
     Raises DatabaseUrlInvalid, DatabaseInUse, SchemaNotCurrent, StoreUnavailable and AddressInUse.
     """
     async with AsyncExitStack() as stack:
-        engines = await stack.enter_async_context(opened_engines(settings))
+        engines = await stack.enter_async_context(opened_engines(database(settings.database, settings.data_dir)))
         if engines.database.is_sqlite:
             stack.enter_context(sqlite.owned(engines.database.sqlite_path))
         await prepare_schema(engines)

@@ -12,9 +12,8 @@ from pathlib import Path
 from faults.disk import FailingDisk, failing_disk
 from faults.postgres import Cluster
 from faults.proxy import Proxy
-from harness import Project, make_project, settings_for
+from harness import Project, make_project, opened_engines, settings_for
 from ports import free_address
-from syncline_server.app import opened_engines
 from syncline_server.store import schema
 from system.processes import Commands, Process, commands_in
 

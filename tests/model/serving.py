@@ -14,7 +14,8 @@ from typing import Any
 import uvloop
 
 from bridge.bridged import bridge_on
-from syncline_server.app import opened_engines, running_server
+from harness import opened_engines
+from syncline_server.app import running_server
 from syncline_server.logs import configure_logs
 from syncline_server.settings import ServerSettings
 from syncline_server.store import schema

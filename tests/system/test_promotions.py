@@ -13,9 +13,20 @@ import pytest
 from grpc import StatusCode, aio
 
 from faults.proxy import Proxy
-from harness import Client, Project, Server, change, failure, ids, make_project, refused, settings_for, started_server
+from harness import (
+    Client,
+    Project,
+    Server,
+    change,
+    failure,
+    ids,
+    make_project,
+    opened_engines,
+    refused,
+    settings_for,
+    started_server,
+)
 from syncline_server import admin
-from syncline_server.app import opened_engines
 from syncline_server.settings import ServerSettings
 from syncline_server.store import epochs, schema
 from syncline_server.sync.errors import StoreUnavailable

@@ -15,8 +15,7 @@ from grpc import aio
 from sqlalchemy import select
 
 from bridge.bridged import bridged_on
-from harness import Project, Server, change, make_project, settings_for, started_server
-from syncline_server.app import opened_engines
+from harness import Project, Server, change, make_project, opened_engines, settings_for, started_server
 from syncline_server.store.tables import checkpoint_keys, projects
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.history import Position

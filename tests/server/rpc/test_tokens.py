@@ -5,8 +5,7 @@ import base64
 import pytest
 from sqlalchemy import select
 
-from harness import Server, change, ids, make_project, refused, settings_for, started_server
-from syncline_server.app import opened_engines
+from harness import Server, change, ids, make_project, opened_engines, refused, settings_for, started_server
 from syncline_server.store.tables import checkpoint_keys, epochs, projects
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.history import Position

@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import settings_for
+from harness import opened_engines, settings_for
 from rules import Rules
 from storage import revisions_of
-from syncline_server.app import opened_engines, prepare_schema
 from syncline_server.store import epochs, schema
 from syncline_server.store.engine import Engines
+from syncline_server.store.opening import prepare_schema
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.changes import session_key
 from syncline_server.sync.errors import CheckpointExpired

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url, text
 
-from harness import change, make_project, settings_for, started_server
+from harness import change, make_project, opened_engines, settings_for, started_server
 from storage import Log, log_in, run_sql
-from syncline_server.app import opened_engines
 from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store import epochs, schema
 from syncline_server.store.engine import Engines

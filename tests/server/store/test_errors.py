@@ -13,9 +13,8 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from harness import settings_for
+from harness import opened_engines, settings_for
 from storage import log_in, run_sql, url_of
-from syncline_server.app import opened_engines
 from syncline_server.store import schema
 from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated

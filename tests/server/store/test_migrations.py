@@ -9,12 +9,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from harness import settings_for
+from harness import opened_engines, settings_for
 from storage import log_in, run_sql, url_of
-from syncline_server.app import opened_engines, prepare_schema
 from syncline_server.store import schema
 from syncline_server.store.engine import Engines
 from syncline_server.store.migrations.upgrade import config
+from syncline_server.store.opening import prepare_schema
 from syncline_server.store.schema import SchemaNotCurrent
 from syncline_server.store.tables import metadata
 from syncline_server.sync.history import Position

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import text
 
-from harness import settings_for
+from harness import opened_engines, settings_for
 from plans import (
     OF_ONE_USER,
     POSTGRESQL_STATES,
@@ -22,7 +22,6 @@ from plans import (
     sqlite_plan,
 )
 from storage import Log, log_in, run_sql, url_of
-from syncline_server.app import opened_engines
 from syncline_server.store import schema
 
 ROWS, ROWS_AT_ONCE, USERS = 20_000, 2_500, 25

@@ -38,6 +38,12 @@ def check_file(path: Path) -> None:
         raise NoDatabaseFile(f"{path} is not a SQLite database")
 
 
+def require_file(path: Path) -> None:
+    """Raise NoDatabaseFile unless there is a file at `path`; makes none."""
+    if not path.is_file():
+        raise NoDatabaseFile(f"there is no database at {path.absolute()}")
+
+
 @contextmanager
 def owned(path: Path) -> Iterator[None]:
     """Own a SQLite file for the time of the block; raises DatabaseInUse when another process does."""
