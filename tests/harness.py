@@ -17,7 +17,8 @@ from syncline_server.app import running_server
 from syncline_server.identity.authenticator import issue_token
 from syncline_server.settings import ServerSettings
 from syncline_server.store import opening
-from syncline_server.store.engine import Engines, database
+from syncline_server.store.database import database
+from syncline_server.store.engine import Engines
 from syncline_server.store.opening import prepare_schema
 from syncline_server.store.registry import SqlRegistry
 

@@ -8,7 +8,9 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from syncline_server.store.sql import POSTGRESQL, SQLITE, PageShape
+from syncline_server.store.postgresql.sql import POSTGRESQL
+from syncline_server.store.sqlite.sql import SQLITE
+from syncline_server.store.statements import PageShape
 
 WAYS = (False, True)
 """To read a page at once, or by size."""
@@ -43,7 +45,7 @@ class Statement:
 
 
 def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Iterator[Statement]:
-    """Yield every statement of store/sql.py."""
+    """Yield every statement of the stores."""
     sql = SQLITE if is_sqlite else POSTGRESQL
     many = [json.dumps(list(keys))] if is_sqlite else [list(keys)]
     queries = [["user1", "user2"], ["device:phone", ""], [0, 5]]

@@ -9,7 +9,6 @@ from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store import schema
 from syncline_server.store.engine import Engines
 from syncline_server.store.registry import SqlRegistry
-from syncline_server.store.store import open_store
 from syncline_server.sync.changes import Change, Push, PushOutcome, entity_key, session_key
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.history import Position
@@ -37,7 +36,7 @@ class Rules:
         self.clock = Clock()
         self.commits: list[Committed] = []
         self.behind_ms: list[int] = []
-        self.store = open_store(engines, LAYOUT, self.clock)
+        self.store = engines.open_store(LAYOUT, self.clock)
         self.engines = engines
         self.project = project
         self.checkpoints = checkpoints

@@ -10,7 +10,6 @@ from syncline.v1 import sync_pb2
 from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store.engine import Engines
 from syncline_server.store.registry import SqlRegistry
-from syncline_server.store.store import open_store
 from syncline_server.sync.changes import Version, entity_key
 from syncline_server.sync.pull import Page
 from syncline_server.sync.store import PageQuery, ShownPosition, Store, StoredPage
@@ -72,7 +71,7 @@ async def log_in(engines: Engines, name: str) -> Log:
     await registry.create(name)
     project = await registry.find_project(name)
     assert project is not None
-    return Log(open_store(engines, LAYOUT), engines, project.id)
+    return Log(engines.open_store(LAYOUT), engines, project.id)
 
 
 def changes_of(page: StoredPage | Page) -> Sequence[sync_pb2.Change]:

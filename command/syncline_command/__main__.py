@@ -228,7 +228,7 @@ def _told(settings: ServerSettings) -> Iterator[None]:
     from syncline_command.workers import WorkersRefused
     from syncline_server.admin import NoSuchProject
     from syncline_server.rpc.server import AddressInUse
-    from syncline_server.store.engine import DatabaseUrlInvalid
+    from syncline_server.store.database import DatabaseUrlInvalid
     from syncline_server.store.registry import ProjectExists
     from syncline_server.store.schema import SchemaNotCurrent
     from syncline_server.store.sqlite.file import DatabaseInUse, NoDatabaseFile

@@ -11,7 +11,7 @@ import structlog
 
 from syncline_command.serve import stop_signal
 from syncline_server.settings import ServerSettings
-from syncline_server.store.engine import database
+from syncline_server.store.database import database
 from syncline_server.store.opening import opened_engines, prepare_schema
 
 _RESTART_SECONDS: Final = 1.0
@@ -33,7 +33,7 @@ async def run_workers(settings: ServerSettings) -> None:
     """
     stop = stop_signal()
     async with opened_engines(database(settings.database, settings.data_dir)) as engines:
-        if engines.database.is_sqlite:
+        if not engines.is_shared:
             raise WorkersRefused("several workers need PostgreSQL: one process owns a SQLite database")
         await prepare_schema(engines)
     if settings.grpc_address.endswith(":0"):

@@ -9,7 +9,8 @@ from syncline_server.settings import ServerSettings
 from syncline_server.store import epochs as store_epochs
 from syncline_server.store import schema
 from syncline_server.store.clock import system_clock_us
-from syncline_server.store.engine import Engines, database
+from syncline_server.store.database import database
+from syncline_server.store.engine import Engines
 from syncline_server.store.epochs import RecordedEpoch
 from syncline_server.store.opening import opened_engines, prepare_schema
 from syncline_server.store.registry import NewProject, SqlRegistry

@@ -19,15 +19,12 @@ from syncline_server.rpc.server import AddressInUse, HealthService, ServerOption
 from syncline_server.rpc.service import SyncService
 from syncline_server.rpc.validation import RequestLimits, Validator
 from syncline_server.settings import ServerSettings
-from syncline_server.store import epochs, schema
-from syncline_server.store.clock import system_clock_us
-from syncline_server.store.engine import Engines, database
+from syncline_server.store import schema
+from syncline_server.store.database import database
+from syncline_server.store.engine import Engines
 from syncline_server.store.opening import opened_engines, prepare_schema
-from syncline_server.store.postgresql.notifications import Notifications
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.retention import keep_forgetting
-from syncline_server.store.sqlite import file as sqlite
-from syncline_server.store.store import open_store
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import PageSize, Puller
@@ -60,17 +57,15 @@ async def running_server(
     """
     async with AsyncExitStack() as stack:
         engines = await stack.enter_async_context(opened_engines(database(settings.database, settings.data_dir)))
-        if engines.database.is_sqlite:
-            stack.enter_context(sqlite.owned(engines.database.sqlite_path))
+        stack.enter_context(engines.owned())
         await prepare_schema(engines)
-        await _watch_epochs(engines, clock_us)
+        await engines.watch_epochs(clock_us)
         metrics = Metrics()
         health = HealthReport(metrics)
-        store = open_store(engines, LAYOUT, clock_us)
+        store = engines.open_store(LAYOUT, clock_us)
         rules = _Rules(stack, settings, store, await schema.open_checkpoints(engines), health)
         rules.on_commit(lambda _: metrics.commits.inc())
-        if not engines.database.is_sqlite:
-            _join_other_processes(stack, engines, rules, health)
+        _join_other_processes(stack, engines, rules, health)
         stack.push_async_callback(_cancelled, asyncio.create_task(keep_forgetting(engines), name="retention"))
         registry = SqlRegistry(engines)
         service = _service(settings, rules, registry, metrics)
@@ -80,16 +75,8 @@ async def running_server(
             serving(service, metrics, HealthService(health), _options(settings), on_drain=rules.feed.drain)
         )
         address = f"{settings.grpc_address.rpartition(':')[0]}:{port}"
-        _log.info("serving gRPC", address=address, database=str(engines.database), sqlite=sqlite3.sqlite_version)
+        _log.info("serving gRPC", address=address, database=str(engines), sqlite=sqlite3.sqlite_version)
         yield RunningServer(address, registry)
-
-
-async def _watch_epochs(engines: Engines, clock_us: Callable[[], int] | None) -> None:
-    """Begin an epoch where this database may have come to life anew, before anything is committed."""
-    if engines.database.is_sqlite:
-        await epochs.begin_on_sqlite(engines, clock_us or system_clock_us)
-    else:
-        await epochs.guard(engines, clock_us)
 
 
 class _Rules:
@@ -131,8 +118,10 @@ class _Rules:
 
 
 def _join_other_processes(stack: AsyncExitStack, engines: Engines, rules: _Rules, health: HealthReport) -> None:
-    """Tell the other processes on this database of commits, and hear of theirs."""
-    notifications = Notifications(engines, on_commit=rules.feed.nudge, on_reconnect=rules.feed.nudge_all)
+    """Tell the other processes on this database of commits, and hear of theirs, where there may be any."""
+    notifications = engines.notifications(on_commit=rules.feed.nudge, on_reconnect=rules.feed.nudge_all)
+    if notifications is None:
+        return
     rules.on_commit(lambda commit: notifications.announce(commit.project_id))
     health.watch(notifications.away_seconds)
     notifications.start()

@@ -223,7 +223,7 @@ async def test_a_standby_is_not_connected_to_before_it_is_promoted(cluster: Clus
             pass
     assert "standby" in str(told.value.__cause__)
     async with opened_engines(settings_at(standby)) as engines:
-        await epochs.guard(engines, None)
+        await engines.watch_epochs(None)
         for _ in range(2):
             for engine in (engines.reading, engines.writing):
                 with pytest.raises(StoreUnavailable):

@@ -9,6 +9,7 @@ import asyncpg
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from syncline_server.store.histories import EpochMoved
 from syncline_server.sync.errors import StoreUnavailable
 from syncline_server.sync.store import StoreRejected
 
@@ -25,6 +26,10 @@ _UNAVAILABLE_SQLSTATE_CLASSES: Final = frozenset(
         "58",  # I/O error
     }
 )
+
+
+class ConnectionLost(Exception):
+    """The connection that was used has ended, perhaps long before; another may do. It never leaves the store."""
 
 
 @contextmanager
@@ -50,7 +55,7 @@ def translated() -> Iterator[None]:
     except (sqlite3.OperationalError, sqlite3.InterfaceError) as error:
         raise StoreUnavailable from error
     # OSError: asyncpg could not connect; InternalClientError: it found the connection in mid-farewell.
-    except (PoolTimeout, OSError, asyncpg.InternalClientError) as error:
+    except (PoolTimeout, OSError, asyncpg.InternalClientError, ConnectionLost, EpochMoved) as error:
         raise StoreUnavailable from error
 
 

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from cachetools import LRUCache
 
-from syncline_server.sync.errors import StoreUnavailable
 from syncline_server.sync.history import History
 
 _KEPT_PROJECTS: Final = 1024
@@ -15,6 +14,10 @@ _MS: Final = 1000
 
 Fetch = Callable[[str, tuple[Any, ...]], Awaitable[Sequence[Sequence[Any]]]]
 """Runs a statement with positional parameters and returns its rows."""
+
+
+class EpochMoved(Exception):
+    """A new epoch has begun since a page was read; the page has to be read again. It never leaves the store."""
 
 
 class Histories:
@@ -28,13 +31,13 @@ class Histories:
     async def of(self, project_id: int, epoch_id: int, fetch: Fetch) -> History:
         """Return the history of a project in an epoch, by `fetch` where it is not known.
 
-        Raises StoreUnavailable when the database is in another epoch by now.
+        Raises EpochMoved when the database is in another epoch by now.
         """
         known = self._known.get(project_id)
         if known is None or known.epoch_id != epoch_id:
             known = self._known[project_id] = _history(await fetch(self._statement, (project_id,)))
         if known.epoch_id != epoch_id:
-            raise StoreUnavailable
+            raise EpochMoved
         return known
 
 

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from syncline_server.store import schema
-from syncline_server.store.engine import Database, Engines, open_engines
-from syncline_server.store.sqlite import file as sqlite
+from syncline_server.store.database import Database
+from syncline_server.store.engine import Engines
 
 
 @asynccontextmanager
@@ -14,10 +14,9 @@ async def opened_engines(where: Database) -> AsyncIterator[Engines]:
 
     Raises NoDatabaseFile when an embedded database cannot be where it is to be.
     """
-    if where.is_sqlite:
-        sqlite.check_file(where.sqlite_path)
-    engines = open_engines(where)
+    engines = where.open_engines()
     try:
+        engines.make_place()
         yield engines
     finally:
         await engines.close()
@@ -29,11 +28,13 @@ async def existing_engines(where: Database) -> AsyncIterator[Engines]:
 
     Raises NoDatabaseFile, SchemaNotCurrent and StoreUnavailable.
     """
-    if where.is_sqlite:
-        sqlite.require_file(where.sqlite_path)
-    async with opened_engines(where) as engines:
+    engines = where.open_engines()
+    try:
+        engines.require_place()
         await schema.check_current(engines)
         yield engines
+    finally:
+        await engines.close()
 
 
 async def prepare_schema(engines: Engines) -> None:
@@ -41,7 +42,7 @@ async def prepare_schema(engines: Engines) -> None:
     try:
         await schema.check_current(engines)
     except schema.SchemaNotCurrent as error:
-        if not engines.database.is_sqlite or error.newer:
+        if engines.is_shared or error.newer:
             raise
         with engines.writing_alone():
             await schema.migrate(engines)

@@ -38,7 +38,7 @@ class NewProject:
 
 
 class SqlRegistry:
-    """Finds and makes projects; see sync.projects.Registry."""
+    """Finds and makes projects; see identity.projects.Registry."""
 
     def __init__(self, engines: Engines) -> None:
         """Use these engines."""
@@ -56,8 +56,8 @@ class SqlRegistry:
 
     async def find_project(self, name: str) -> Project | None:
         """Return the project of this name. Raises StoreUnavailable."""
-        found = [project for project in await self.projects() if project.name == name]
-        return found[0] if found else None
+        found = await self._rows(select(projects).where(projects.c.name == name))
+        return _project(found[0]) if found else None
 
     async def projects(self) -> list[Project]:
         """Return all projects, oldest first. Raises StoreUnavailable."""
@@ -80,7 +80,7 @@ class SqlRegistry:
         with translated():
             try:
                 async with self._engines.writing.begin() as connection:
-                    project["epoch_id"] = await epochs.in_force(connection)
+                    project["epoch_id"] = await epochs.in_force(self._engines, connection)
                     project_id = (await connection.execute(insert(projects).values(**project))).inserted_primary_key
                     assert project_id is not None
                     keys = [

@@ -16,7 +16,7 @@ from syncline_server.sync.checkpoint import CheckpointCodec
 WANTED: Final = "0003"
 """The schema that this version works with: the last of the migrations, whose numbers are their order."""
 _MIGRATION_LOCK: Final = 7_001_001
-"""PostgreSQL advisory lock: two processes never migrate at once."""
+"""Two processes never migrate at once."""
 _SECRET_BYTES: Final = 32
 
 
@@ -44,10 +44,8 @@ async def migrate(engines: Engines) -> str:
             raise
     with translated():
         async with engines.writing.begin() as connection:
-            if not engines.database.is_sqlite:
-                await connection.execute(text("SET LOCAL lock_timeout = 0"))
-                await connection.execute(text("SET LOCAL statement_timeout = 0"))
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            await engines.wait_without_limit(connection)
+            await engines.lock(connection, _MIGRATION_LOCK)
             await connection.run_sync(upgrade)
             await _ensure_history(connection)
             return str(await connection.run_sync(_current))

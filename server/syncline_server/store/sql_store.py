@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from syncline_server.store.histories import Histories
-from syncline_server.store.sql import PageShape, Statements
+from syncline_server.store.errors import ConnectionLost, translated
+from syncline_server.store.histories import EpochMoved, Histories
+from syncline_server.store.statements import PageShape, Statements
 from syncline_server.sync.changes import Action, Version
-from syncline_server.sync.errors import StoreUnavailable
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import (
     LockedHead,
@@ -115,11 +115,22 @@ class SqlStore(ABC):
 
     async def page(self, query: PageQuery) -> StoredPage:
         """Read one page, in one statement."""
-        return await _twice(lambda: self._page(query))
+        return await self._retry_once(lambda: self._page(query))
 
     async def recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
         """Read what is new in a project, in one statement."""
-        return await _twice(lambda: self._recent(project_id, after_revision, limit, max_bytes))
+        return await self._retry_once(lambda: self._recent(project_id, after_revision, limit, max_bytes))
+
+    async def _retry_once(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Read; once more where a new epoch began during the first try, or its connection turned out to be none.
+
+        Whatever else is wrong with the database is so for the next try, too.
+        """
+        with translated():
+            try:
+                return await read()
+            except (EpochMoved, ConnectionLost):
+                return await read()
 
     async def _page(self, query: PageQuery) -> StoredPage:
         shape = PageShape(
@@ -166,19 +177,7 @@ class SqlStore(ABC):
 
     @abstractmethod
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
-        """Run a statement that reads."""
-
-
-async def _twice(read: Callable[[], Awaitable[T]]) -> T:
-    """Read once more where the first try fails.
-
-    The pool may hold connections from before the database was restarted; after one has failed, none of them. Or a new
-    epoch has begun before the history of the page was read.
-    """
-    try:
-        return await read()
-    except StoreUnavailable:
-        return await read()
+        """Run a statement that reads. Raises ConnectionLost, and errors of the driver."""
 
 
 def _small_bytes(limit: int, max_bytes: int) -> int:

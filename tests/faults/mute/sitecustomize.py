@@ -2,11 +2,11 @@
 
 import sys
 
-from syncline_server.store.postgresql.notifications import Notifications
+from syncline_server.store.postgresql.notifications import PostgresqlNotifications
 
 
-def _say_nothing(_: Notifications, project_id: int) -> None:
+def _say_nothing(_: PostgresqlNotifications, project_id: int) -> None:
     print(f"a commit to project {project_id} is not announced", file=sys.stderr)
 
 
-Notifications.announce = _say_nothing  # type: ignore[method-assign]  # that is the point
+PostgresqlNotifications.announce = _say_nothing  # type: ignore[method-assign]  # that is the point

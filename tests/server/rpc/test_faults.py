@@ -11,8 +11,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from harness import Client, Server, change, now_ms, refused, settings_for, started_server
 from syncline_server.identity.projects import KeyKind, new_key
+from syncline_server.store.postgresql.store import PostgresqlStore
 from syncline_server.store.registry import SqlRegistry
-from syncline_server.store.store import PostgresqlStore, SqliteStore
+from syncline_server.store.sqlite.store import SqliteStore
 from syncline_server.sync.errors import StoreUnavailable
 
 SECRET = "postgresql://admin:hunter2@10.0.0.5/prod"

@@ -73,7 +73,7 @@ class World:
             opened_engines(settings_for(f"sqlite:///{self.file}"))
         )
         await prepare_schema(self.engines)
-        await epochs.begin_on_sqlite(self.engines, self.clock_us)
+        await self.engines.watch_epochs(self.clock_us)
         self.checkpoints = await schema.open_checkpoints(self.engines)
         self.rules: dict[int, Rules] = {}
 

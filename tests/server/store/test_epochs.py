@@ -14,7 +14,6 @@ from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store import epochs, schema
 from syncline_server.store.engine import Engines
 from syncline_server.store.registry import SqlRegistry
-from syncline_server.store.store import open_store
 from syncline_server.sync.history import History, Position
 
 MANY_EPOCHS = 10_000
@@ -58,14 +57,14 @@ async def test_a_write_knows_the_epoch_that_began_while_it_waited(engines: Engin
     async with log.store.writing() as transaction:
         before = await transaction.lock_head(log.project)
         beginning = asyncio.create_task(begin(engines))
-        if not engines.database.is_sqlite:
+        if engines.is_shared:
             await _waiters(engines, 1)
             waiting = asyncio.create_task(_locked_history(log))
             await _waiters(engines, 2)  # behind the epoch, not beside it
         await transaction.write(log.project, [log.version("a", 5000)])
         await transaction.move_head(log.project, 5000)
     begun = await beginning
-    if not engines.database.is_sqlite:
+    if engines.is_shared:
         assert (await waiting).epoch_id == begun
     history = await _locked_history(log)
     assert history.at(5000) == Position(before.history.epoch_id, 5000)
@@ -150,7 +149,7 @@ async def test_connections_that_are_made_at_once_begin_one_epoch(postgres_url: s
     async with AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(opened_engines(settings_for(postgres_url))) for _ in range(6)]
         for engines in opened:
-            await epochs.guard(engines, None)
+            await engines.watch_epochs(None)
         await asyncio.gather(*[sql(engines, "SELECT 1") for engines in opened for _ in range(2)])
         causes = [epoch.cause for epoch in await epochs.recorded(opened[0])]
         assert causes == [epochs.Cause.MADE, epochs.Cause.INCARNATION]
@@ -167,7 +166,7 @@ async def test_a_role_that_may_see_little_knows_the_incarnation_all_the_same(
     counts = []
     for user in (role, "postgres", role):
         async with opened_engines(settings_for(postgres_url.replace("//postgres:", f"//{user}:", 1))) as engines:
-            await epochs.guard(engines, None)
+            await engines.watch_epochs(None)
             await sql(engines, "SELECT 1")
             counts.append(len(await epochs.recorded(engines)))
     assert counts == [2, 2, 2]
@@ -205,6 +204,6 @@ async def test_a_database_of_the_first_schema_keeps_its_tokens(engines: Engines,
         await schema.migrate(upgraded)
         [old] = await SqlRegistry(upgraded).projects()
         await begin(upgraded)
-        found = await history_of(Log(open_store(upgraded, LAYOUT), upgraded, old.id))
+        found = await history_of(Log(upgraded.open_store(LAYOUT), upgraded, old.id))
     assert found.at(1_750_000_000_000_000) == Position(4711, 1_750_000_000_000_000)
     assert found.epoch_id != 4711

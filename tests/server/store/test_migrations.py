@@ -2,21 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from importlib import import_module
+from pathlib import Path
 
+import hypothesis.strategies as st
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from hypothesis import example, given
 from sqlalchemy import Connection, inspect, text
 
 from harness import opened_engines, settings_for
 from storage import log_in, run_sql, url_of
+from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store import schema
 from syncline_server.store.engine import Engines
+from syncline_server.store.migrations import versions
 from syncline_server.store.migrations.upgrade import config
 from syncline_server.store.opening import prepare_schema
 from syncline_server.store.schema import SchemaNotCurrent
 from syncline_server.store.tables import metadata
+from syncline_server.sync.changes import Version
 from syncline_server.sync.history import Position
 
 
@@ -97,6 +104,42 @@ async def test_a_database_of_the_second_schema_has_the_same_pages(engines: Engin
     await schema.migrate(engines)
     migrated = await log.page(limit=10_000)
     assert (migrated.count, migrated.changes) == (5_004, written.changes)
+
+
+@given(
+    entity_id=st.text(st.characters(exclude_categories=["C"]), max_size=60),
+    data=st.text(max_size=300),
+    revision=st.integers(0, 2**53),
+    created=st.integers(0, 2**53),
+    timestamp_us=st.integers(0, 253_402_300_799_999_999),
+)
+@example(entity_id="e", data="{}", revision=1, created=1, timestamp_us=0)
+@example(entity_id="e", data="{}", revision=1, created=1, timestamp_us=1_000_000)
+def test_the_bytes_that_the_third_schema_writes_are_those_of_the_contract(
+    entity_id: str, data: str, revision: int, created: int, timestamp_us: int
+):
+    """A migration is frozen: should the contract lay versions out otherwise one day, this is where it says so."""
+    row = Version(
+        key="k",
+        user_id="ada",
+        entity_type="todo",
+        entity_id=entity_id,
+        deleted=False,
+        data=data,
+        size_bytes=len(data.encode()),
+        revision=revision,
+        created_revision=created,
+        client_timestamp_us=timestamp_us,
+        session="",
+        merged_unseen=False,
+        digest=b"",
+    )
+    assert import_module(f"{versions.__name__}.0003_pages").opening_of(row) == LAYOUT.opening(row)
+
+
+def test_a_migration_knows_nothing_of_the_living_code():
+    for script in Path(versions.__file__).parent.glob("0*.py"):
+        assert "syncline" not in script.read_text(), script.name
 
 
 def test_the_schema_that_is_wanted_is_the_last_of_the_migrations():

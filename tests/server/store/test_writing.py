@@ -7,7 +7,6 @@ import pytest
 
 from storage import changes_of, revisions_of
 from syncline_server.rpc.codec import LAYOUT
-from syncline_server.store.store import open_store
 from syncline_server.sync.store import ShownPosition, Standing, StandingQuery, StoreRejected
 
 ODD_IDS = ["e1", "a%b_c", "E1", "é", "😀", "'; --", '"', "\\", "a b", " ", "x" * 128]
@@ -101,7 +100,7 @@ async def test_the_clock_tells_the_time_in_microseconds(log):
 
 
 async def test_a_clock_can_be_put_in_its_place(log):
-    async with open_store(log.engines, LAYOUT, clock_us=lambda: 42).writing() as transaction:
+    async with log.engines.open_store(LAYOUT, lambda: 42).writing() as transaction:
         assert (await transaction.lock_head(log.project)).clock_us == 42
 
 

@@ -11,8 +11,6 @@ from typing import Any, Final
 import asyncpg
 import structlog
 
-from syncline_server.store.engine import Engines
-
 _CHANNEL: Final = "syncline"
 _CONNECT_TIMEOUT_SECONDS: Final = 3
 _CHECK_SECONDS: Final = 5
@@ -23,7 +21,7 @@ _MAX_FOLDED: Final = 500
 _log = structlog.get_logger()
 
 
-class Notifications:
+class PostgresqlNotifications:
     """Announces this process's commits, and hears of those of others.
 
     Both go over one connection outside every transaction of the log: a NOTIFY inside would serialise all commits of the
@@ -31,9 +29,9 @@ class Notifications:
     first listens and then has everything read again.
     """
 
-    def __init__(self, engines: Engines, *, on_commit: Callable[[int], None], on_reconnect: Callable[[], None]) -> None:
-        """`on_commit` is told of a project with a commit elsewhere; `on_reconnect`, that some may have been missed."""
-        self._url = engines.database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    def __init__(self, url: str, *, on_commit: Callable[[int], None], on_reconnect: Callable[[], None]) -> None:
+        """See Engines.notifications."""
+        self._url = url
         self._on_commit = on_commit
         self._on_reconnect = on_reconnect
         self._sender = f"{os.getpid()}-{secrets.token_hex(4)}"

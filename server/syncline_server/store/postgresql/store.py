@@ -13,16 +13,15 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from syncline_server.store.clock import system_clock_us
-from syncline_server.store.engine import Engines
-from syncline_server.store.errors import translated
+from syncline_server.store.errors import ConnectionLost, translated
 from syncline_server.store.histories import Histories
-from syncline_server.store.sql import POSTGRESQL
+from syncline_server.store.postgresql.sql import POSTGRESQL
 from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import ShownPosition, WriteTransaction
 
 MAX_WRITING_SECONDS = 20.0
-"""Of a transaction; longer than its time limits in engine.py, which only a database keeps that is there."""
+"""Of a transaction; longer than its time limits in postgresql/engine.py, which only a database keeps that is there."""
 MAX_READING_SECONDS = 35.0
 """Of a read, likewise."""
 
@@ -32,25 +31,34 @@ Driver: TypeAlias = "asyncpg.Connection[Any]"
 class PostgresqlStore(SqlStore):
     """See sync.store.Store."""
 
-    def __init__(self, engines: Engines, layout: Layout, clock_us: Callable[[], int] | None) -> None:
+    def __init__(
+        self, writing: AsyncEngine, reading: AsyncEngine, layout: Layout, clock_us: Callable[[], int] | None
+    ) -> None:
         """Stamp revisions by the database's clock, or by `clock_us` in tests."""
         super().__init__(LogSql(POSTGRESQL, clock_us, Histories(POSTGRESQL.history), layout))
-        self._engines = engines
+        self._writing = writing
+        self._reading = reading
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[WriteTransaction]:
         """Open a transaction, as sync.store.Store says."""
         with translated():
             async with (
-                _driver(self._engines.writing, MAX_WRITING_SECONDS) as driver,
+                _driver(self._writing, MAX_WRITING_SECONDS) as driver,
                 driver.transaction(isolation="read_committed"),
             ):
                 yield _PostgresqlTransaction(driver, self._log)
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
-        with translated():
-            async with _driver(self._engines.reading, MAX_READING_SECONDS) as driver:
+        async with _driver(self._reading, MAX_READING_SECONDS) as driver:
+            try:
                 return await driver.fetch(statement, *parameters)
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+                # The pool may hold connections from before PostgreSQL was restarted, or one that it is ending now.
+                if not driver.is_closed() and not isinstance(error, asyncpg.InternalClientError):
+                    raise
+                driver.terminate()
+                raise ConnectionLost from error
 
 
 class _PostgresqlTransaction(SqlTransaction):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from syncline_server.store.sqlite.file import SqliteCheckpointer
+from syncline_server.store.sqlite.pragmas import BUSY_SECONDS, READING, WRITING_ON_THE_LOOP, set_up
 
 _READING_THREADS: Final = 4
 _SMALL_ITEMS: Final = 128
@@ -22,7 +23,6 @@ _STEPS: Final = 5_000
 _SMALL_STEPS: Final = 10
 """A read on the loop takes so many times 5,000 virtual machine instructions at most: about 2 ms; a page of 1,000 takes
 two thirds of them."""
-_BUSY_SECONDS: Final = 3.0
 _BUSY_PAUSE_SECONDS: Final = 0.005
 _TURN_SECONDS: Final = 10
 
@@ -75,7 +75,7 @@ class SqliteWriter:
     async def _begin(self) -> None:
         """Begin; other processes that write are waited for, without the loop."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + _BUSY_SECONDS
+        deadline = loop.time() + BUSY_SECONDS
         while True:
             try:
                 self._opened().execute("BEGIN IMMEDIATE")
@@ -104,14 +104,7 @@ class SqliteWriter:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = _open(
-                self._path,
-                "busy_timeout = 0",
-                "journal_mode = WAL",
-                "synchronous = FULL",
-                "foreign_keys = ON",
-                "cache_size = -65536",
-            )
+            self._connection = _open(self._path, WRITING_ON_THE_LOOP)
         return self._connection
 
 
@@ -166,7 +159,7 @@ class SqliteReaders:
         return result
 
     def _open(self) -> sqlite3.Connection:
-        return _open(self._path, "busy_timeout = 3000", "query_only = ON", "cache_size = -8192")
+        return _open(self._path, READING)
 
 
 class SqliteConnections:
@@ -178,12 +171,11 @@ class SqliteConnections:
         self.readers = SqliteReaders(path)
 
 
-def _open(path: Path, *pragmas: str) -> sqlite3.Connection:
+def _open(path: Path, pragmas: tuple[str, ...]) -> sqlite3.Connection:
     # The module's own transaction handling begins lazily and deferred; SQLite then fails a write at once.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        for pragma in (*pragmas, "wal_autocheckpoint = 0"):  # see SqliteCheckpointer
-            connection.execute(f"PRAGMA {pragma}")
+        set_up(connection, pragmas)
     except sqlite3.Error:
         connection.close()
         raise

@@ -11,9 +11,9 @@ from typing import Any, Final
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.errors import translated
 from syncline_server.store.histories import Histories
-from syncline_server.store.sql import SQLITE
 from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
 from syncline_server.store.sqlite.connections import SqliteConnections, SqliteWriter
+from syncline_server.store.sqlite.sql import SQLITE
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import ShownPosition, WriteTransaction
 
@@ -37,10 +37,9 @@ class SqliteStore(SqlStore):
                 yield _SqliteTransaction(self._connections.writer, self._log)
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
-        with translated():
-            return await self._connections.readers.run(
-                lambda connection: connection.execute(statement, parameters).fetchall()
-            )
+        return await self._connections.readers.run(
+            lambda connection: connection.execute(statement, parameters).fetchall()
+        )
 
 
 class _SqliteTransaction(SqlTransaction):

@@ -9,8 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from syncline.v1 import sync_pb2
-
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -18,6 +16,8 @@ depends_on = None
 
 _ROWS_AT_ONCE = 5_000
 _ACTION_BYTES = 2
+_TEXT, _NUMBER = 2, 0
+"""Wire types of protobuf."""
 _CHANGES_TAG, _DATA_TAG = b"\x0a", b"\x22"
 
 
@@ -29,7 +29,7 @@ def upgrade() -> None:
     update = sa.text("UPDATE entities SET opening = :opening WHERE entity_key = :key")
     after = ""
     while rows := connection.execute(page, {"after": after, "rows": _ROWS_AT_ONCE}).all():
-        connection.execute(update, [{"key": row.entity_key, "opening": _opening(row)} for row in rows])
+        connection.execute(update, [{"key": row.entity_key, "opening": opening_of(row)} for row in rows])
         after = rows[-1].entity_key
     # Without a default, what a server of the version before would still write is refused: it would lack its opening.
     with op.batch_alter_table("entities") as entities:
@@ -39,21 +39,38 @@ def upgrade() -> None:
         op.execute("ANALYZE entities")
 
 
-def _opening(row: sa.Row[Any]) -> bytes:
+def opening_of(row: Any) -> bytes:
     """Return a version up to its data, as this schema keeps it, whatever later ones do."""
-    change = sync_pb2.Change(
-        entity_type=row.entity_type,
-        entity_id=row.entity_id,
-        revision=row.revision,
-        created_revision=row.created_revision,
-        user_id=row.user_id,
+    seconds, rest_us = divmod(row.client_timestamp_us, 1_000_000)
+    timestamp = _number(1, seconds) + _number(2, rest_us * 1000)
+    fields = (
+        _text(1, row.entity_type)
+        + _text(2, row.entity_id)
+        + _bytes(5, timestamp)
+        + _number(7, row.revision)
+        + _number(8, row.created_revision)
+        + _text(9, row.user_id)
+        + _DATA_TAG
+        + _varint(row.size_bytes)
     )
-    change.client_timestamp.FromMicroseconds(row.client_timestamp_us)
-    fields = change.SerializeToString() + _DATA_TAG + _varint(row.size_bytes)
     return _CHANGES_TAG + _varint(len(fields) + row.size_bytes + _ACTION_BYTES) + fields
 
 
+def _text(field: int, text: str) -> bytes:
+    return _bytes(field, text.encode()) if text else b""
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | _TEXT) + _varint(len(value)) + value
+
+
+def _number(field: int, number: int) -> bytes:
+    return _varint(field << 3 | _NUMBER) + _varint(number) if number else b""
+
+
 def _varint(number: int) -> bytes:
+    """Return a number as protobuf writes it; a negative one as 64 bits."""
+    number &= 2**64 - 1
     written = bytearray()
     while rest := number >> 7:
         written.append(number & 0x7F | 0x80)

@@ -1,0 +1,84 @@
+"""The statements that read: a page of a log, and what is new in a project, in the SQL of either database."""
+
+from dataclasses import dataclass
+
+from syncline_server.store.statements import PageShape
+
+
+@dataclass(frozen=True, slots=True)
+class SqlDialect:
+    """In what the databases differ, as far as pages go."""
+
+    utf8: str
+    """Data as bytes, or as what can be joined to bytes."""
+    of_bytes: str
+    """The type."""
+    joined: str
+    """All laid out versions of a page, joined to bytes."""
+    of_types: str
+    """The condition that a version is of one of the types asked for."""
+    shown: str
+    """What a session has shown, as JSON."""
+    declared: str
+    """A parameter has to be in a statement for PostgreSQL to know its type."""
+
+
+def page(dialect: SqlDialect, shape: PageShape, by_size: bool) -> str:
+    """Return the statement of a page; L5 makes it one."""
+    scope, page_filter = "project_id = $1", ""
+    user_head, total, shown, more = "0", "0", "NULL", "NULL"
+    if shape.of_user:
+        scope += " AND user_id = $2"
+        user_head = f"coalesce((SELECT max(revision) FROM entities WHERE {scope}), 0)"
+    if shape.of_types:
+        page_filter = f" AND {dialect.of_types}"
+    found = f"{scope} AND revision > $4{page_filter}"
+    if shape.with_total:
+        total = f"(SELECT count(*) FROM entities WHERE {found})"
+    if shape.with_shown:
+        shown = f"(SELECT {dialect.shown} FROM session_positions WHERE session_key = $3)"
+    if shape.of_types or not shape.of_user:
+        more = f"""(SELECT revision FROM entities WHERE {scope}{page_filter} AND revision > last
+            ORDER BY revision LIMIT 1) IS NOT NULL"""
+    deleted, new, changed = (f"CAST({closing} AS {dialect.of_bytes})" for closing in ("$8", "$9", "$10"))
+    closing = f"CASE WHEN deleted THEN {deleted} WHEN created_revision > $4 THEN {new} ELSE {changed} END"
+    laid_out = f"opening || {dialect.utf8} || {closing}"
+    size = f"size_bytes + length(opening) + length({changed})"
+    return f"""
+        WITH joined AS (
+            SELECT {dialect.joined} AS changes, count(*) AS found, count(*) - count(laid_out) AS left_out,
+                max(revision) AS last
+            FROM ({_rows(laid_out, "revision", found, ("$6 OFFSET $7", size, "$11"), by_size=by_size)}) AS page
+        )
+        SELECT epoch_id, head, {user_head}, {total}, {shown}, changes, found, left_out, last, {more}
+        FROM joined CROSS JOIN (SELECT * FROM projects WHERE id = $1{dialect.declared} LIMIT 1) AS project"""
+
+
+def recent(dialect: SqlDialect, by_size: bool) -> str:
+    """Return the statement of the recent versions."""
+    others = "revision, user_id, entity_type, deleted, created_revision"
+    limits = ("$3", "size_bytes + length(opening)", "$4")
+    laid_out, found = f"CAST(opening || {dialect.utf8} AS {dialect.of_bytes})", "project_id = $1 AND revision > $2"
+    return f"""
+        SELECT CAST(NULL AS {dialect.of_bytes}) AS laid_out, head AS revision, NULL AS user_id, NULL AS entity_type,
+            false AS deleted, epoch_id AS created_revision
+        FROM projects WHERE id = $1
+        UNION ALL SELECT * FROM ({_rows(laid_out, others, found, limits, by_size=by_size)}) AS page"""
+
+
+def _rows(laid_out: str, others: str, found: str, limits: tuple[str, str, str], *, by_size: bool) -> str:
+    """Return what reads versions; `limits` are how many rows, what counts as bytes of a version, and how many bytes."""
+    limit, size, most_bytes = limits
+    if not by_size:
+        laid_out = f"CASE WHEN size_bytes <= {most_bytes} THEN {laid_out} END"
+    else:
+        found += f""" AND revision <= (
+            SELECT max(revision) FROM (
+                SELECT revision, sum(size) OVER by_revision AS bytes, row_number() OVER by_revision AS place
+                FROM (
+                    SELECT revision, {size} AS size FROM entities WHERE {found} ORDER BY revision LIMIT {limit}
+                ) AS sizes
+                WINDOW by_revision AS (ORDER BY revision ROWS UNBOUNDED PRECEDING)
+            ) AS sums
+            WHERE place = 1 OR bytes <= {most_bytes})"""
+    return f"SELECT {laid_out} AS laid_out, {others} FROM entities WHERE {found} ORDER BY revision LIMIT {limit}"

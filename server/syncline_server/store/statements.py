@@ -1,0 +1,84 @@
+"""The statements on the hot paths: what each is asked and answers, and the text that both databases share.
+
+They are text and not Core expressions because their plans are part of the design: tests/server/store/test_plans.py
+asserts the index that each one uses. Parameters are positional, as the drivers take them; written $1, $2, … here.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class PageShape:
+    """What of a page's statement depends on the question."""
+
+    of_user: bool
+    of_types: bool
+    with_total: bool
+    with_shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The statements of one database; each comment names the parameters in order."""
+
+    many: Callable[[Collection[str]], Any]
+    """The parameter that stands for many values."""
+    lock_head: str
+    """project id → head, clock in µs or NULL, id of the epoch in force."""
+    history: str
+    """project id → number, id, start in µs, fork of each epoch that has one; then the one in force, fork NULL."""
+    positions: str
+    """session keys → session key, entity type, revision."""
+    standings: str
+    """project id and queries → ordinal, head, foreign."""
+    versions: str
+    """largest size in bytes, keys → columns of Version, data NULL where larger."""
+    large_data: str
+    """keys → key, data."""
+    write: str
+    """project id, columns of Version, opening → nothing."""
+    save_positions: str
+    """session key, entity type, revision, project id, time in µs → nothing."""
+    move_head: str
+    """head, project id → nothing."""
+    page: Callable[[PageShape, bool], str]
+    """project id, user, session key, position, types, limit, skip, closings, bytes → one row, and so one snapshot (L5).
+
+    Of it: id of the epoch in force, the project's head, the user's, the total, what the session has shown as JSON; then
+    the versions, laid out and joined, their number, how many are not among them, the revision of the last one, and
+    whether there is more (NULL: if the user's head is after it). The closings are those of a tombstone, of what is new
+    to the reader, and of what is not.
+
+    A page leaves out versions whose data has more bytes than asked for; by size, it ends where it has so many bytes. To
+    look at sizes first takes half as long again.
+    """
+    recent: Callable[[bool], str]
+    """project id, position, limit, bytes → a header, then the columns of RecentVersion, by size or not as in a page.
+
+    What is left out is NULL. The header has the project's head for a revision, and for a created_revision the id of the
+    epoch in force.
+    """
+
+
+VERSION_COLUMNS: Final = (
+    "entity_key, user_id, entity_type, entity_id, deleted, data, size_bytes, revision, created_revision, "
+    "client_timestamp_us, session, merged_unseen, digest"
+)
+UPSERT: Final = """
+    ON CONFLICT (entity_key) DO UPDATE SET deleted = excluded.deleted, data = excluded.data, opening = excluded.opening,
+        size_bytes = excluded.size_bytes, revision = excluded.revision, created_revision = excluded.created_revision,
+        client_timestamp_us = excluded.client_timestamp_us, session = excluded.session,
+        merged_unseen = excluded.merged_unseen, digest = excluded.digest"""
+UPSERT_POSITION: Final = """
+    ON CONFLICT (session_key, entity_type) DO UPDATE
+        SET revision = excluded.revision, updated_at_us = excluded.updated_at_us"""
+
+HISTORY: Final = """
+    SELECT epochs.number, epochs.id, epochs.started_at_us, epoch_forks.fork_revision
+    FROM epoch_forks JOIN epochs ON epochs.number = epoch_forks.epoch_number WHERE epoch_forks.project_id = $1
+    UNION ALL
+    SELECT epochs.number, epochs.id, epochs.started_at_us, NULL
+    FROM projects JOIN epochs ON epochs.id = projects.epoch_id WHERE projects.id = $1
+    ORDER BY 1"""
