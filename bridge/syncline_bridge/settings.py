@@ -1,13 +1,11 @@
 """Every knob of the bridge process, where it reads the environment."""
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})")
-_MAX_PORT = 65535
+from syncline import words
 
 
 class BridgeSettings(BaseSettings):
@@ -54,10 +52,10 @@ class BridgeSettings(BaseSettings):
     shutdown_grace_seconds: Annotated[int, Field(ge=0)] = 12
     """How long requests in progress may take to finish after SIGTERM."""
 
-    mutation_default_page_size: Annotated[int, Field(ge=1, le=1000)] = 100
+    mutation_default_page_size: Annotated[int, Field(ge=1, le=words.MAX_PAGE_SIZE)] = 100
     """Mutation sync: how many mutations are on a page when the client does not say."""
 
-    mutation_max_page_size: Annotated[int, Field(ge=1, le=1000)] = 1000
+    mutation_max_page_size: Annotated[int, Field(ge=1, le=words.MAX_PAGE_SIZE)] = 1000
     """Mutation sync: the largest page that a client may ask for."""
 
     mutation_max_batch_size: Annotated[int, Field(ge=1, le=500)] = 100
@@ -81,7 +79,7 @@ class BridgeSettings(BaseSettings):
     @field_validator("http_address")
     @classmethod
     def _address_has_host_and_port(cls, value: str) -> str:
-        split_address(value)
+        words.split_address(value)
         return value
 
     @field_validator("cors_origins", mode="before")
@@ -90,11 +88,3 @@ class BridgeSettings(BaseSettings):
         if isinstance(value, str):
             return tuple(origin.strip() for origin in value.split(",") if origin.strip())
         return value
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """Split HOST:PORT or [IPV6]:PORT; raises ValueError."""
-    match = _ADDRESS.fullmatch(address)
-    if match is None or int(match["port"]) > _MAX_PORT:
-        raise ValueError("has to be HOST:PORT, for example 127.0.0.1:8080")
-    return match["host"].strip("[]"), int(match["port"])

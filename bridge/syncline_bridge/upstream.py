@@ -8,31 +8,17 @@ from typing import Any
 from grpc import aio
 from grpc_health.v1 import health_pb2
 
+from syncline import words
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline_bridge.caller import Caller
 from syncline_bridge.failure import RefusedError
 from syncline_bridge.status import failure_of
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _SERVICE = "syncline.v1.SyncService"
 _DETAIL_PREFIX = "x-syncline-"
 
-_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
-    ("grpc.max_send_message_length", -1),  # the body limit has spoken; the server has the last word
-    # By default the pause between two attempts to connect grows to two minutes: as long as a restart would be felt.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.min_reconnect_backoff_ms", 5000),  # what an attempt may take, in spite of its name
-    # A server that is gone without a word is noticed; it allows a ping every 10 s.
-    ("grpc.keepalive_time_ms", 15_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.enable_http_proxy", 0),  # https_proxy is meant for the way out, not for the server next door
-)
-
 # A connection of their own, or open streams would keep other calls waiting.
-_STREAM_OPTIONS = (*_OPTIONS, ("grpc.use_local_subchannel_pool", 1))
+_STREAM_OPTIONS = (*words.CHANNEL_OPTIONS, words.OWN_CONNECTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +110,7 @@ async def open_upstream(
 ) -> AsyncIterator[Upstream]:
     """Open the channel for as long as the context lasts; it connects by itself, when first used and again later."""
     async with (
-        aio.insecure_channel(grpc_target, options=_OPTIONS) as channel,
+        aio.insecure_channel(grpc_target, options=words.CHANNEL_OPTIONS) as channel,
         aio.insecure_channel(grpc_target, options=_STREAM_OPTIONS) as stream_channel,
     ):
         yield Upstream(channel, stream_channel, push_deadline_seconds, pull_deadline_seconds, ready_deadline_seconds)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import start_http_server
 
+from syncline import words
 from syncline_server.health import HealthReport
 from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.call_limits import CallLimiter
@@ -74,7 +75,7 @@ async def running_server(
         port = await stack.enter_async_context(
             serving(service, metrics, HealthService(health), _options(settings), on_drain=rules.feed.drain)
         )
-        address = f"{settings.grpc_address.rpartition(':')[0]}:{port}"
+        address = words.join_address(words.split_address(settings.grpc_address)[0], port)
         _log.info("serving gRPC", address=address, database=str(engines), sqlite=sqlite3.sqlite_version)
         yield RunningServer(address, registry)
 
@@ -158,9 +159,9 @@ async def _cancelled(task: "asyncio.Task[None]") -> None:
 
 
 def _serve_metrics(stack: AsyncExitStack, address: str, metrics: Metrics) -> None:
-    host, _, port = address.rpartition(":")
+    host, port = words.split_address(address)
     try:
-        server, thread = start_http_server(int(port), host, registry=metrics.registry)
+        server, thread = start_http_server(port, host, registry=metrics.registry)
     except OSError:
         raise AddressInUse(address) from None
     stack.callback(thread.join)

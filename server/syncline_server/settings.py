@@ -1,22 +1,19 @@
 """Every knob of the server; each is an environment variable, `SYNCLINE_` and its name in capitals."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_ADDRESS = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})")
-_MAX_PORT = 65535
+from syncline import words
+
 _KIB = 1024
 _MIB = 1024 * 1024
 
 
 def _checked_address(value: str) -> str:
-    match = _ADDRESS.fullmatch(value)
-    if match is None or int(match["port"]) > _MAX_PORT:
-        raise ValueError(f"has to be HOST:PORT, for example 127.0.0.1:50051, not {value!r}")
+    words.split_address(value)
     return value
 
 
@@ -54,7 +51,7 @@ class ServerSettings(BaseSettings):
     metrics_address: Address | None = None
     """Where to serve Prometheus metrics, HOST:PORT; unset: nowhere. Each further worker takes the next port."""
 
-    max_push_changes: Annotated[int, Field(ge=1, le=1000)] = 1000
+    max_push_changes: Annotated[int, Field(ge=1, le=words.MAX_PUSH_CHANGES)] = words.MAX_PUSH_CHANGES
     """Most changes in a push."""
 
     max_data_bytes: Annotated[int, Field(ge=1, le=_MIB)] = 256 * _KIB

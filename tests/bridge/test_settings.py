@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from syncline_bridge.settings import BridgeSettings, split_address
+from syncline.words import split_address
+from syncline_bridge.settings import BridgeSettings
 
 
 @pytest.mark.parametrize(

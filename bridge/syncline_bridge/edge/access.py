@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -13,13 +12,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from syncline import words
 from syncline_bridge.failure import DEFECT, STOPPING, Failure
 from syncline_bridge.logs import described
 
 AnswerFailure = Callable[[str, Failure], Response]
 """Renders a failure in the dialect that the path belongs to."""
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")  # what the server takes too, so that both logs name one id
 _MAX_LOGGED_PATH = 200
 _CLIENT_GONE = 499
 _CLIENT_ERROR = 400
@@ -98,7 +97,7 @@ class _Exchange:
 
 def _request_id(scope: Scope) -> str:
     sent = Headers(scope=scope).get("x-request-id", "")
-    return sent if _SANE_ID.fullmatch(sent) else secrets.token_hex(16)
+    return sent if words.match_request_id(sent) else secrets.token_hex(16)
 
 
 def _log_defect(defect: Exception, request_id: str) -> None:

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from syncline.words import split_address
 from syncline_bridge.edge.request_heads import impatient
-from syncline_bridge.settings import split_address
 
 
 class Server(uvicorn.Server):

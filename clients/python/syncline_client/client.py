@@ -4,11 +4,12 @@ import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Final, Self
+from typing import Self
 
 import grpc
 
 from syncline.v1 import sync_pb2, sync_pb2_grpc
+from syncline.words import MAX_REVISION
 from syncline_client import codec
 from syncline_client.answers import Batch, Page, Pushed
 from syncline_client.calls import Caller
@@ -18,7 +19,6 @@ from syncline_client.credentials import Credentials, SessionToken
 from syncline_client.follow import Follower
 from syncline_client.timing import Timing
 
-_END: Final = 2**62
 """A revision past every head; the server takes it as the head."""
 
 
@@ -171,6 +171,6 @@ def _place(
     if checkpoint_token:
         request.checkpoint_token = checkpoint_token
     elif from_end:
-        request.after_revision = _END
+        request.after_revision = MAX_REVISION
     elif after_revision is not None:
         request.after_revision = after_revision

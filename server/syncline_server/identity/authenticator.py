@@ -12,6 +12,7 @@ from typing import Any, Final
 import jwt
 from cachetools import TTLCache
 
+from syncline import words
 from syncline_server.identity.projects import KeyKind, ProjectKey, Registry, hash_key, key_id_of
 from syncline_server.identity.scopes import Scopes
 from syncline_server.sync.changes import session_key
@@ -33,9 +34,7 @@ _CACHE_SECONDS: Final = 15
 _CACHED_KEYS: Final = 1000
 _CACHED_PRINCIPALS: Final = 20_000
 _CREDENTIALS: Final = ("x-api-key", "authorization", "x-device-id", "x-ticket")
-_MAX_ID_BYTES: Final = 128
 _NO_HASH: Final = bytes(32)
-_DELETE_CHARACTER: Final = "\x7f"
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
@@ -195,18 +194,10 @@ def credentials_of(metadata: Metadata | None) -> dict[str, str]:
 
 
 def check_id(field: str, value: object) -> None:
-    """Raise RequestInvalid unless `value` is an id: 1 to 128 bytes of UTF-8 without control characters."""
-    if not isinstance(value, str) or not 0 < len(value.encode(errors="replace")) <= _MAX_ID_BYTES:
-        raise RequestInvalid(field, f"must be 1 to {_MAX_ID_BYTES} bytes long")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise RequestInvalid(field, "must not contain lone surrogates")
-    if not value.isprintable() and has_control(value):
-        raise RequestInvalid(field, "must not contain control characters")
-
-
-def has_control(text: str) -> bool:
-    """Tell whether there is a control character (C0, DEL, C1) in `text`."""
-    return any(character < " " or _DELETE_CHARACTER <= character < "\xa0" for character in text)
+    """Raise RequestInvalid unless `value` is an id (words.id_problem)."""
+    problem = words.id_problem(value) if isinstance(value, str) else "must be a string"
+    if problem:
+        raise RequestInvalid(field, problem)
 
 
 def _bearer(authorization: str) -> str:

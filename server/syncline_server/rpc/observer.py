@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import time
 import uuid
 from collections.abc import Callable
@@ -16,11 +15,10 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 from prometheus_client import Gauge
 
+from syncline import words
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.status import internal_status, status_of
 from syncline_server.sync.errors import RequestInvalid, StoreUnavailable, SyncError
-
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._\-]{1,64}", re.ASCII)
 
 _UNDECODABLE: Final = object()
 """Stands for a request that is no message."""
@@ -150,7 +148,7 @@ class _Call:
     def _request_id(self) -> str:
         """Return the id that the client sent, if it is a sane one, else a new one for the call."""
         given = dict(self._context.invocation_metadata() or ()).get("x-request-id", "")
-        if isinstance(given, str) and _REQUEST_ID.fullmatch(given):
+        if isinstance(given, str) and words.match_request_id(given):
             return given
         self._made_id = self._made_id or uuid.uuid4().hex
         return self._made_id

@@ -12,6 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
+from syncline import words
 from syncline.v1 import sync_pb2
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.observer import CallObserver
@@ -21,7 +22,6 @@ _DESCRIPTOR: Final = sync_pb2.DESCRIPTOR.services_by_name["SyncService"]
 SERVICE: Final = _DESCRIPTOR.full_name
 _PENDING_CALLS: Final = 16_384
 _CLOSE_SECONDS: Final = 0.5
-_SENT_BYTES: Final = 64 * 1024 * 1024
 
 
 class AddressInUse(Exception):
@@ -87,7 +87,7 @@ async def serving(
             # By default two servers may bind one port, and each gets half of the calls.
             ("grpc.so_reuseport", int(options.reuse_port)),
             ("grpc.max_receive_message_length", options.max_message_bytes),
-            ("grpc.max_send_message_length", _SENT_BYTES),
+            ("grpc.max_send_message_length", words.MAX_ANSWER_BYTES),
             ("grpc.max_concurrent_streams", 4096),
             # By default core cancels some of the calls that wait once there are over 1,000, as after a restart.
             ("grpc.server.max_pending_requests", _PENDING_CALLS),

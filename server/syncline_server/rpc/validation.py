@@ -11,28 +11,24 @@ from typing import Any, Final
 import jiter
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from syncline import words
 from syncline.v1 import sync_pb2
-from syncline_server.identity.authenticator import Principal, has_control
+from syncline_server.identity.authenticator import Principal
 from syncline_server.sync.changes import Action, Change, Push, entity_key
 from syncline_server.sync.errors import ChangeInvalid, RequestInvalid
 from syncline_server.sync.history import Position
 from syncline_server.sync.pull import PageSize, Reading
 
-_is_entity_type: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}", re.ASCII).fullmatch
-_ENTITY_TYPE_FORM: Final = "must be a letter or _, then letters, digits, _ . -; at most 64 characters"
-_MAX_ID_BYTES: Final = 128
+_ENTITY_TYPE_FORM: Final = f"must be {words.ENTITY_TYPE_FORM}"
 _MAX_DEPTH: Final = 32
 _MAX_REQUIRED: Final = 16
 _MAX_RETAINED: Final = 16
 _MAX_PROBLEM: Final = 200
-_MAX_ENTITY_TYPES: Final = 100
 _MAX_AHEAD_SECONDS: Final = 24 * 3600
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 _NANOS: Final = 1_000_000_000
 _DEFAULT_PAGE_SIZE: Final = 100
-_MAX_PAGE_SIZE: Final = 1000
 _ACTIONS: Final = {int(action): action for action in Action}
-_MAX_REVISION: Final = 2**62
 _DIGITS_OF_A_DOUBLE: Final = 308
 _EXPONENT: Final = re.compile(rb"[0-9][eE]")
 
@@ -41,7 +37,7 @@ _EXPONENT: Final = re.compile(rb"[0-9][eE]")
 class RequestLimits:
     """What a request may not exceed."""
 
-    max_changes: int = 1000
+    max_changes: int = words.MAX_PUSH_CHANGES
     max_data_bytes: int = 256 * 1024
     max_page_bytes: int = 2 * 1024 * 1024
 
@@ -78,8 +74,8 @@ class Validator:
 
     def pull(self, request: sync_pb2.PullRequest, principal: Principal) -> tuple[Reading, PageSize]:
         """Return what a request asks to read, and how much of it."""
-        if not 0 <= request.page_size <= _MAX_PAGE_SIZE:
-            raise RequestInvalid("page_size", f"must be 0 to {_MAX_PAGE_SIZE}")
+        if not 0 <= request.page_size <= words.MAX_PAGE_SIZE:
+            raise RequestInvalid("page_size", f"must be 0 to {words.MAX_PAGE_SIZE}")
         if request.skip < 0:
             raise RequestInvalid("skip", "must be 0 or more")
         reading = self.reading(request, principal, omit_forbidden=request.omit_forbidden_types)
@@ -109,8 +105,8 @@ class Validator:
         if not omit_forbidden:
             principal.check_types(request.entity_types)
         after = request.after_revision if request.HasField("after_revision") else None
-        if after is not None and not 0 <= after <= _MAX_REVISION:
-            raise RequestInvalid("after_revision", f"must be 0 to {_MAX_REVISION}")
+        if after is not None and not 0 <= after <= words.MAX_REVISION:
+            raise RequestInvalid("after_revision", f"must be 0 to {words.MAX_REVISION}")
         return Reading(
             project_id=principal.project_id,
             user_id=principal.user_id,
@@ -124,7 +120,7 @@ class Validator:
     def _change(self, index: int, change: sync_pb2.Change, project_id: int, user_id: str, latest: float) -> Change:
         """Return one change; its time may be `latest` (s) at most. What most changes do not have is not looked into."""
         entity_type = change.entity_type
-        if not _is_entity_type(entity_type):
+        if not words.match_entity_type(entity_type):
             raise ChangeInvalid(index, "entity_type", _ENTITY_TYPE_FORM)
         action = _ACTIONS.get(change.action)
         if action is None:
@@ -217,17 +213,16 @@ def _new_id() -> str:
 
 
 def _check_entity_id(index: int, field: str, entity_id: str) -> None:
-    if not 0 < len(entity_id.encode()) <= _MAX_ID_BYTES:
-        raise ChangeInvalid(index, field, f"must be 1 to {_MAX_ID_BYTES} bytes long")
-    if not entity_id.isprintable() and has_control(entity_id):
-        raise ChangeInvalid(index, field, "must not contain control characters")
+    problem = words.id_problem(entity_id)
+    if problem is not None:
+        raise ChangeInvalid(index, field, problem)
 
 
 def _required_keys(index: int, change: sync_pb2.Change, project_id: int, user_id: str) -> tuple[str, ...]:
     if len(change.required_entities) > _MAX_REQUIRED:
         raise ChangeInvalid(index, "required_entities", f"must be at most {_MAX_REQUIRED}")
     for required in change.required_entities:
-        if not _is_entity_type(required.entity_type):
+        if not words.match_entity_type(required.entity_type):
             raise ChangeInvalid(index, "required_entities.entity_type", _ENTITY_TYPE_FORM)
         _check_entity_id(index, "required_entities.entity_id", required.entity_id)
     return tuple(
@@ -260,10 +255,10 @@ def _timestamp_us(index: int, timestamp: Timestamp, latest: float) -> int:
 
 
 def _check_entity_types(entity_types: Sequence[str], principal: Principal) -> None:
-    if len(entity_types) > _MAX_ENTITY_TYPES:
-        raise RequestInvalid("entity_types", f"must be at most {_MAX_ENTITY_TYPES}")
+    if len(entity_types) > words.MAX_ENTITY_TYPES:
+        raise RequestInvalid("entity_types", f"must be at most {words.MAX_ENTITY_TYPES}")
     for index, entity_type in enumerate(entity_types):
-        if not _is_entity_type(entity_type):
+        if not words.match_entity_type(entity_type):
             raise RequestInvalid(f"entity_types[{index}]", _ENTITY_TYPE_FORM)
     if not entity_types and principal.scopes.limited:
         raise RequestInvalid("entity_types", "a session with scopes has to name the types it reads")

@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
+from syncline import words
+
 JsonObject = Annotated[Raw, Meta(extra_json_schema={"type": "object", "additionalProperties": True})]
 """An object that is passed on to the byte."""
 
-ENTITY_TYPE_PATTERN = "^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"
+ENTITY_TYPE_PATTERN = f"^{words.ENTITY_TYPE_PATTERN}$"
 """What is documented of the form of an entity type; the server checks it."""
 
 
@@ -34,8 +36,8 @@ class PushedChange(msgspec.Struct, frozen=True, kw_only=True):
     entity_id: Annotated[
         str,
         Meta(
-            description="1 to 128 bytes of UTF-8 without control characters.",
-            extra_json_schema={"pattern": r"^[^\x00-\x1F\x7F-\x9F]{1,128}$"},
+            description=f"1 to {words.MAX_ID_BYTES} bytes of UTF-8 without control characters.",
+            extra_json_schema={"pattern": rf"^[^\x00-\x1F\x7F-\x9F]{{1,{words.MAX_ID_BYTES}}}$"},
         ),
     ]
     action: Annotated[
@@ -54,7 +56,7 @@ class PushedChange(msgspec.Struct, frozen=True, kw_only=True):
     ] = UNSET
     client_timestamp: Annotated[Timestamp, Meta(description="When the client made it: RFC 3339 with offset.")]
     base_revision: Annotated[
-        Annotated[int, Meta(ge=0, le=2**62)] | None,
+        Annotated[int, Meta(ge=0, le=words.MAX_REVISION)] | None,
         Meta(
             description="An addition: the `revision` that the change was made to (0: none). It alone then decides a "
             "conflict, and no clock.",

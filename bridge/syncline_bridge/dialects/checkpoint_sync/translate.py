@@ -1,6 +1,5 @@
 """How this dialect's messages map to the contract's, and back."""
 
-import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal
@@ -8,6 +7,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Raw
 
+from syncline import words
 from syncline.v1 import sync_pb2
 from syncline_bridge.dialects.checkpoint_sync import timestamps
 from syncline_bridge.dialects.checkpoint_sync.models import (
@@ -39,7 +39,6 @@ _NAMES: Mapping[sync_pb2.Action, Literal["create", "update", "delete"]] = Mappin
         sync_pb2.ACTION_DELETE: "delete",
     }
 )
-_ENTITY_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
 def push_request(body: PushBody) -> sync_pb2.PushRequest:
@@ -139,8 +138,8 @@ def _bad(index: int, field: str, problem: str) -> RefusedError:
 
 
 def _check_entity_type(entity_type: str) -> None:
-    if not _ENTITY_TYPE.fullmatch(entity_type):
-        problem = "has to be a letter or _, then letters, digits, _ . -, at most 64" if entity_type else "is required"
+    if not words.match_entity_type(entity_type):
+        problem = f"has to be {words.ENTITY_TYPE_FORM}" if entity_type else "is required"
         raise RefusedError(invalid(f"entity_type: {problem}.", field="entity_type"))
 
 

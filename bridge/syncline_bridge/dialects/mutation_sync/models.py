@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
+from syncline import words
 from syncline_bridge.dialects.mutation_sync.resources import RESOURCES
 
 Type = Literal["CREATE", "UPDATE", "DELETE"]
@@ -25,7 +26,7 @@ class PushedMutation(msgspec.Struct, frozen=True, rename="camel"):
         Raw | UnsetType,
         Meta(
             description="Needed by UPDATE and DELETE, except where `data` names both ends of a COLLECTION_BOOKMARK.",
-            extra_json_schema={"type": ["string", "null"], "minLength": 1, "maxLength": 128},
+            extra_json_schema={"type": ["string", "null"], "minLength": 1, "maxLength": words.MAX_ID_BYTES},
         ),
     ] = UNSET
     data: Annotated[

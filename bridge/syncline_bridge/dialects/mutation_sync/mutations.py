@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from syncline import words
 from syncline_bridge.dialects.mutation_sync.errors import unprocessable
 from syncline_bridge.dialects.mutation_sync.models import TYPES, MutationBatch, PushedMutation, Type
 from syncline_bridge.dialects.mutation_sync.resources import (
@@ -20,9 +21,7 @@ from syncline_bridge.dialects.mutation_sync.resources import (
 from syncline_bridge.edge import json_text
 from syncline_bridge.failure import RefusedError
 
-_MAX_ID_BYTES = 128
 _MAX_QUOTED = 200
-_DELETE_CHARACTER = "\x7f"
 _NOTHING = Raw(b"null")
 
 
@@ -130,6 +129,4 @@ def _raw(value: Raw | UnsetType) -> Raw:
 
 def _is_id(text: str) -> bool:
     """Tell whether the contract takes this for an entity id; a blank one, which it would, is none in this dialect."""
-    if not text.strip() or len(text.encode()) > _MAX_ID_BYTES:
-        return False
-    return not any(character < " " or _DELETE_CHARACTER <= character < "\xa0" for character in text)
+    return bool(text.strip()) and words.id_problem(text) is None

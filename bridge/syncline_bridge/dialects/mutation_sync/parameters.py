@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from typing import NamedTuple
 
+from syncline import words
 from syncline_bridge.dialects.mutation_sync.errors import unprocessable
 from syncline_bridge.dialects.mutation_sync.resources import RESOURCES
 
@@ -13,7 +14,6 @@ Pairs = Sequence[tuple[str, str]]
 
 # The page calls times and counts floats, and some platforms write them so: 100.0, 1.7E12.
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,2})?")
-_RESOURCE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _CURSOR = re.compile(r"(?P<since>[0-9]{1,16})\.(?P<page>[0-9]{1,9})\.(?P<seen>[0-9]{1,9})\.(?P<token>[A-Za-z0-9_=-]+)")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "": False}
 _MAX_QUOTED = 200
@@ -83,7 +83,7 @@ def _resources(pairs: Pairs) -> tuple[str, ...]:
     given = [value for key, value in pairs if key == "resources"]
     names = [name.strip() for value in given for name in value.split(",") if name.strip()]
     for name in names:
-        if not _RESOURCE_NAME.fullmatch(name):
+        if not words.match_entity_type(name):
             raise unprocessable(f'Invalid resource: "{name[:_MAX_QUOTED]}"')
     if not names:
         return tuple(RESOURCES)

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from syncline import words
 from syncline_bridge.caller import Caller, header
 from syncline_bridge.dialects.mutation_sync import mutations, parameters, translate
 from syncline_bridge.dialects.mutation_sync.models import (
@@ -139,8 +140,7 @@ def _answer(answer: msgspec.Struct, head: int) -> Response:
     return Response(msgspec.json.encode(answer), media_type="application/json", headers={HEAD_HEADER: str(head)})
 
 
-_NAME = "[A-Za-z_][A-Za-z0-9_.-]{0,63}"
-_NAMES = f"^ *({_NAME} *)?(, *({_NAME} *)?)*$"
+_NAMES = f"^ *({words.ENTITY_TYPE_PATTERN} *)?(, *({words.ENTITY_TYPE_PATTERN} *)?)*$"
 _LAST_MUTATION_AT = {
     "name": "lastMutationAt",
     "in": "query",
