@@ -164,5 +164,6 @@ def _serve_metrics(stack: AsyncExitStack, address: str, metrics: Metrics) -> Non
         server, thread = start_http_server(port, host, registry=metrics.registry)
     except OSError:
         raise AddressInUse(address) from None
+    stack.callback(server.server_close)
     stack.callback(thread.join)
     stack.callback(server.shutdown)

@@ -30,7 +30,7 @@ class _Failing(GenericRpcHandler):
 
     async def _fail(self, _: bytes, context: Any) -> bytes:
         if self._code is None:
-            await asyncio.sleep(60)  # longer than any deadline of a test
+            await asyncio.Event().wait()  # for ever
         if self._reason:
             await context.abort_with_status(_rich(self._code, self._reason))
         await context.abort(self._code, SECRET)

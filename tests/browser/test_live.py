@@ -13,6 +13,7 @@ import pytest
 
 from harness import Project, make_project, settings_for
 from ports import free_port
+from waiting import until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGE = Path(__file__).with_name("page.html").read_text()
@@ -36,9 +37,7 @@ class Site:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        async with asyncio.timeout(60):
-            while not await self._answers():
-                await asyncio.sleep(0.1)
+        await until(self._answers)
 
     async def stop(self) -> int:
         assert self._process is not None

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -17,6 +17,7 @@ from bridge.mutation_sync.strict_client import StrictClient
 from harness import ACTIONS
 from syncline.v1 import sync_pb2
 from system.devices import Device, Metadata
+from waiting import retried
 
 _UNANSWERED = {502, 503, 504}
 _NAMES = {number: name for name, number in ACTIONS.items()}
@@ -27,6 +28,9 @@ _MOST_ACTS = 4
 
 class Unanswered(Exception):
     """The bridge, or something on the way to it, could not say what became of a request."""
+
+
+_NO_ANSWER = (httpx2.TransportError, Unanswered)
 
 
 async def check_answered(response: httpx2.Response) -> None:
@@ -67,13 +71,12 @@ class CheckpointSync:
 
 async def answered(send: Callable[[], Any]) -> httpx2.Response:
     """Send the same request again for as long as there is no answer."""
-    while True:
-        try:
-            response: httpx2.Response = await send()
-        except (httpx2.TransportError, Unanswered):
-            await asyncio.sleep(_PAUSE_SECONDS)
-            continue
-        return response
+    response: httpx2.Response = await _until_answered(send)
+    return response
+
+
+async def _until_answered(call: Callable[[], Awaitable[Any]]) -> Any:
+    return await retried(call, despite=_NO_ANSWER, within_seconds=None, look_seconds=_PAUSE_SECONDS)
 
 
 async def use(device: Device, seed: int, is_over: Callable[[], bool]) -> None:
@@ -100,7 +103,7 @@ class MutationSync:
     async def sync(self) -> None:
         try:
             await self.device.sync()
-        except (httpx2.TransportError, Unanswered):
+        except _NO_ANSWER:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def settle(self) -> None:
@@ -133,13 +136,7 @@ class NotingClient(StrictClient):
 
 
 async def pull_until_answered(client: StrictClient) -> None:
-    while True:
-        try:
-            await client.pull()
-        except (httpx2.TransportError, Unanswered):
-            await asyncio.sleep(_PAUSE_SECONDS)
-            continue
-        return
+    await _until_answered(client.pull)
 
 
 def differences(apps: Sequence[MutationSync], fresh: StrictClient, logged: Set[str]) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """A whole deployment: server processes, a bridge, a database, and a proxy on each way between them."""
 
-import asyncio
 import os
 import signal
 import tempfile
@@ -16,6 +15,7 @@ from harness import Project, make_project, opened_engines, settings_for
 from ports import free_address
 from syncline_server.store import schema
 from system.processes import Commands, Process, commands_in
+from waiting import accepts_connections, until
 
 WRITERS = "writers–server"
 READERS = "readers–server"
@@ -24,7 +24,6 @@ HTTP = "clients–bridge"
 DATABASE = "server–database"
 _SERVERS_ON_POSTGRESQL = 2
 _ATTEMPTS = 30
-_LISTENING_SECONDS = 60
 
 
 class Supervised:
@@ -74,17 +73,11 @@ class Supervised:
         os.kill(self.process.pid, signal.SIGCONT)
 
     async def _listens(self) -> bool:
-        host, _, port = self.address.rpartition(":")
-        async with asyncio.timeout(_LISTENING_SECONDS):
-            while self.process.running:
-                try:
-                    _, writer = await asyncio.open_connection(host, int(port))
-                except OSError:
-                    await asyncio.sleep(0.05)
-                    continue
-                writer.close()
-                return True
-        return False
+        async def listens_or_has_ended() -> bool:
+            return not self.process.running or await accepts_connections(self.address)
+
+        await until(listens_or_has_ended)
+        return self.process.running
 
 
 @dataclass

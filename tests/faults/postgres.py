@@ -11,6 +11,8 @@ from typing import Any, Self
 
 import asyncpg
 
+from waiting import retried
+
 _START_SECONDS = 60
 _RECOVERY_SECONDS = 20
 _ATTEMPTS = 5
@@ -90,17 +92,16 @@ class Cluster:
 
     async def fetch(self, statement: str) -> list[Any]:
         """Run a statement, past everything that is between clients and the cluster, as soon as it can be."""
-        async with asyncio.timeout(_START_SECONDS):
-            while True:
-                try:
-                    connection = await asyncpg.connect(self.url("postgres"), timeout=_START_SECONDS)
-                except (OSError, asyncpg.PostgresError):
-                    await asyncio.sleep(0.1)
-                    continue
-                try:
-                    return list(await connection.fetch(statement))
-                finally:
-                    await connection.close()
+        connection = await retried(
+            lambda: asyncpg.connect(self.url("postgres"), timeout=_START_SECONDS),
+            despite=(OSError, asyncpg.PostgresError),
+            within_seconds=_START_SECONDS,
+        )
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                return list(await connection.fetch(statement))
+        finally:
+            await connection.close()
 
     async def _pg_ctl(self, *arguments: str) -> bool:
         process = await asyncio.create_subprocess_exec(

@@ -18,12 +18,13 @@ from syncline.v1.sync_pb2 import PushRequest
 from syncline.v1.sync_pb2_grpc import SyncServiceStub
 from syncline_client import SyncClient
 from syncline_client.channel import open_channel
+from waiting import until
 
 RESUME_SECONDS = 30
 PUSHERS = 8
 PUSH_PAUSE_SECONDS = 0.05
 RETRY_PAUSE_SECONDS = 0.1
-PATIENCE_SECONDS = 60
+LONGEST_WAIT_SECONDS = 60
 
 
 @dataclass(eq=False)
@@ -100,24 +101,24 @@ class Herd:
 
     async def caught_up(self) -> None:
         """Wait until all streams are there."""
-        async with asyncio.timeout(PATIENCE_SECONDS + len(self.watchers) / 10):
-            while not all(watcher.caught_up for watcher in self.watchers):
-                await asyncio.sleep(0.05)
+        within_seconds = LONGEST_WAIT_SECONDS + len(self.watchers) / 10
+        await until(lambda: all(watcher.caught_up for watcher in self.watchers), within_seconds=within_seconds)
 
     async def resumed(self, since: float) -> Sequence[float]:
         """Push a mark to each user; return when each stream brought it, in seconds since then."""
         mark = f"m-{uuid.uuid4().hex}"
         await asyncio.gather(*(self.pushes.push(client, user, mark) for user, client in self.clients.items()))
-        async with asyncio.timeout(RESUME_SECONDS * 2):
-            while not all(mark in watcher.seen_at for watcher in self.watchers):
-                await asyncio.sleep(0.05)
+        await until(
+            lambda: all(mark in watcher.seen_at for watcher in self.watchers), within_seconds=RESUME_SECONDS * 2
+        )
         return [watcher.seen_at[mark] - since for watcher in self.watchers]
 
     async def check(self) -> None:
         """Check that every stream brings all that was acknowledged to its user, once, in the order of the others."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not all(self.pushes.acknowledged[w.user] <= w.seen_at.keys() for w in self.watchers):
-                await asyncio.sleep(0.05)
+        await until(
+            lambda: all(self.pushes.acknowledged[watcher.user] <= watcher.seen_at.keys() for watcher in self.watchers),
+            within_seconds=LONGEST_WAIT_SECONDS,
+        )
         first: dict[str, list[str]] = {}
         for watcher in self.watchers:
             assert len(set(watcher.ids)) == len(watcher.ids), "something came twice"

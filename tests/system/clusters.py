@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 
 from ports import free_address
+from waiting import until
 
 _SECONDS = 60
 _AS_USER = """
@@ -109,9 +110,7 @@ class Cluster:
         pid = self.folder / "postmaster.pid"
         if self.is_running:
             os.kill(int(pid.read_text().split()[0]), signal.SIGQUIT)
-            async with asyncio.timeout(_SECONDS):
-                while pid.exists():
-                    await asyncio.sleep(0.02)
+            await until(lambda: not pid.exists(), within_seconds=_SECONDS)
 
     async def _run(self, command: str, *arguments: str, data: bool = True) -> None:
         in_folder = ("-D", str(self.folder)) if data else ()

@@ -12,6 +12,8 @@ from pathlib import Path
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from waiting import accepts_connections, until
+
 _READY_SECONDS = 60
 _END_SECONDS = 60
 
@@ -67,24 +69,21 @@ class Process:
 
     async def listens(self, address: str) -> None:
         """Wait until something accepts connections there."""
-        host, _, port = address.rpartition(":")
-        async with asyncio.timeout(_READY_SECONDS):
-            while True:
-                assert self._process.returncode is None, str(await self.ended())
-                try:
-                    _, writer = await asyncio.open_connection(host, int(port))
-                except OSError:
-                    await asyncio.sleep(0.05)
-                    continue
-                writer.close()
-                return
+
+        async def listens() -> bool:
+            assert self._process.returncode is None, str(await self.ended())
+            return await accepts_connections(address)
+
+        await until(listens, within_seconds=_READY_SECONDS)
 
     async def wrote(self, words: str) -> str:
         """Wait until its output has these words, and return it."""
-        async with asyncio.timeout(_READY_SECONDS):
-            while words not in self.out:
-                assert self._process.returncode is None, str(await self.ended())
-                await asyncio.sleep(0.02)
+
+        async def has_written() -> bool:
+            assert words in self.out or self._process.returncode is None, str(await self.ended())
+            return words in self.out
+
+        await until(has_written, within_seconds=_READY_SECONDS)
         return self.out
 
     async def kill(self) -> None:

@@ -17,6 +17,7 @@ from harness import Client, Server, change, ids, make_project, outcomes, setting
 from ports import free_address
 from system.processes import Commands
 from system.serving import FREE, refused, served
+from waiting import until
 
 COMMANDS = (
     "serve",
@@ -51,8 +52,7 @@ async def test_serve_on_an_empty_database_prints_keys_and_a_token_that_work(comm
     assert ended.code == 0, str(ended)
     async with commands.running("serve", "--no-http", *FREE, "--database", database_url) as again:
         # The log line with its address comes last of all.
-        while "serving gRPC" not in again.err:
-            await asyncio.sleep(0.02)
+        await until(lambda: "serving gRPC" in again.err)
         assert (await again.ended(signal.SIGTERM)).out == ""
 
 

@@ -21,6 +21,7 @@ from syncline_verify.checks import check, summary
 from syncline_verify.history import Entity, History
 from system.mirrors import Mirror, acknowledge, end
 from system.processes import Process, commands_in
+from waiting import until
 
 SEED = 20260801
 CHANGES = 50_000
@@ -149,18 +150,20 @@ async def test_lost_connections_for_notifications_lose_no_change(postgres_url: s
 
 
 async def lose_connections(url: str) -> None:
-    """Terminate the connections for notifications, so many times that there were some."""
+    """Terminate the connections for notifications, so many of them, one process's after the other's."""
     connection = await asyncpg.connect(url)
     try:
-        times = 0
-        while times < LOST_CONNECTIONS:
-            times += bool(
-                await connection.fetch(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE application_name = 'syncline-notifications' AND datname = current_database()"
-                )
+        lost: set[int] = set()
+
+        async def are_enough() -> bool:
+            rows = await connection.fetch(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = 'syncline-notifications'"
+                " AND datname = current_database() AND pg_terminate_backend(pid)"
             )
-            await asyncio.sleep(0.1)
+            lost.update(row["pid"] for row in rows)
+            return len(lost) >= LOST_CONNECTIONS
+
+        await until(are_enough)
     finally:
         await connection.close()
 
@@ -175,10 +178,8 @@ class Workers:
         return {int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal() and self._has(path)}
 
     async def until(self, count: int) -> set[int]:
-        async with asyncio.timeout(60):
-            while len(pids := self.pids()) != count:
-                await asyncio.sleep(0.05)
-        return pids
+        await until(lambda: len(self.pids()) == count)
+        return self.pids()
 
     def _has(self, process: Path) -> bool:
         try:
@@ -210,8 +211,7 @@ async def one_replaced(workers: Workers) -> None:
     before = workers.pids()
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
-    while len(workers.pids() - before) < 1:
-        await asyncio.sleep(0.05)
+    await until(lambda: workers.pids() - before)
 
 
 async def test_workers_end_with_their_parent_however_it_ends(postgres_url: str, tmp_path: Path):

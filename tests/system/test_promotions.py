@@ -31,6 +31,7 @@ from syncline_server.settings import ServerSettings
 from syncline_server.store import epochs, schema
 from syncline_server.sync.errors import StoreUnavailable
 from system.clusters import Cluster, new_cluster
+from waiting import retried, until
 
 SOON = 60
 LOST_CHANGES = 5
@@ -85,20 +86,11 @@ async def serving(settings: ServerSettings, project: Project) -> AsyncIterator[t
 
 async def answered(call: Callable[[], Awaitable[Any]]) -> Any:
     """Call until it is answered, as long as it is worth another try."""
-    async with asyncio.timeout(SOON):
-        while True:
-            try:
-                return await call()
-            except aio.AioRpcError as error:
-                if error.code() is not StatusCode.UNAVAILABLE:
-                    raise
-            await asyncio.sleep(0.05)
+    return await retried(call, despite=aio.AioRpcError, unless=_is_final)
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(SOON):
-        while not await holds():
-            await asyncio.sleep(0.02)
+def _is_final(error: Exception) -> bool:
+    return not (isinstance(error, aio.AioRpcError) and error.code() is StatusCode.UNAVAILABLE)
 
 
 async def push_all(client: Client, prefix: str, count: int = LOST_CHANGES) -> str:
@@ -126,12 +118,7 @@ class Following:
 
     async def _read(self) -> None:
         while True:
-            try:
-                await self._read_one_stream()
-            except aio.AioRpcError as error:
-                if error.code() is not StatusCode.UNAVAILABLE:
-                    raise
-            await asyncio.sleep(0.05)
+            await retried(self._read_one_stream, despite=aio.AioRpcError, unless=_is_final, within_seconds=None)
 
     async def _read_one_stream(self) -> None:
         async for message in self._client.stream(follow=True, **self._fields):
@@ -141,10 +128,11 @@ class Following:
             self.token = self._fields["checkpoint_token"] = message.checkpoint_token
 
     async def saw(self, *wanted: str) -> None:
-        async with asyncio.timeout(SOON):
-            while self.seen != list(wanted):
-                assert not self._task.done(), self._task
-                await asyncio.sleep(0.02)
+        def is_there() -> bool:
+            assert not self._task.done(), self._task
+            return self.seen == list(wanted)
+
+        await until(is_there)
 
     async def end(self) -> Any:
         try:

@@ -24,6 +24,7 @@ from syncline_bridge.settings import BridgeSettings
 from syncline_command.__main__ import app
 from syncline_server.settings import ServerSettings
 from system.processes import Commands, commands_in
+from waiting import until
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -129,13 +130,13 @@ async def test_the_mirror_goes_on_after_it_was_killed(reader: Reader):
     for number, entity_id in enumerate(("eggs", "tea", "rice")):
         async with _mirroring(reader) as folder:
             await reader.run(Block(push.language, push.text.replace('"bread"', f'"{entity_id}"')))
-            await _until(lambda: entity_id in _mirrored(folder))  # noqa: B023  # awaited in this round
+            await until(lambda: entity_id in _mirrored(folder))  # noqa: B023  # awaited in this round
             assert len(_mirrored(folder)) >= number + 1
     async with _mirroring(reader) as folder:
         log = await reader.run(block("syncline tail"))
         lines = [json.loads(line) for line in log.splitlines()]
         last = {line["entity_id"]: line["data"] for line in lines if line["action"] != "delete"}
-        await _until(lambda: _mirrored(folder) == last)
+        await until(lambda: _mirrored(folder) == last)
 
 
 @asynccontextmanager
@@ -156,12 +157,6 @@ def _mirrored(folder: Path) -> dict[str, Any]:
         except sqlite3.OperationalError:  # it has yet to make the table
             return {}
         return {entity_id: json.loads(data) for entity_id, data in rows}
-
-
-async def _until(condition: Any) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.05)
 
 
 def test_every_block_is_run_or_is_known_not_to_be():

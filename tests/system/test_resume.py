@@ -29,6 +29,7 @@ SEED = 20260801
 CUTS = 100
 KILLS, STOPS = 2, 1
 """Of the server, among the cuts."""
+WRITE_PAUSE_SECONDS = 0.02
 PAUSE_SECONDS = 0.1
 """Between two cuts, at most."""
 WRITERS = 4
@@ -155,7 +156,7 @@ class Drill:
         async with self.client() as client:
             while not self.over:
                 await mirrors.push(client, self.history, user, workload.batch())
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(WRITE_PAUSE_SECONDS)
 
     async def add_mirror(self, stack: AsyncExitStack, name: str, user: str | None, *types: str) -> Mirror:
         proxy = await stack.enter_async_context(Proxy(self.server.address))

@@ -1,14 +1,17 @@
 """`syncline tail --follow` outlives the server it follows."""
 
-import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import waiting
 from harness import make_project, settings_for
 from ports import free_address
 from syncline_client import SyncClient, Timing, create
 from system.processes import Process, commands_in
+
+MOST_PROBES = 60
 
 
 def lines(tail: Process) -> list[dict[str, Any]]:
@@ -20,10 +23,11 @@ def entities(tail: Process) -> list[str]:
 
 
 async def until(tail: Process, *ids: str) -> None:
-    async with asyncio.timeout(60):
-        while entities(tail) != list(ids):
-            assert not set(entities(tail)) - set(ids), tail.out
-            await asyncio.sleep(0.05)
+    def has_printed() -> bool:
+        assert not set(entities(tail)) - set(ids), tail.out
+        return entities(tail) == list(ids)
+
+    await waiting.until(has_printed)
 
 
 async def test_it_goes_on_where_it_was_when_the_server_comes_back(sqlite_url: str, tmp_path: Path):
@@ -56,11 +60,12 @@ async def test_it_goes_on_where_it_was_when_the_server_comes_back(sqlite_url: st
 async def live(tail: Process, push: Any) -> list[str]:
     """Push until it follows, since it prints only what comes from then on; returns what was pushed."""
     pushed: list[str] = []
-    async with asyncio.timeout(60):
-        while not pushed or entities(tail)[-1:] != pushed[-1:]:
-            pushed.append(f"{len(pushed)}")
-            await push(pushed[-1])
-            await asyncio.sleep(1)
+    while not pushed or entities(tail)[-1:] != pushed[-1:]:
+        assert len(pushed) < MOST_PROBES, tail.err
+        pushed.append(f"{len(pushed)}")
+        await push(pushed[-1])
+        with suppress(TimeoutError):
+            await waiting.until(lambda: entities(tail)[-1:] == pushed[-1:], within_seconds=1)
     return pushed
 
 

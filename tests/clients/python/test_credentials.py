@@ -6,13 +6,14 @@ from itertools import count
 import pytest
 
 from syncline_client.credentials import Credentials, SessionToken
+from waiting import turn
 
 
 def numbered() -> SessionToken:
     numbers = count(1)
 
     async def fresh() -> str:
-        await asyncio.sleep(0)
+        await turn()
         return f"token-{next(numbers)}"
 
     return fresh

@@ -26,6 +26,7 @@ from syncline_client import (
     revision_at,
     update,
 )
+from waiting import turn, until
 
 QUICK = Timing(total_seconds=10, silence_seconds=1, first_pause_seconds=0.01, longest_pause_seconds=0.1)
 
@@ -147,7 +148,7 @@ async def test_a_stream_that_has_ended_connects_no_more():
             await anext(client.follow(until_caught_up=True))
         connections = proxy.accepted
         # A channel connects again within 0.1 s, for as long as anything remembers a call of its.
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.3)
         assert proxy.accepted == connections, raised
 
 
@@ -171,8 +172,7 @@ async def test_a_silent_connection_is_given_up(server: Server):
         proxy.black_hole()
         reading = asyncio.create_task(changes_of(batches, 1))
         await push(writer, "a")
-        while proxy.accepted < 3:
-            await asyncio.sleep(0.05)
+        await until(lambda: proxy.accepted >= 3)
         proxy.heal()
         assert ids((await reading)[0]) == ["a"]
 
@@ -225,8 +225,10 @@ async def test_the_position_to_resume_from_is_that_of_the_last_batch_handed_out(
 
 
 async def test_cancelling_the_reader_cancels_it(client: SyncClient):
-    reading = asyncio.create_task(changes_of(client.follow(user_id="nobody"), 1))
-    await asyncio.sleep(0.1)
+    batches = client.follow(user_id="nobody")
+    await anext(batches)
+    reading = asyncio.create_task(changes_of(batches, 1))
+    await turn()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading

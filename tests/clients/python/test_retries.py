@@ -22,6 +22,7 @@ from syncline_client import (
     create,
     update,
 )
+from waiting import until
 
 QUICK = Timing(call_seconds=5, total_seconds=10, first_pause_seconds=0.01, longest_pause_seconds=0.05)
 DRAINING = Refusal(StatusCode.UNAVAILABLE, "DRAINING")
@@ -109,9 +110,12 @@ async def test_an_expired_session_is_renewed_once_a_call():
 
 async def applied(server: Server, count_of_changes: int) -> None:
     """Wait until the log has so many changes."""
-    async with server.client("ada") as looking, asyncio.timeout(30):
-        while len((await looking.pull()).changes) < count_of_changes:
-            await asyncio.sleep(0.02)
+    async with server.client("ada") as looking:
+
+        async def are_there() -> bool:
+            return len((await looking.pull()).changes) >= count_of_changes
+
+        await until(are_there)
 
 
 async def test_a_push_to_a_server_that_says_nothing_ends_in_time(server: Server):

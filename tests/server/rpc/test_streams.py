@@ -10,6 +10,10 @@ import pytest
 from grpc import aio
 
 from harness import Client, Server, change, failure, ids, settings_for, started_server
+from metrics import open_streams
+from ports import free_address
+from syncline_server.settings import ServerSettings
+from waiting import until
 
 SOON = 5
 
@@ -30,6 +34,20 @@ async def end_of(stream: Any) -> Any:
     except aio.AioRpcError as error:
         return failure(error)
     raise AssertionError("the stream ended well")
+
+
+async def streams_left(settings: ServerSettings, count: int) -> None:
+    """Wait until the server has so many streams."""
+
+    async def are_left() -> bool:
+        return await open_streams(settings.metrics_address) == count
+
+    await until(are_left)
+
+
+def tasks_of_live_logs() -> set["asyncio.Task[Any]"]:
+    """Return what reads a project's changes for those who follow it, of all servers in this process."""
+    return {task for task in asyncio.all_tasks() if task.get_name().startswith("live-log-")}
 
 
 @pytest.fixture
@@ -158,7 +176,7 @@ async def test_a_stream_ends_with_its_session(shared_server: Server, user: str):
 
 
 async def test_a_reader_that_takes_nothing_is_cut_and_delays_nobody(database_url: str):
-    settings = settings_for(database_url, slow_reader_seconds=0.5)
+    settings = settings_for(database_url, slow_reader_seconds=0.5, metrics_address=free_address())
     large = "x" * 200_000
     async with started_server(settings) as server, server.client() as stuck, server.client() as client:
         slow, quick = stuck.stream("todo", follow=True), client.stream("todo", follow=True)
@@ -169,7 +187,8 @@ async def test_a_reader_that_takes_nothing_is_cut_and_delays_nobody(database_url
             await client.push(change("create", f"e{at}", {"x": large}))
             seen += ids((await read(quick)).changes)
         assert seen == [f"e{at}" for at in range(90)]
-        await asyncio.sleep(1)
+        # Whoever began to take something again now would not be cut.
+        await streams_left(settings, 1)
         told = await end_of(slow)
         assert (told.code, told.reason) == ("RESOURCE_EXHAUSTED", "READER_TOO_SLOW")
         rest = await client.pull_all("todo", token=told.metadata["checkpoint_token"])
@@ -178,7 +197,7 @@ async def test_a_reader_that_takes_nothing_is_cut_and_delays_nobody(database_url
 
 
 async def test_what_a_cut_reader_had_received_and_what_it_resumes_with_is_everything(database_url: str):
-    settings = settings_for(database_url, slow_reader_seconds=0.3)
+    settings = settings_for(database_url, slow_reader_seconds=0.3, metrics_address=free_address())
     async with started_server(settings) as server, server.client() as stuck, server.client() as client:
         for start in range(0, 40, 10):
             await client.push(*[change("create", f"e{start + at}", {"x": "x" * 200_000}) for at in range(10)])
@@ -189,7 +208,7 @@ async def test_what_a_cut_reader_had_received_and_what_it_resumes_with_is_everyt
                 while message := await slow.read():
                     received += ids(message.changes)
                     token = message.checkpoint_token
-                    await asyncio.sleep(0.6 if len(received) < 4 else 0)
+                    await streams_left(settings, 0)
         except aio.AioRpcError as error:
             told = failure(error)
         assert told.reason == "READER_TOO_SLOW"
@@ -200,10 +219,16 @@ async def test_what_a_cut_reader_had_received_and_what_it_resumes_with_is_everyt
 
 
 async def test_a_client_that_leaves_leaves_nothing_behind(database_url: str):
-    async with started_server(settings_for(database_url)) as server, server.client() as client:
+    settings = settings_for(database_url, metrics_address=free_address())
+    async with started_server(settings) as server, server.client() as client:
+        before = tasks_of_live_logs()
         streams = [client.stream("todo", follow=True) for _ in range(20)]
         await asyncio.gather(*[read(stream) for stream in streams])
+        await streams_left(settings, 20)
+        assert tasks_of_live_logs() > before
         for stream in streams:
             stream.cancel()
+        await streams_left(settings, 0)
+        await until(lambda: tasks_of_live_logs() <= before)
         await client.push(change("create", "e1"))
         assert ids((await read(client.stream("todo", follow=True))).changes) == ["e1"]

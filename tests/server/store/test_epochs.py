@@ -15,6 +15,7 @@ from syncline_server.store import epochs, schema
 from syncline_server.store.engine import Engines
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.history import History, Position
+from waiting import until
 
 MANY_EPOCHS = 10_000
 CLOCK_US = 1_800_000_000_000_000
@@ -72,9 +73,10 @@ async def test_a_write_knows_the_epoch_that_began_while_it_waited(engines: Engin
 
 
 async def _waiters(engines: Engines, count: int) -> None:
-    async with asyncio.timeout(10):
-        while len(await sql(engines, "SELECT 1 FROM pg_locks WHERE NOT granted")) < count:
-            await asyncio.sleep(0.01)
+    async def wait() -> bool:
+        return len(await sql(engines, "SELECT 1 FROM pg_locks WHERE NOT granted")) >= count
+
+    await until(wait)
 
 
 async def _locked_history(log: Log) -> History:

@@ -11,6 +11,7 @@ from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.changes import Version
 from syncline_server.sync.store import PageQuery, ShownPosition
+from waiting import turn
 
 TYPES = ["todo", "Todo", "t%", "t_", "to.do", "to-do", "_"]
 
@@ -175,7 +176,7 @@ async def test_a_page_and_its_head_are_of_one_moment_while_a_writer_commits(log)
                 assert page.project_head == revisions[-1]
                 assert page.total == 5
             seen = page.project_head
-            await asyncio.sleep(0)
+            await turn()
         stop.set()
         return seen
 

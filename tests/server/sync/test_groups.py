@@ -12,6 +12,7 @@ from syncline_server.sync.changes import Push
 from syncline_server.sync.errors import EntityNotFound, HeadMismatch, SyncError
 from syncline_server.sync.resolve import resolve
 from values import LAPTOP, edit
+from waiting import next_call, turn
 
 
 async def test_pushes_that_wait_together_are_one_commit(rules: Rules):
@@ -117,10 +118,10 @@ async def test_a_clock_set_far_back_is_told_of_and_the_log_goes_on(rules: Rules)
     assert rules.behind_ms == [0, 3_600_001, 0]
 
 
-async def test_a_caller_that_leaves_does_not_undo_its_push(rules: Rules):
+async def test_a_caller_that_leaves_does_not_undo_its_push(rules: Rules, monkeypatch: pytest.MonkeyPatch):
+    applied = next_call(monkeypatch, rules.store, "writing")
     calling = asyncio.create_task(rules.push(edit("create", at_ms=1)))
-    await asyncio.sleep(0)  # taken, and being applied
-    await asyncio.sleep(0)
+    await applied.wait()
     calling.cancel()
     await asyncio.gather(calling, return_exceptions=True)
     await rules.pusher.close()
@@ -130,7 +131,7 @@ async def test_a_caller_that_leaves_does_not_undo_its_push(rules: Rules):
 async def test_a_caller_that_left_before_its_turn_is_not_served(rules: Rules):
     """The rest of its group is."""
     calls = [asyncio.create_task(rules.push(edit("create", f"e{at}"))) for at in range(2)]
-    await asyncio.sleep(0)
+    await turn()
     calls[0].cancel()
     assert not isinstance((await asyncio.gather(*calls, return_exceptions=True))[1], BaseException)
     assert [one.entity_id for one in changes_of(await rules.pull())] == ["e1"]

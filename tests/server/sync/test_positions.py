@@ -7,6 +7,7 @@ import pytest
 from rules import Rules
 from storage import changes_of
 from values import LAPTOP, PHONE, edit
+from waiting import next_answer, next_call, turn
 
 TOKEN_SESSION = "token:0123456789abcdef"
 
@@ -142,33 +143,41 @@ async def test_who_names_the_head_has_been_there(rules: Rules):
     assert outcome.checkpoint.revision == outcome.head_revision
 
 
-async def test_a_position_presented_after_a_push_of_the_same_group_counts_for_the_next(rules: Rules):
+async def test_a_position_presented_after_a_push_of_the_same_group_counts_for_the_next(
+    rules: Rules, monkeypatch: pytest.MonkeyPatch
+):
     await rules.push(edit("create", "theirs"), session=LAPTOP)
     theirs = await rules.push(edit("create", "theirs too"), session=LAPTOP)
     await rules.pull("todo", at=theirs.head_revision)
     await rules.push(edit("create", "e1"))
     async with rules.store.writing() as blocking:
         await blocking.lock_head(rules.project)
+        taken = next_call(monkeypatch, rules.store, "writing")
         waiting = [asyncio.create_task(rules.push(edit("create", "e2")))]
-        await asyncio.sleep(0.05)  # taken alone; what comes now waits together
+        await taken.wait()  # alone; what comes now waits together
         waiting.append(asyncio.create_task(rules.push(edit("create", "e3"))))
-        await asyncio.sleep(0)
+        await turn()
+        presented = next_call(monkeypatch, rules.pusher, "present")
         waiting.append(asyncio.create_task(rules.pull("todo", at=1, limit=1)))
-        await asyncio.sleep(0.1)
+        await presented.wait()
     await asyncio.gather(*waiting)
     assert len(rules.commits) == 5
     assert (await rules.push(edit("create", "e4"))).checkpoint.revision == 1
 
 
-async def test_starting_over_counts_while_an_earlier_position_is_on_its_way(rules: Rules):
+async def test_starting_over_counts_while_an_earlier_position_is_on_its_way(
+    rules: Rules, monkeypatch: pytest.MonkeyPatch
+):
     """A pull meanwhile sees the one before it."""
     theirs = await rules.push(edit("create", "theirs"), session=LAPTOP)
     async with rules.store.writing() as blocking:
         await blocking.lock_head(rules.project)
+        presented = next_call(monkeypatch, rules.pusher, "present")
         rising = asyncio.create_task(rules.pull("todo", at=theirs.head_revision))
-        await asyncio.sleep(0.05)
+        await presented.wait()
+        read = next_answer(monkeypatch, rules.store, "page")
         again = asyncio.create_task(rules.pull("todo", limit=1))
-        await asyncio.sleep(0.05)
+        await read.wait()
     await asyncio.gather(rising, again)
     assert (await rules.push(edit("create"))).checkpoint.revision == 0
 
