@@ -157,8 +157,8 @@ async def lose_connections(url: str) -> None:
 
         async def are_enough() -> bool:
             rows = await connection.fetch(
-                "SELECT pid FROM pg_stat_activity WHERE application_name = 'syncline-notifications'"
-                " AND datname = current_database() AND pg_terminate_backend(pid)"
+                "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'syncline-notifications' AND datname = current_database()"
             )
             lost.update(row["pid"] for row in rows)
             return len(lost) >= LOST_CONNECTIONS
