@@ -5,7 +5,7 @@ PROTO := protos/syncline/v1/sync.proto
 # A test run starts some hundred processes; each takes a second of a core, and four where nothing may be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos kills planted
+.PHONY: help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -59,11 +59,13 @@ tokens: install ## Send COUNT=100000 mutated tokens to every door; SEED=1
 schemathesis: install ## Try the OpenAPI document with EXAMPLES=200 random requests to each operation; SEED=1
 	EXAMPLES=$(or $(EXAMPLES),200) SEED=$(or $(SEED),1) $(BIN)/pytest tests/bridge/documented -s
 
-SECONDS ?= 120
 SEED ?= 1
 KILLS ?= 100
 chaos: install ## Break everything under load; SECONDS=120 SEED=1
-	CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) CHAOS_LEAST_CHANGES_A_SECOND=300 $(BIN)/pytest tests/chaos -s -q
+	CHAOS_SECONDS=$(or $(SECONDS),120) CHAOS_SEED=$(SEED) CHAOS_LEAST_CHANGES_A_SECOND=300 $(BIN)/pytest tests/chaos -s -q
+
+apps: install ## Let apps as there are in the field live together, twenty a round; SECONDS=600 SEED=1
+	APPS_SECONDS=$(or $(SECONDS),600) APPS_SEED=$(SEED) $(BIN)/pytest tests/apps --numprocesses 2 --dist load
 
 kills: install ## Kill the server under load; KILLS=100
 	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py -k sigkill -s -q

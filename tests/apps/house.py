@@ -1,0 +1,244 @@
+"""One user and all their apps: at work together, and then until each has what the server has."""
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from apps.acts import TALLIES, TALLY, Acts, Pool
+from apps.app import App
+from apps.book import Book, Data, Entity
+from apps.clocks import Clock
+from apps.doors import CheckpointSync, Door, Native, native_stub
+from apps.habits import Habits, household
+from apps.mutation import BookedClient, MutationApp, NumberingClient
+from apps.news import News
+from apps.rereading import check_lives
+from bridge.bridged import Bridged
+from bridge.mutation_sync.device import Device
+from bridge.mutation_sync.strict_client import StrictClient
+from harness import change
+
+CHECKPOINT_SIZES = {"todo": 260, "memo": 60}
+MIXED_SIZES = {"NOTE": 130}
+_HOUR_SECONDS = 3600
+_BURST = 0.15
+"""How likely several apps do something at once."""
+_LOSES = 0.12
+_ROOM = 0.7
+"""Of a page that is left for a circle where others push each time."""
+_NUMBERED_PAGE = 20
+
+
+@dataclass
+class House:
+    """Use `open`, then `live`, then `settle`."""
+
+    seed: str
+    bridged: Bridged
+    stack: AsyncExitStack
+    mixed: bool
+    apps_count: int
+    push_ids: bool
+    book: Book = field(default_factory=Book)
+    apps: list[App] = field(default_factory=list)
+    mutation_apps: list[MutationApp] = field(default_factory=list)
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.user = f"user-{self.random.getrandbits(48):x}-{time.time_ns():x}"
+        # Devices of mutation sync know what they have created by its tag: others leave it alone.
+        self.pool = Pool(MIXED_SIZES, "edited") if self.mixed else Pool(CHECKPOINT_SIZES, "tag")
+        self._sessions: dict[str, str] = {}
+        self._clocks: dict[str, Clock] = {}
+
+    async def open(self) -> None:
+        """Fill the user's log, and let the apps in."""
+        address = self.bridged.server.address
+        self.stub = await self.stack.enter_async_context(native_stub(address))
+        self.service = await self.stack.enter_async_context(self.bridged.server.service())
+        await self._fill()
+        tenants = household(self.random, self.apps_count - (3 if self.mixed else 0))
+        if self.mixed:
+            tenants = [replace(one, kinds=tuple(self.pool.sizes)) for one in tenants]
+        self.news = News.among(self.book, tenants)
+        self.apps = [self._app(one) for one in tenants]
+        if self.mixed:
+            self.mutation_apps = [self._mutation_app(number) for number in range(3)]
+
+    async def live(self, seconds: float) -> None:
+        """Let the apps work, one at a time or several at once."""
+        until = time.monotonic() + seconds
+        everybody: list[App | MutationApp] = [*self.apps, *self.mutation_apps]
+        while time.monotonic() < until:
+            at_once = self.random.randint(2, 4) if self.random.random() < _BURST else 1
+            drawn = self.random.sample(everybody, at_once)
+            await together(one.step() for one in drawn)
+            self.steps += 1
+
+    async def settle(self) -> None:
+        """Let those who push before every pull go on, until they have everything; then all, until all is quiet."""
+        for app in (*self.apps, *self.mutation_apps):
+            await self._calm(app)
+        await self._go_on_pushing()
+        await self._rest()
+        await self._settle_mutation_apps()
+        counts = await self._versions()
+        for app in self.apps:
+            self.book.problems += check_lives(app, counts)
+
+    async def truth(self) -> dict[Entity, Data]:
+        """Return what the server has of the user."""
+        return {entity: data for entity, data in (await self.log()).items() if data is not None}
+
+    async def log(self) -> dict[Entity, Data | None]:
+        """Return the same with what is deleted."""
+        native = Native(self.stub, self.service.metadata, 1000, self.user)
+        found: dict[Entity, Data | None] = {}
+        token, has_more = "", True
+        while has_more:
+            page = await native.pull((), token)
+            found.update((row.entity, row.data) for row in page.rows)
+            for row in page.rows:
+                self.book.saw(row)
+            token, has_more = page.token, page.has_more
+        return found
+
+    async def _versions(self) -> Mapping[str, int]:
+        counts = dict.fromkeys(self.pool.sizes, 0)
+        for kind, _ in await self.log():
+            counts[kind] = counts.get(kind, 0) + 1
+        return counts
+
+    async def _calm(self, app: App | MutationApp) -> None:
+        """Let it hear what became of what it has sent."""
+        if isinstance(app, MutationApp):
+            app.loses = 0.0
+            return
+        app.loses, app.naps = 0.0, 0
+        while app.pending is not None:
+            await app.push([])
+
+    async def _go_on_pushing(self) -> None:
+        pushers = [app for app in self.apps if app.habits.pushes == 1]
+        waiting = list(pushers)
+        for _ in range(self._rounds(pushers)):
+            if not waiting:
+                return
+            await together(app.push(app.acts.touch_own(app.session, app.replica)) for app in pushers)
+            await together(app.pull() for app in pushers)
+            truth = await self.truth()
+            waiting = [app for app in waiting if app.replica.differences(truth, app.habits.kinds)]
+        for app in waiting:
+            self._lacks(app, truth, "goes on pushing before every pull")
+
+    def _rounds(self, pushers: Sequence[App]) -> int:
+        """Return in how many rounds everybody has everything."""
+        tabs = max((sum(one.session == app.session for one in pushers) for app in pushers), default=0)
+        circle = math.ceil(2 * max(self.pool.sizes.values()) / (100 * _ROOM * 3 / 4)) + 1
+        return 3 * tabs * circle + 10
+
+    async def _rest(self) -> None:
+        """Stop pushing: in so many pages everybody has everything, and is given nothing any more."""
+        for app in self.apps:
+            for cursor in app.habits.cursors:
+                await self._read_to_rest(app, cursor)
+        truth = await self.truth()
+        for app in self.apps:
+            if app.replica.differences(truth, app.habits.kinds):
+                self._lacks(app, truth, "has pulled to the end")
+
+    async def _read_to_rest(self, app: App, cursor: tuple[str, ...]) -> None:
+        if app.habits.streams:
+            await app.pull()
+            return
+        size = app.door.page_size
+        there = sum(count for kind, count in (await self._versions()).items() if kind in cursor)
+        for _ in range(math.ceil((there + size / 4) / size) + 2):
+            page = await app.pull_once(cursor)
+        if page.rows or page.has_more:
+            app.report("restless", f"is still given {len(page.rows)} {cursor} when all is quiet")
+
+    def _lacks(self, app: App, truth: Mapping[Entity, Data], when: str) -> None:
+        differences = app.replica.differences(truth, app.habits.kinds)
+        app.report("lacks", f"{app.habits} {when}: {len(differences)} of {len(truth)}: {differences[:2]}")
+
+    async def _settle_mutation_apps(self) -> None:
+        for app in self.mutation_apps:
+            for _ in range(20):
+                await app.sync()
+                if not app.device.queue:
+                    break
+        if not self.mutation_apps:
+            return
+        fresh = StrictClient(self.bridged.http, self.mutation_apps[0].client.headers)
+        await fresh.pull()
+        for app in self.mutation_apps:
+            await app.client.pull()
+            if told := app.differences(fresh):
+                app.report("lacks", f"{type(app.client).__name__}: {len(told)} of {len(fresh.held)}: {told[:2]}")
+
+    async def _fill(self) -> None:
+        for kind, size in self.pool.sizes.items():
+            data = {"body": "b", "ranges": []} if self.mixed else {}
+            changes = [
+                change("create", f"p{number}", {**data, "n": number}, entity_type=kind) for number in range(size)
+            ]
+            tallies = [
+                change("create", f"{TALLY}{number}", {**data, "count": 0}, entity_type=kind)
+                for number in range(TALLIES)
+            ]
+            await self.service.push(*changes, *tallies, user_id=self.user)
+
+    def _app(self, habits: Habits) -> App:
+        random = Random(f"{self.seed}/{habits.name}")
+        clock = self._clocks.setdefault(habits.device or habits.session or habits.name, Clock(habits.clock, random))
+        has_push_id = self.push_ids and habits.shows_token
+        counts = has_push_id or (bool(habits.device) and habits.device != "twin")
+        acts = Acts(habits, self.pool, clock, random, counts, has_push_id)
+        return App(habits, acts, self.book, self.news, random, lambda name: self._door(habits, name), _LOSES)
+
+    def _door(self, habits: Habits, name: str) -> Door:
+        headers = self._credentials(habits, name)
+        if habits.door == "http":
+            return CheckpointSync(self.bridged.http, headers)
+        page_size = (10, 40, 100)[len(habits.name) % 3]
+        user = self.user if habits.is_service else ""
+        return Native(self.stub, tuple(headers.items()), page_size, user)
+
+    def _credentials(self, habits: Habits, name: str) -> dict[str, str]:
+        project = self.bridged.server.project
+        if habits.is_service:
+            return {"x-api-key": project.server_key}
+        token = self._sessions.get(name)
+        if token is None:  # tokens that end at different times are different
+            token = project.token(self.user, ttl=_HOUR_SECONDS + len(self._sessions))
+            self._sessions[name] = token
+        device = {"x-device-id": habits.device} if habits.device else {}
+        return {"x-api-key": project.client_key, "authorization": f"Bearer {token}", **device}
+
+    def _mutation_app(self, number: int) -> MutationApp:
+        name = f"mutation-{number}"
+        headers = {
+            "x-client-id": self.bridged.server.project.client_key,
+            "x-auth-token": self.bridged.server.project.token(self.user, ttl=_HOUR_SECONDS + 500 + number),
+        }
+        if number == 0:
+            client = BookedClient(self.bridged.http, headers, 50, name=name, book=self.book)
+        else:
+            client = NumberingClient(
+                self.bridged.http, headers, _NUMBERED_PAGE, name=name, book=self.book, takes_last=number == 1
+            )
+        device = Device(name, client, Random(f"{self.seed}/{name}"))
+        return MutationApp(device, client, _LOSES)
+
+
+async def together(calls: "object") -> None:
+    """Do several things at once."""
+    async with asyncio.TaskGroup() as tasks:
+        for call in calls:  # type: ignore[attr-defined]
+            tasks.create_task(call)

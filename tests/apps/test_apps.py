@@ -1,0 +1,79 @@
+"""Apps as there are in the field, in both dialects and over gRPC: each ends with what the server has, on each database.
+
+`SECONDS=600 SEED=1 make apps` runs rounds of twenty apps; a failure prints the seed of its round, which repeats it.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import pytest
+
+from apps import verdict
+from apps.book import Problem
+from apps.house import House
+from bridge.bridged import bridged_on
+from harness import Server, settings_for, started_server
+
+SECONDS = float(os.environ.get("APPS_SECONDS", "0"))
+SEED = int(os.environ.get("APPS_SEED", "1"))
+PUSH_IDS = os.environ.get("APPS_PUSH_IDS", "") == "1"
+HOUSES = 4
+APPS = 5
+_ROUND_SECONDS = 6
+_MOST_TOLD = 3
+"""Of each kind."""
+
+pytestmark = pytest.mark.skipif(not SECONDS, reason="the rules that it holds the server to have not all landed")
+
+
+@dataclass
+class Report:
+    """What came of all rounds."""
+
+    steps: int = 0
+    problems: list[str] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+
+    def add(self, house: House, found: list[Problem]) -> None:
+        self.steps += house.steps
+        for one in found:
+            self.kinds[one.kind] += 1
+            if self.kinds[one.kind] <= _MOST_TOLD:
+                self.problems.append(f"SEED {house.seed}: {one}")
+
+
+async def a_round(server: Server, seed: int, report: Report) -> None:
+    """Let twenty apps of four users live together and settle."""
+    async with AsyncExitStack() as stack:
+        bridged = await stack.enter_async_context(bridged_on(server))
+        houses = [
+            House(f"{seed}/{number}", bridged, stack, number == HOUSES - 1, APPS + (number == HOUSES - 1), PUSH_IDS)
+            for number in range(HOUSES)
+        ]
+        async with asyncio.TaskGroup() as living:
+            for house in houses:
+                living.create_task(_live(house, min(_ROUND_SECONDS, SECONDS)))
+        for house in houses:
+            report.add(house, verdict.problems(house.book, await house.log()))
+
+
+async def _live(house: House, seconds: float) -> None:
+    await house.open()
+    await house.live(seconds)
+    await house.settle()
+
+
+@pytest.mark.timeout(SECONDS * 3 + 200)
+async def test_every_app_ends_with_what_the_server_has(database_url: str):
+    report, seed, until = Report(), SEED, time.monotonic() + SECONDS
+    async with started_server(settings_for(database_url)) as server:
+        while time.monotonic() < until:
+            await a_round(server, seed, report)
+            seed += 1
+    print(f"\nseeds {SEED}…{seed - 1}: {report.steps} steps; {dict(report.kinds)}")
+    print(*report.problems, sep="\n")
+    assert not report.kinds, f"promises that were not kept, by kind: {dict(report.kinds)}"
