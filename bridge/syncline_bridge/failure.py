@@ -37,7 +37,7 @@ STOPPING = Failure(503, "DRAINING", "The server is restarting. Try again soon.",
 
 
 def invalid(message: str, **details: int | str) -> Failure:
-    """Describe a request that is out of form; the message names the place."""
+    """Describe a request that is malformed; the message names the place."""
     return Failure(400, "REQUEST_INVALID", message, details=details)
 
 

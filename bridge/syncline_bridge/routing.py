@@ -47,7 +47,7 @@ def _failure(error: Exception) -> Failure:
     if isinstance(error, HTTPException):
         return _ROUTING_FAILURES.get(error.status_code, DEFECT)
     if isinstance(error, RequestValidationError):
-        return invalid("The request is out of form.")
+        return invalid("The request is malformed.")
     return DEFECT
 
 

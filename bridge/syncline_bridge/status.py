@@ -4,17 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
-from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 from grpc.aio import AioRpcError
 
+from syncline.failed_call import FailedCall, failed_call
 from syncline_bridge.failure import Failure
-
-_DOMAIN = "syncline.v1"
-_DETAILS_KEY = "grpc-status-details-bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +32,7 @@ TABLE: Mapping[tuple[StatusCode, str], Row] = MappingProxyType(
         (StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID"): Row(400),
         (StatusCode.INVALID_ARGUMENT, "CHANGE_INVALID"): Row(400),
         (StatusCode.INVALID_ARGUMENT, "CHECKPOINT_INVALID"): Row(400),
-        (StatusCode.INVALID_ARGUMENT, ""): Row(400, "The request is out of form."),
+        (StatusCode.INVALID_ARGUMENT, ""): Row(400, "The request is malformed."),
         (StatusCode.OUT_OF_RANGE, "CHECKPOINT_EXPIRED"): Row(
             400, "The checkpoint token is no longer valid. Start over without one."
         ),
@@ -74,66 +69,32 @@ _NUMBERS = frozenset({"index", "head_ms", "limit_bytes"})
 _DETAILS = _NUMBERS | {"entity_type", "field"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What the server said: the parts of its google.rpc.Status, empty where it said nothing."""
-
-    reason: str
-    metadata: Mapping[str, str]
-    retry_after_seconds: int | None
-    words: str
-
-
 def failure_of(error: AioRpcError) -> Failure:
     """Translate the error of a call."""
-    code = error.code()
-    told = _told(error)
-    row = TABLE.get((code, told.reason)) or TABLE.get((code, ""), _DEFECT)
-    retry_after = told.retry_after_seconds if row.retry_after_seconds and told.retry_after_seconds else None
-    retry_after = retry_after or row.retry_after_seconds
-    details = _limit(told, retry_after or 1) if told.reason == "RATE_LIMITED" else _details(told)
-    return Failure(row.http_status, told.reason or code.name, row.sentence or told.words, retry_after, details)
+    reported = failed_call(error)
+    row = TABLE.get((reported.code, reported.reason)) or TABLE.get((reported.code, ""), _DEFECT)
+    retry_after_seconds = _retry_after_seconds(row, reported)
+    limited = reported.reason == "RATE_LIMITED"
+    details = _limit(reported, retry_after_seconds or 1) if limited else _details(reported)
+    reason = reported.reason or reported.code.name
+    return Failure(row.http_status, reason, row.sentence or _message(reported), retry_after_seconds, details)
 
 
-def _told(error: AioRpcError) -> _Told:
-    status = _rich_status(error)
-    info = error_details_pb2.ErrorInfo()
-    retry = error_details_pb2.RetryInfo()
-    form = error_details_pb2.BadRequest()
-    for detail in status.details:
-        for message in (info, retry, form):
-            detail.Unpack(message)  # leaves it alone when the detail is of another type
-    if info.domain != _DOMAIN:
-        return _Told("", {}, None, "")
-    metadata = dict(info.metadata)
-    return _Told(info.reason, metadata, _whole_seconds(retry), _words(status.message, form, metadata.get("index")))
+def _retry_after_seconds(row: Row, reported: FailedCall) -> int | None:
+    """Return whole seconds, at least one, where trying again may help; the server's word goes before the table's."""
+    if row.retry_after_seconds is None or reported.retry_after_seconds is None:
+        return row.retry_after_seconds
+    return max(1, math.ceil(reported.retry_after_seconds))
 
 
-def _rich_status(error: AioRpcError) -> status_pb2.Status:
-    trailing: Any = error.trailing_metadata()  # pairs; the stub packages for gRPC disagree
-    for key, value in trailing or ():
-        if key == _DETAILS_KEY and isinstance(value, bytes):
-            try:
-                return status_pb2.Status.FromString(value)
-            except DecodeError:
-                break
-    return status_pb2.Status()
-
-
-def _whole_seconds(retry: error_details_pb2.RetryInfo) -> int | None:
-    if not retry.HasField("retry_delay"):
-        return None
-    seconds: float = retry.retry_delay.ToTimedelta().total_seconds()
-    return max(1, math.ceil(seconds))
-
-
-def _words(message: str, form: error_details_pb2.BadRequest, index: str | None) -> str:
-    violations = [f"{_place(violation.field, index)}: {violation.description}" for violation in form.field_violations]
+def _message(reported: FailedCall) -> str:
+    index = reported.metadata.get("index")
+    violations = [f"{_place(violation.field, index)}: {violation.problem}" for violation in reported.violations]
     if violations:
         return "; ".join(violations)
-    if index is not None and f"[{index}]" not in message:
-        return f"changes[{index}]: {message}"
-    return message or "The request is out of form."
+    if index is not None and f"[{index}]" not in reported.message:
+        return f"changes[{index}]: {reported.message}"
+    return reported.message or "The request is malformed."
 
 
 def _place(field: str, index: str | None) -> str:
@@ -142,18 +103,18 @@ def _place(field: str, index: str | None) -> str:
     return f"changes[{index}].{field}" if field else f"changes[{index}]"
 
 
-def _details(told: _Told) -> dict[str, int | str]:
-    shown = {key: value for key, value in sorted(told.metadata.items()) if key in _DETAILS}
+def _details(reported: FailedCall) -> dict[str, int | str]:
+    shown = {key: value for key, value in sorted(reported.metadata.items()) if key in _DETAILS}
     return {key: _number(value) if key in _NUMBERS else value for key, value in shown.items()}
 
 
-def _limit(told: _Told, retry_after_seconds: int) -> dict[str, int | str]:
+def _limit(reported: FailedCall, retry_after_seconds: int) -> dict[str, int | str]:
     details: dict[str, int | str] = {"retry_after_seconds": retry_after_seconds}
-    if scope := told.metadata.get("scope"):
+    if scope := reported.metadata.get("scope"):
         details["scope"] = scope
-    if window_seconds := told.metadata.get("window_seconds"):
+    if window_seconds := reported.metadata.get("window_seconds"):
         details["window"] = f"{window_seconds}s"
-    if maximum := told.metadata.get("max"):
+    if maximum := reported.metadata.get("max"):
         details["max"] = _number(maximum)
     return details
 

@@ -110,7 +110,7 @@ def test_a_status_without_our_reason_says_a_fixed_sentence(error: Any, code: Sta
 
 def test_unreadable_status_details_count_as_none() -> None:
     failure = failure_of(plain(StatusCode.INVALID_ARGUMENT, SECRET, ("grpc-status-details-bin", b"\xff\xff")))
-    assert failure == Failure(400, "INVALID_ARGUMENT", "The request is out of form.")
+    assert failure == Failure(400, "INVALID_ARGUMENT", "The request is malformed.")
 
 
 @pytest.mark.parametrize("key", [key for key, row in TABLE.items() if row.sentence is not None])

@@ -56,6 +56,6 @@ def scalar(text: Raw) -> str | int | Raw | None:
 def _located(problem: str) -> str:
     match = _PLACE.fullmatch(problem)
     if match is None:
-        return "The body is out of form."
+        return "The body is malformed."
     text = match["problem"].removeprefix("Object ")
     return f"{match['place'] or 'body'}: {text[:1].lower()}{text[1:_MAX_QUOTED]}."

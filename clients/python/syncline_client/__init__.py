@@ -1,5 +1,6 @@
 """The Python client of Syncline: pushes changes, pulls pages, follows the log live."""
 
+from syncline.failed_call import Violation
 from syncline_client.answers import Batch, Outcome, Page, Pushed, PushResult
 from syncline_client.changes import Action, Change, NewChange, create, delete, moment_of, revision_at, update
 from syncline_client.client import SyncClient
@@ -20,7 +21,6 @@ from syncline_client.errors import (
     TooLarge,
     Unauthenticated,
     Unavailable,
-    Violation,
 )
 from syncline_client.timing import Timing
 

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from grpc import aio
 
+from syncline.failed_call import failed_call
 from syncline_client.credentials import Credentials
-from syncline_client.errors import SessionExpired, SynclineError, Unavailable
-from syncline_client.status import translated
+from syncline_client.errors import SessionExpired, SynclineError, Unavailable, error_of
 from syncline_client.timing import Backoff, Timing
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Caller:
             try:
                 return await method(request, metadata=metadata, timeout=seconds)
             except aio.AioRpcError as failed:
-                error = translated(failed)
+                error = error_of(failed_call(failed))
                 error.outcome_unknown = outcome_unknown = outcome_unknown or isinstance(error, Unavailable)
                 if isinstance(error, SessionExpired) and not renewed and self._credentials.renews(metadata):
                     renewed = True

@@ -1,7 +1,7 @@
 """Everything that can go wrong with a call, by what the caller may do about it.
 
     SynclineError
-    ├── InvalidRequest           the request is out of form: mend it
+    ├── InvalidRequest           the request is malformed: mend it
     │   └── CheckpointInvalid    the token is damaged, or of another user or project
     ├── CheckpointExpired        the token's history is gone: start over without one, or with reset_when_expired
     ├── HeadMismatch             pull, then push again
@@ -20,30 +20,11 @@ Which error a call ends with is decided by the reason that the server gives, nev
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 from grpc import StatusCode
 
-
-class Violation(NamedTuple):
-    """What is wrong with a field of a request."""
-
-    field: str
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What the server said of a failed call."""
-
-    code: StatusCode
-    reason: str = ""
-    """An ErrorReason of the contract without its prefix; empty: gRPC itself failed the call."""
-    message: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    violations: Sequence[Violation] = ()
-    retry_after_seconds: float = 0.0
+from syncline.failed_call import FailedCall, Violation
 
 
 class SynclineError(Exception):
@@ -52,7 +33,7 @@ class SynclineError(Exception):
     mends: ClassVar[bool] = False
     """Whether the same call may succeed later."""
 
-    def __init__(self, failure: Failure, *, outcome_unknown: bool = False) -> None:
+    def __init__(self, failure: FailedCall, *, outcome_unknown: bool = False) -> None:
         """`outcome_unknown`: an attempt of this push may have been applied, although this error says otherwise."""
         super().__init__(failure.message or failure.code.name)
         self.failure = failure
@@ -66,7 +47,7 @@ class SynclineError(Exception):
     @property
     def retry_after_seconds(self) -> float:
         """How long to wait at least before the next attempt."""
-        return self.failure.retry_after_seconds
+        return self.failure.retry_after_seconds or 0.0
 
     @property
     def index(self) -> int | None:
@@ -79,7 +60,7 @@ class SynclineError(Exception):
 
 
 class InvalidRequest(SynclineError):
-    """The request is out of form; nothing was applied."""
+    """The request is malformed; nothing was applied."""
 
     @property
     def violations(self) -> Sequence[Violation]:
@@ -194,7 +175,7 @@ ERROR_OF_CODE: Final[Mapping[StatusCode, type[SynclineError]]] = {
 """For a status without a reason of ours: what gRPC, or something between us and the server, says by itself."""
 
 
-def error_of(failure: Failure) -> SynclineError:
+def error_of(failure: FailedCall) -> SynclineError:
     """Return the error that a failure is."""
     by_code = ERROR_OF_CODE.get(failure.code, SynclineError)
     if failure.reason:

@@ -10,10 +10,10 @@ from typing import Final
 
 from grpc import StatusCode, aio
 
+from syncline.failed_call import FailedCall, failed_call
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline_client.credentials import Credentials, Metadata
-from syncline_client.errors import DeadlineExceeded, Failure, SessionExpired, SynclineError, Unavailable
-from syncline_client.status import translated
+from syncline_client.errors import DeadlineExceeded, SessionExpired, SynclineError, Unavailable, error_of
 from syncline_client.timing import Backoff, Timing
 
 _log: Final = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Follower:
                         yield message
                 if not request.follow:
                     return
-                raise Unavailable(Failure(StatusCode.UNAVAILABLE, message="The stream ended."))
+                raise Unavailable(FailedCall(StatusCode.UNAVAILABLE, message="The stream ended."))
             except SynclineError as error:
                 failed = _bare(error)
             if not isinstance(failed, SessionExpired):
@@ -70,9 +70,9 @@ class Follower:
                 return
             except TimeoutError:
                 silence = f"The stream was silent for {self._timing.silence_seconds:g} s."
-                raise DeadlineExceeded(Failure(StatusCode.DEADLINE_EXCEEDED, message=silence)) from None
+                raise DeadlineExceeded(FailedCall(StatusCode.DEADLINE_EXCEEDED, message=silence)) from None
             except aio.AioRpcError as error:
-                raise translated(error) from error
+                raise error_of(failed_call(error)) from error
             finally:
                 call.cancel()
 

@@ -8,10 +8,10 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
 
 import syncline_client
+from syncline.failed_call import FailedCall, Violation, failed_call
 from syncline.v1 import sync_pb2
 from syncline_client import errors
-from syncline_client.errors import ERROR_OF_CODE, ERROR_OF_REASON, Failure, SynclineError, Violation, error_of
-from syncline_client.status import translated
+from syncline_client.errors import ERROR_OF_CODE, ERROR_OF_REASON, SynclineError, error_of
 
 REASONS = [name.removeprefix("ERROR_REASON_") for name in sync_pb2.ErrorReason.keys()[1:]]
 LEAVES = {error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, SynclineError)}
@@ -24,7 +24,7 @@ def failed(code: StatusCode, message: str, *details: Message) -> SynclineError:
         packed[-1].Pack(detail)
     status = status_pb2.Status(code=code.value[0], message=message, details=packed)
     trailing = Metadata(("grpc-status-details-bin", status.SerializeToString()))
-    return translated(AioRpcError(code, Metadata(), trailing, details=message))
+    return error_of(failed_call(AioRpcError(code, Metadata(), trailing, details=message)))
 
 
 def info(reason: str, **metadata: str) -> error_details_pb2.ErrorInfo:
@@ -53,7 +53,7 @@ def test_every_error_is_that_of_some_reason_or_code_and_is_exported():
     ],
 )
 def test_without_a_known_reason_the_code_decides(code: StatusCode, reason: str, error: type[SynclineError]):
-    assert type(error_of(Failure(code, reason))) is error
+    assert type(error_of(FailedCall(code, reason))) is error
 
 
 def test_an_error_carries_what_the_server_said_of_it():

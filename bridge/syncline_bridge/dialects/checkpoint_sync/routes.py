@@ -44,7 +44,7 @@ _BY_SESSION: Mapping[str, Sequence[str]] = {"client_key": (), "session_token": (
 _BY_TICKET: Mapping[str, Sequence[str]] = {"ticket": ()}
 
 _FAILURES = {
-    400: "The request is out of form; the message names the place.",
+    400: "The request is malformed; the message names the place.",
     401: "The key or the session token is missing, unknown, bad or expired.",
     403: "The key is of the wrong kind, or the session may not use this type.",
     408: "The body did not arrive in time.",

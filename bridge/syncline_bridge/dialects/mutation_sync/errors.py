@@ -73,7 +73,7 @@ def answer(failure: Failure) -> Response:
 
 
 def unprocessable(message: str) -> RefusedError:
-    """Refuse a request that is out of form, in this dialect's own words."""
+    """Refuse a request that is malformed, in this dialect's own words."""
     return RefusedError(Failure(422, "UNPROCESSABLE", message))
 
 

@@ -45,7 +45,7 @@ _FAILURES = {
     408: "The body did not arrive in time.",
     409: "`lastMutationAt` is not the head; nothing was applied. Get what is new, then try again.",
     413: "The body or the answer is over the limit.",
-    422: "The request is out of form; the message names the place.",
+    422: "The request is malformed; the message names the place.",
     429: "Too many requests; wait as long as Retry-After says.",
     500: "A defect.",
     502: "The server's answer makes no sense.",
