@@ -46,7 +46,7 @@ class Http:
 
     path: str
     body: str
-    """Of a POST, with NEW_ID where a new id is to be; empty: a GET."""
+    """The body of a POST, with NEW_ID where a new id is to be; empty: a GET."""
     callers: Sequence[Headers]
     """Taken in turn."""
     connections: int
@@ -61,7 +61,7 @@ class Done:
     """Calls that were answered, and those that were not when the time was up."""
     seconds: float
     received_bytes: int
-    """Of answers."""
+    """How many bytes the answers had."""
 
     @property
     def per_second(self) -> float:

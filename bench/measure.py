@@ -34,7 +34,7 @@ class Row:
     figures: Sequence[float]
     """Ratios of subject and floor, one a round; or the figures themselves."""
     unit: str
-    """Of the subject and the floor, or of the figures."""
+    """The unit of what the subject and the floor do, or of the figures."""
     subject: Sequence[float] = ()
     floors: Sequence[float] = ()
     load: str = ""

@@ -13,9 +13,9 @@ class Plan:
 
     rounds: int = 5
     seconds: float = 1
-    """Of load in a round, for the floor and again for the subject; wrk knows whole seconds only."""
+    """How long the load of a round lasts, for the floor and again for the subject; wrk knows whole seconds only."""
     warm_up_seconds: float = 0.5
-    """Of load before the first round; 0: none."""
+    """How long the load before the first round lasts; 0: there is none."""
     stream_changes: int = 200_000
     store_entities: int = 1_000_000
     small_store_entities: int = 1_000

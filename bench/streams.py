@@ -22,9 +22,9 @@ class Grown:
     """What a stream took."""
 
     mib: float
-    """By which the server's memory grew at most."""
+    """By how much the server's memory grew at most."""
     received_bytes: int
-    """Of messages."""
+    """How many bytes the messages had."""
 
 
 async def grown_by(subject: Process, project: Project, user: str, after: int, changes: int) -> Grown:

@@ -133,7 +133,7 @@ def outcomes(response: sync_pb2.PushResponse) -> str:
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedCall:
     """What a client is told about a failed call."""
 
     code: str
@@ -144,7 +144,7 @@ class Failure:
     retry_seconds: float | None
 
 
-def failure(error: aio.AioRpcError) -> Failure:
+def failure(error: aio.AioRpcError) -> FailedCall:
     """Read the rich status of a failed call."""
     status = rpc_status.from_call(error)
     assert status is not None, f"no rich status: {error}"
@@ -163,10 +163,10 @@ def failure(error: aio.AioRpcError) -> Failure:
             detail.Unpack(retry)
             retry_seconds = retry.retry_delay.ToMilliseconds() / 1000
     assert info.domain == "syncline.v1"
-    return Failure(error.code().name, info.reason, dict(info.metadata), status.message, violations, retry_seconds)
+    return FailedCall(error.code().name, info.reason, dict(info.metadata), status.message, violations, retry_seconds)
 
 
-async def refused(call: Awaitable[object]) -> Failure:
+async def refused(call: Awaitable[object]) -> FailedCall:
     """Await a call that has to fail and return what its client is told."""
     try:
         await call

@@ -86,6 +86,6 @@ def spelled(resolution: Resolution) -> str:
     return "".join("r" if one.replayed else "a" if one.applied else "c" for one in resolution.results)
 
 
-def only(versions: Iterable[Version]) -> Version:
+def single(versions: Iterable[Version]) -> Version:
     (version,) = versions
     return version

@@ -35,7 +35,7 @@ class Supervised:
         self.deaths: list[str] = []
         """Why it ended, where nobody had killed it."""
         self.logs: list[str] = []
-        """Of all its lives but the last."""
+        """What it logged in all its lives but the last."""
         self._start = start
 
     async def start(self) -> None:
@@ -87,7 +87,7 @@ class Deployment:
     project: Project
     servers: list[Supervised]
     proxies: Mapping[str, Proxy]
-    """By the way they are on."""
+    """The proxy on each way, by the name of the way."""
     cluster: Cluster | None
     """None: on SQLite."""
     sqlite: Path

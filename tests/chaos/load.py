@@ -26,7 +26,7 @@ from chaos.deployment import HTTP, READERS, WRITERS, Deployment
 from harness import Client, Server, change, settings_for
 from syncline.v1 import sync_pb2
 from syncline_client import SyncClient, Timing
-from syncline_verify.history import Entity, History, Mark, Reader
+from syncline_verify.history import Entity, Mark, Reader, RunHistory
 from system.devices import Device, Habits, Key
 from system.load import (
     END,
@@ -43,21 +43,21 @@ from system.mirrors import Mirror
 
 USERS = ("ada", "bob")
 TYPES = ("todo", "note", END)
-"""Of those users' entities, so that a firehose of these sees nobody else's."""
+"""The types of those users' entities, so that a firehose of these sees nobody else's."""
 CHECKPOINT_USERS = ("carl", "cora")
 MUTATION_USERS = ("mary", "milo")
 DEVICES = ("A", "B")
 CHAINS = "chain"
 _WRITERS = 6
 _BATCHES = 6
-"""That a writer makes into one push."""
+"""How many batches a writer makes into one push."""
 _PAGE = 200
 _FIRST_MS = 1_700_000_000_000
 _CHECKPOINT_TYPE = "sketch"
 _TIMING = Timing(call_seconds=10, total_seconds=120, first_pause_seconds=0.05, longest_pause_seconds=0.5)
 _HTTP_SECONDS = 15
 _ROUNDS = 3
-"""In which two apps that take turns have heard everything of each other."""
+"""After how many rounds two apps that take turns have heard everything of each other."""
 
 
 def http_through(site: Deployment) -> httpx2.AsyncClient:
@@ -76,7 +76,7 @@ class Load:
     site: Deployment
     http: httpx2.AsyncClient
     seed: int
-    history: History = field(default_factory=History)
+    history: RunHistory = field(default_factory=RunHistory)
     answers: Answers = field(default_factory=Answers)
     checkpoint_apps: dict[str, list[Device]] = field(default_factory=dict)
     mutation_apps: dict[str, list[MutationSync]] = field(default_factory=dict)

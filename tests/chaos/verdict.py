@@ -7,7 +7,7 @@ from syncline_verify.checks import check
 from syncline_verify.history import Reader, Reread
 
 _MARKS = 3
-"""Of each reader that are read from again."""
+"""How many marks of each reader are read from again."""
 
 
 async def problems(load: Load) -> list[str]:

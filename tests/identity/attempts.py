@@ -9,7 +9,7 @@ from urllib.parse import quote
 import jwt
 
 from harness import change
-from identity.cast import DEVICE, NOTE, Answer, Caller, Person
+from identity.cast import DEVICE, NOTE, Answer, Person, RawClient
 from syncline.v1 import sync_pb2
 
 PUSH = sync_pb2.PushRequest(changes=[change("create", "of-nobody", {}, entity_type=NOTE)])
@@ -50,10 +50,10 @@ class Attempt:
 
     name: str
     expected: frozenset[str]
-    make: Callable[[Caller], Awaitable[Answer]]
+    make: Callable[[RawClient], Awaitable[Answer]]
 
 
-def _attempt(name: str, expected: str, make: Callable[[Caller], Awaitable[Answer]]) -> Attempt:
+def _attempt(name: str, expected: str, make: Callable[[RawClient], Awaitable[Answer]]) -> Attempt:
     return Attempt(name, frozenset(expected.split()), make)
 
 
@@ -225,9 +225,9 @@ def oversized(victim: Person, attacker: Person) -> Iterator[Attempt]:
     yield _attempt("a key of 6,000", "UNAUTHENTICATED", _calling("Pull", sync_pb2.PullRequest(), metadata))
 
 
-def _calling(method: str, request: Any, metadata: list[tuple[str, str]]) -> Callable[[Caller], Awaitable[Answer]]:
+def _calling(method: str, request: Any, metadata: list[tuple[str, str]]) -> Callable[[RawClient], Awaitable[Answer]]:
     return lambda caller: caller.call(method, request, metadata)
 
 
-def _asking(verb: str, path: str, headers: Any, body: Any = None) -> Callable[[Caller], Awaitable[Answer]]:
+def _asking(verb: str, path: str, headers: Any, body: Any = None) -> Callable[[RawClient], Awaitable[Answer]]:
     return lambda caller: caller.ask(verb, path, headers, body)

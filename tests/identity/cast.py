@@ -26,7 +26,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Caller:
+class RawClient:
     """Speaks to the server with any metadata and to the bridge with any headers, and keeps nothing back."""
 
     stub: sync_pb2_grpc.SyncServiceStub
@@ -97,7 +97,7 @@ class Person:
     def note(self) -> sync_pb2.Change:
         return change("create", self.entity_id, {"body": self.canaries[1]}, entity_type=NOTE)
 
-    async def moves_in(self, caller: Caller) -> None:
+    async def moves_in(self, caller: RawClient) -> None:
         """Write what is one's own, and collect a token of each kind."""
         filler = [change("create", f"{self.entity_id}-{number}", {}, entity_type=NOTE) for number in range(3)]
         pushed = await caller.call("Push", sync_pb2.PushRequest(changes=[self.note, *filler]), self.metadata)
@@ -109,7 +109,7 @@ class Person:
         self.ticket = _in(ticket, r'ticket: "([^"]+)"')
         self.revision = int(_in(pulled, r" revision: (\d+)"))
 
-    async def owns_unharmed(self, caller: Caller) -> None:
+    async def owns_unharmed(self, caller: RawClient) -> None:
         """Check that one's own is there, and as it was."""
         answer = await caller.call("Pull", sync_pb2.PullRequest(), self.metadata)
         assert answer.status == "OK"

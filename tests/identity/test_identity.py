@@ -13,7 +13,7 @@ from grpc import aio
 from harness import change, ids, make_project, settings_for
 from identity import attempts
 from identity.attempts import Attempt
-from identity.cast import DEVICE, NOTE, Caller, Person
+from identity.cast import DEVICE, NOTE, Person, RawClient
 from ports import free_address
 from storage import run_sql, url_of
 from syncline.v1 import sync_pb2, sync_pb2_grpc
@@ -33,7 +33,7 @@ MATRIX: tuple[Callable[[Person, Person], Iterator[Attempt]], ...] = (
 class Stage:
     """A server and a bridge that log all they can, and who plays."""
 
-    caller: Caller
+    caller: RawClient
     process: Process
     alice: Person
     namesake: Person
@@ -59,7 +59,7 @@ async def staged(database_url: str, folder: Path) -> AsyncIterator[Stage]:
             aio.insecure_channel(grpc_address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel,
             httpx2.AsyncClient(base_url=f"http://{http_address}", timeout=30) as http,
         ):
-            caller = Caller(sync_pb2_grpc.SyncServiceStub(channel), http)
+            caller = RawClient(sync_pb2_grpc.SyncServiceStub(channel), http)
             people = (
                 Person(one, "alice", "alice"),
                 Person(other, "alice", "namesake"),

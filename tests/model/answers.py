@@ -75,7 +75,7 @@ def wanted_page(expected: Page | Refused) -> Any:
 
 
 def told_change(change: sync_pb2.Change) -> Told | None:
-    """Return a change as plain values; None for what never was."""
+    """Return a change as plain values; None for an entity that never existed."""
     if not change.revision:
         assert not change.data
         assert change.action == sync_pb2.ACTION_DELETE

@@ -46,7 +46,7 @@ class Change:
         return self.action, self.at_us, self.data
 
     def malformed(self) -> bool:
-        """Whether the change is out of form (P1); of ids and data only what this model's callers get wrong."""
+        """Whether the change is malformed (P1); of ids and data only what this model's callers get wrong."""
         kind, entity_id = self.entity
         return (
             not ENTITY_TYPE.fullmatch(kind)
@@ -90,7 +90,7 @@ class Push:
 class Result:
     outcome: str
     version: Version | None
-    """The server's; None: there never was one."""
+    """The server's; None: there never was a version."""
     shows_data: bool
     """The pusher does not know the version's data, so it is told."""
 

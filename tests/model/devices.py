@@ -11,14 +11,14 @@ import pytest
 from model import dialects
 from model.answers import ACTION_NAMES, position_in, refusal, told_change, wanted_change
 from model.calls import Change, Entity, Refused, Version
-from model.world import TYPES, Caller, World
+from model.world import TYPES, Principal, World
 from syncline.v1 import sync_pb2
 
 Held = dict[Entity, dict[str, Any]]
 MAX_PAGES = 200
 
 
-def live(world: World, caller: Caller, types: Sequence[str] = TYPES) -> Held:
+def live(world: World, caller: Principal, types: Sequence[str] = TYPES) -> Held:
     """Return what a user has, by the model."""
     versions = world.versions(caller).items()
     return {entity: one.data for entity, one in versions if not one.deleted and entity[0] in types}
@@ -29,7 +29,7 @@ class Device:
     """Keeps a cursor for each type, and overwrites it with the token of each push of that type."""
 
     world: World
-    caller: Caller
+    caller: Principal
     merges_itself: bool
     """It applies what its user does at once, and looks at no answer but conflicts; the other looks at all."""
     held: Held = field(default_factory=dict)
@@ -142,7 +142,7 @@ class Tablet:
     """Speaks mutation sync: keeps a head, posts against it, and gets what is new where it has moved."""
 
     world: World
-    caller: Caller
+    caller: Principal
     held: Held = field(default_factory=dict)
     head: int = -1
 
@@ -178,7 +178,7 @@ class Follower:
     """Mirrors a user, or all users of a project, by streams that it resumes."""
 
     world: World
-    caller: Caller
+    caller: Principal
     all_users: bool
     token: str = ""
     held: dict[tuple[str, Entity], dict[str, Any]] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from model.calls import Change, Page, Refused, Result, Version
-from model.world import TICK_US, Caller, World
+from model.world import TICK_US, Principal, World
 
 CHECKPOINT_PATH = "/v1/client/sync"
 MUTATION_PATH = "/v1/sync"
@@ -16,7 +16,7 @@ _STATUS = {"CHECKPOINT_INVALID": 400, "CHANGE_INVALID": 400, "HEAD_MISMATCH": 40
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def checkpoint_push(world: World, caller: Caller, changes: Sequence[Change], *, token: str = "") -> Any:
+def checkpoint_push(world: World, caller: Principal, changes: Sequence[Change], *, token: str = "") -> Any:
     """Push in checkpoint sync, to both; returns the answer's data, or Refused."""
     world.move_clock(TICK_US)
     members: dict[str, Any] = {"changes": [_checkpoint_change(change) for change in changes]}
@@ -43,7 +43,7 @@ def checkpoint_push(world: World, caller: Caller, changes: Sequence[Change], *, 
     return told
 
 
-def checkpoint_pull(world: World, caller: Caller, kind: str, *, token: str = "") -> Any:
+def checkpoint_pull(world: World, caller: Principal, kind: str, *, token: str = "") -> Any:
     """Pull a type in checkpoint sync, from both; returns the answer's data, or Refused."""
     world.move_clock(TICK_US)
     query = {"entity_type": kind, **({"checkpoint_token": token} if token else {})}
@@ -65,7 +65,7 @@ def checkpoint_pull(world: World, caller: Caller, kind: str, *, token: str = "")
     return told
 
 
-def mutation_push(world: World, caller: Caller, mutations: Sequence[dict[str, Any]], head: int) -> Any:
+def mutation_push(world: World, caller: Principal, mutations: Sequence[dict[str, Any]], head: int) -> Any:
     """Post mutations against a head, to both; returns the answer's data, or Refused."""
     world.move_clock(TICK_US)
     answer = world.served.http.post(
@@ -102,7 +102,7 @@ def mutation_push(world: World, caller: Caller, mutations: Sequence[dict[str, An
     return told
 
 
-def mutation_pull(world: World, caller: Caller, since: int, *, cursor: str = "", limit: int = 100) -> Any:
+def mutation_pull(world: World, caller: Principal, since: int, *, cursor: str = "", limit: int = 100) -> Any:
     """Get the mutations since a head, from both, or the page after a cursor; returns the answer's data."""
     world.move_clock(TICK_US)
     query = {"mutationsSince": str(since), "limit": str(limit), "cursor": cursor, "resources": ",".join(RESOURCES)}
@@ -133,7 +133,7 @@ def mutation_pull(world: World, caller: Caller, since: int, *, cursor: str = "",
     return told
 
 
-def _mutation_headers(caller: Caller) -> dict[str, str]:
+def _mutation_headers(caller: Principal) -> dict[str, str]:
     token = caller.credentials["authorization"].removeprefix("Bearer ")
     return {"x-client-id": caller.credentials["x-api-key"], "x-auth-token": token}
 

@@ -12,7 +12,7 @@ from model import dialects
 from model.calls import Change, Entity
 from model.devices import Device, Follower, Tablet
 from model.served import Served
-from model.world import TYPES, USERS, Caller, World
+from model.world import TYPES, USERS, Principal, World
 
 IDS = ("e1", "e2", "e3")
 VALUES: tuple[Any, ...] = (None, 1, "x", [], {"n": None})
@@ -263,14 +263,14 @@ class Machine(RuleBasedStateMachine):
         made = Follower(self.world, self.world.caller(*who, "service"), all_users)
         return self.followers.setdefault((*who, all_users), made)
 
-    def head_ms(self, caller: Caller) -> int:
+    def head_ms(self, caller: Principal) -> int:
         return self.world.model_of(caller).head(caller.user) // 1000
 
-    def changes(self, caller: Caller, edits: Sequence[Edit], *, dated: bool = False) -> list[Change]:
+    def changes(self, caller: Principal, edits: Sequence[Edit], *, dated: bool = False) -> list[Change]:
         """Return the changes that edits come to, with what is stored."""
         return [self.change(caller, edit, dated=dated) for edit in edits]
 
-    def change(self, caller: Caller, edit: Edit, *, dated: bool) -> Change:
+    def change(self, caller: Principal, edit: Edit, *, dated: bool) -> Change:
         stored = self.world.versions(caller).get(edit.entity)
         revision, own = (stored.revision, stored.at_us) if stored else (self.world.clock_us, self.world.clock_us)
         moments = {
@@ -288,7 +288,7 @@ class Machine(RuleBasedStateMachine):
         data = "{}" if edit.action == "delete" else self.data(caller, edit)
         return Change(edit.entity, edit.action, data, moments[edit.moment], bases[edit.base])
 
-    def data(self, caller: Caller, edit: Edit) -> str:
+    def data(self, caller: Principal, edit: Edit) -> str:
         return json.dumps({**edit.members, "tag": self.world.canary(caller)}, separators=(",", ":"))
 
     def mutation(self, tablet: Tablet, edit: Edit, chosen_ids: bool) -> dict[str, Any]:
@@ -316,7 +316,7 @@ class Machine(RuleBasedStateMachine):
             return []
         return [*changes[:-1], Change(**{**_fields(last), **fields.get(extra, {})})]
 
-    def token(self, caller: Caller, which: str) -> str:
+    def token(self, caller: Principal, which: str) -> str:
         """Return a token, or what looks like one."""
         mine = [
             text for text, one in self.world.tokens.items() if (one.project, one.user) == (caller.project, caller.user)

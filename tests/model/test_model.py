@@ -16,7 +16,7 @@ from model.served import served  # noqa: E402  # as above
 FEW_EXAMPLES = 50
 STEPS = 40
 LONG_SECONDS = 4 * 3600
-"""Of one database; ten thousand examples take about two hours on a quiet machine of two cores."""
+"""How long one database may take; ten thousand examples take about two hours on a quiet machine of two cores."""
 examples = int(os.environ.get("SYNCLINE_MODEL_EXAMPLES", FEW_EXAMPLES))
 is_long = examples > FEW_EXAMPLES
 

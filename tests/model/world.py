@@ -20,7 +20,7 @@ _TIMEOUT = 60
 
 
 @dataclass(frozen=True)
-class Caller:
+class Principal:
     """Who speaks: one session of a user, or a server key."""
 
     project: str
@@ -40,32 +40,32 @@ class Caller:
         return self.user if self.names_user else ""
 
 
-def _device_id(project: Project, user: str, name: str) -> Caller:
+def _device_id(project: Project, user: str, name: str) -> Principal:
     """A session whose token names its device."""
     token = project.token(user, device=name)
     headers = {"x-api-key": project.client_key, "authorization": f"Bearer {token}"}
-    return Caller(project.name, user, f"device {name}", True, headers)
+    return Principal(project.name, user, f"device {name}", True, headers)
 
 
-def _device_header(project: Project, user: str, name: str) -> Caller:
+def _device_header(project: Project, user: str, name: str) -> Principal:
     """A session whose calls name the device."""
     headers = {"x-api-key": project.client_key, "authorization": f"Bearer {project.token(user)}", "x-device-id": name}
-    return Caller(project.name, user, f"device {name}", True, headers)
+    return Principal(project.name, user, f"device {name}", True, headers)
 
 
-def _no_device(project: Project, user: str, name: str) -> Caller:
+def _no_device(project: Project, user: str, name: str) -> Principal:
     """A session that is known by its token alone."""
     token = project.token(user, ttl=3600 + len(name))  # so that it is another one
     headers = {"x-api-key": project.client_key, "authorization": f"Bearer {token}"}
-    return Caller(project.name, user, f"token {name}", False, headers)
+    return Principal(project.name, user, f"token {name}", False, headers)
 
 
-def _server_key(project: Project, user: str, _name: str) -> Caller:
+def _server_key(project: Project, user: str, _name: str) -> Principal:
     """A service, on behalf of a user."""
-    return Caller(project.name, user, "", False, {"x-api-key": project.server_key}, names_user=True)
+    return Principal(project.name, user, "", False, {"x-api-key": project.server_key}, names_user=True)
 
 
-_KINDS: dict[str, Callable[[Project, str, str], Caller]] = {
+_KINDS: dict[str, Callable[[Project, str, str], Principal]] = {
     "phone": _device_id,
     "laptop": _device_header,
     "tablet": _no_device,
@@ -78,7 +78,7 @@ _KINDS: dict[str, Callable[[Project, str, str], Caller]] = {
 class _Concurrent:
     """A push among several, and its answer."""
 
-    caller: Caller
+    caller: Principal
     push: Push
     answer: Any
 
@@ -100,13 +100,13 @@ class World:
     tokens: dict[str, Token] = field(default_factory=dict)
     """Every token there ever was."""
     _projects: dict[str, Project] = field(default_factory=dict)
-    _callers: dict[tuple[str, str, str], Caller] = field(default_factory=dict)
+    _callers: dict[tuple[str, str, str], Principal] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Examples share the database, whose epoch may have begun at the latest time that there was in one of them.
         self.move_clock(self.served.latest_us)
 
-    def caller(self, project: str, user: str, kind: str) -> Caller:
+    def caller(self, project: str, user: str, kind: str) -> Principal:
         """Return who speaks; who is not asked for is not made, nor is a project."""
         if project not in self._projects:
             made = self._projects[project] = self.served.project(f"{project}-{uuid.uuid4().hex[:12]}")
@@ -116,10 +116,10 @@ class World:
             self._callers[key] = _KINDS[kind](self._projects[project], user, kind)
         return self._callers[key]
 
-    def model_of(self, caller: Caller) -> model.Project:
+    def model_of(self, caller: Principal) -> model.Project:
         return self.models[caller.project]
 
-    def versions(self, caller: Caller, user: str | None = None) -> dict[Entity, Version]:
+    def versions(self, caller: Principal, user: str | None = None) -> dict[Entity, Version]:
         """Return what the model holds of a user."""
         return {one.entity: one for one in self.model_of(caller).log if one.user == (user or caller.user)}
 
@@ -127,11 +127,11 @@ class World:
         self.clock_us += us
         self.served.set_clock(self.clock_us)
 
-    def canary(self, caller: Caller) -> str:
+    def canary(self, caller: Principal) -> str:
         """Return what no other user may ever see."""
         return f"canary-of-{caller.user}-in-{caller.project}"
 
-    def check_canaries(self, caller: Caller, answer: str, *, all_users: bool = False) -> None:
+    def check_canaries(self, caller: Principal, answer: str, *, all_users: bool = False) -> None:
         for project, user in itertools.product(self.models, USERS):
             if project != caller.project or (user != caller.user and not all_users):
                 assert f"canary-of-{user}-in-{project}" not in answer
@@ -140,13 +140,13 @@ class World:
         """Return what a token stands for; one that was never seen is of no project."""
         return self.tokens.get(text, Token("nowhere", None, 0)) if text else None
 
-    def learn(self, caller: Caller, text: str, position: int, *, all_users: bool = False) -> None:
+    def learn(self, caller: Principal, text: str, position: int, *, all_users: bool = False) -> None:
         """Check that a token stands for a position (T1)."""
         token = Token(caller.project, None if all_users else caller.user, position)
         assert position_in(text) == position, f"{position_in(text)} in the token, not {position}"
         assert self.tokens.setdefault(text, token) == token
 
-    def lost_token(self, caller: Caller, *, ahead: bool) -> str:
+    def lost_token(self, caller: Principal, *, ahead: bool) -> str:
         """Return a token of a history that is lost, past the head or at it."""
         position = self.model_of(caller).head() + (1_000_000 if ahead else 0)
         text = self.served.token(caller.project, caller.user, position)
@@ -155,11 +155,11 @@ class World:
 
     # Pushes
 
-    def push_of(self, caller: Caller, changes: Sequence[Change], **fields: Any) -> Push:
+    def push_of(self, caller: Principal, changes: Sequence[Change], **fields: Any) -> Push:
         return Push(caller.user, caller.session, caller.device_known, tuple(changes), **fields)
 
     def expected(
-        self, caller: Caller, push: Push, first_revision: int | None = None, replaced: Collection[Version] = ()
+        self, caller: Principal, push: Push, first_revision: int | None = None, replaced: Collection[Version] = ()
     ) -> Pushed | Refused:
         """Make a push to the model."""
         project = self.model_of(caller)
@@ -169,20 +169,20 @@ class World:
         except Refused as refused:
             return refused
 
-    def learn_push(self, caller: Caller, answer: str, token: str, expected: Pushed | Refused) -> None:
+    def learn_push(self, caller: Principal, answer: str, token: str, expected: Pushed | Refused) -> None:
         """Note what an answer has told; as text, for its canaries."""
         self.check_canaries(caller, answer)
         if isinstance(expected, Pushed):
             self.learn(caller, token, expected.position)
             self.remember(caller, expected)
 
-    def remember(self, caller: Caller, pushed: Pushed) -> None:
+    def remember(self, caller: Principal, pushed: Pushed) -> None:
         """Keep the versions that there were, for the streams that may have seen them."""
         versions = [one.version for one in pushed.results if one.version is not None]
         self.history.update({(caller.project, version.revision): version for version in versions})
 
     def push(
-        self, caller: Caller, changes: Sequence[Change], *, token: str = "", **fields: Any
+        self, caller: Principal, changes: Sequence[Change], *, token: str = "", **fields: Any
     ) -> sync_pb2.PushResponse | Refused:
         """Push over gRPC, to both."""
         self.move_clock(TICK_US)
@@ -194,7 +194,7 @@ class World:
         self.learn_push(caller, str(answer), getattr(answer, "checkpoint_token", ""), expected)
         return answer
 
-    def push_together(self, calls: Sequence[tuple[Caller, Sequence[Change]]]) -> None:
+    def push_together(self, calls: Sequence[tuple[Principal, Sequence[Change]]]) -> None:
         """Push at the same time; the server has to agree with the model about one order of these pushes."""
         self.move_clock(TICK_US)
         push = self.served.stub.Push.future
@@ -241,7 +241,7 @@ class World:
 
     # Pulls
 
-    def pull(self, caller: Caller, types: Sequence[str] = (), *, token: str = "", **fields: Any) -> Any:
+    def pull(self, caller: Principal, types: Sequence[str] = (), *, token: str = "", **fields: Any) -> Any:
         """Pull over gRPC, from both; `fields` are those of a model's Pull."""
         self.move_clock(TICK_US)
         request = sync_pb2.PullRequest(
@@ -265,7 +265,7 @@ class World:
 
     def expected_page(
         self,
-        caller: Caller,
+        caller: Principal,
         types: Sequence[str] = (),
         *,
         token: str = "",
@@ -281,12 +281,12 @@ class World:
             return refused
 
 
-def _request(caller: Caller, changes: Sequence[Change], *, token: str = "", **fields: Any) -> sync_pb2.PushRequest:
+def _request(caller: Principal, changes: Sequence[Change], *, token: str = "", **fields: Any) -> sync_pb2.PushRequest:
     messages = [_message(change) for change in changes]
     return sync_pb2.PushRequest(changes=messages, checkpoint_token=token, user_id=caller.user_id, **fields)
 
 
-def _options(caller: Caller) -> dict[str, Any]:
+def _options(caller: Principal) -> dict[str, Any]:
     return {"metadata": caller.metadata, "timeout": _TIMEOUT, "wait_for_ready": True}
 
 

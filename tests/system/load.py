@@ -10,15 +10,15 @@ from grpc import aio
 
 from harness import Client, change
 from syncline.v1 import sync_pb2
-from syncline_verify.history import Entity, Entry, History, Reader
+from syncline_verify.history import Entity, Entry, Reader, RunHistory
 
 END = "end"
 """Type of the entity that is the last change of a user's history."""
 LARGEST_BATCH = 40
 _SINGLE_SHARE = 0.3
-"""Of batches with one change only."""
+"""The share of batches that have one change only."""
 _TOUCHING_SHARE = 0.2
-"""Of changes that touch an entity of a pool, which others may have touched too."""
+"""The share of changes that touch an entity of a pool, which others may have touched too."""
 _POOL = 8
 _TYPES = ("todo", "note")
 _PAUSE_SECONDS = 0.02
@@ -96,7 +96,7 @@ async def push_until_answered(client: Client, request: sync_pb2.PushRequest, ans
         return answer
 
 
-async def end_history(client: Client, history: History, user: str) -> None:
+async def end_history(client: Client, history: RunHistory, user: str) -> None:
     """Push the last change of a user, which tells its readers to stop."""
     last = change("create", "end", {}, entity_type=END)
     answer = await push_until_answered(client, sync_pb2.PushRequest(changes=[last]), Answers())
@@ -161,8 +161,10 @@ async def _pause_if_unanswered(error: aio.AioRpcError) -> None:
     await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def acknowledge(history: History, user: str, batch: Sequence[sync_pb2.Change], answer: sync_pb2.PushResponse) -> None:
-    """Record the answer to a batch; conflicts and deletes of what never was are no part of the log."""
+def acknowledge(
+    history: RunHistory, user: str, batch: Sequence[sync_pb2.Change], answer: sync_pb2.PushResponse
+) -> None:
+    """Record the answer to a batch; conflicts and deletes of unknown entities are no part of the log."""
     assert len(answer.results) == len(batch)
     history.acknowledge(
         entry_of(user, result.change, result.change.data or one.data)

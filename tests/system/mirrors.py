@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from syncline.v1 import sync_pb2
 from syncline_client import Action, Batch, Change, NewChange, Pushed, SyncClient
-from syncline_verify.history import Entity, Entry, History, Mark, Reader
+from syncline_verify.history import Entity, Entry, Mark, Reader, RunHistory
 from system.load import END, once_in
 
 _ACTIONS = {
@@ -82,14 +82,14 @@ async def read_again(client: SyncClient, reader: Reader, mark: Mark) -> list[Ent
     return again.reader.entries
 
 
-async def push(client: SyncClient, history: History, user: str, batch: Sequence[sync_pb2.Change]) -> None:
+async def push(client: SyncClient, history: RunHistory, user: str, batch: Sequence[sync_pb2.Change]) -> None:
     """Push a batch of a workload, for as long as it takes, and record what became of it."""
     changes = [NewChange(one.entity_type, one.entity_id, _ACTIONS[one.action], one.data) for one in batch]
     acknowledge(history, user, changes, await client.push(changes, user_id=user))
     history.once |= once_in(user, batch)
 
 
-def acknowledge(history: History, user: str, changes: Sequence[NewChange], pushed: Pushed) -> None:
+def acknowledge(history: RunHistory, user: str, changes: Sequence[NewChange], pushed: Pushed) -> None:
     assert not pushed.conflicts
     history.acknowledge(
         entry_of(replace(result.change, user_id=user, data=result.change.data or change.data or b"{}"))
@@ -103,7 +103,7 @@ def entry_of(change: Change) -> Entry:
     return Entry(entity, change.revision, None if change.action is Action.DELETE else change.data)
 
 
-async def end(client: SyncClient, history: History, users: Sequence[str]) -> None:
+async def end(client: SyncClient, history: RunHistory, users: Sequence[str]) -> None:
     """Push the last change of every user, which tells mirrors to stop."""
     for user in users:
         last = [NewChange(END, "end", Action.CREATE, b"{}")]

@@ -20,7 +20,7 @@ from harness import Client, Server, change, failure, make_project, settings_for
 from ports import free_address
 from syncline.v1 import sync_pb2
 from syncline_verify.checks import Problem, check, summary
-from syncline_verify.history import History, Mark, Reader, Recovery, Reread
+from syncline_verify.history import Mark, Reader, Recovery, Reread, RunHistory
 from system.load import (
     END,
     Answers,
@@ -54,7 +54,7 @@ class Drill:
 
     server: Server
     commands: Commands
-    history: History = field(default_factory=History)
+    history: RunHistory = field(default_factory=RunHistory)
     answers: Answers = field(default_factory=Answers)
     at_kills: list[tuple[Reader, Mark]] = field(default_factory=list)
     """The last token of every reader at every kill."""

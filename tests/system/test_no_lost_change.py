@@ -10,7 +10,7 @@ import pytest
 
 from harness import Server, settings_for, started_server
 from syncline_verify.checks import Kind, Problem, check, monotone_tokens, summary
-from syncline_verify.history import History, Mark, Reader, Reread
+from syncline_verify.history import Mark, Reader, Reread, RunHistory
 from system.load import END, Workload, acknowledge, end_history, page_to_end, read_from, stream_to_end
 from system.unlocked import UnlockedPusher
 
@@ -18,14 +18,14 @@ SEED = 20260801
 USERS = ("ada", "bob", "cyd")
 WRITERS = 16
 CREATES = 1_300
-"""Of each writer, besides about a fifth of touches of shared entities."""
+"""How many entities each writer creates; about a fifth as many changes touch shared ones."""
 PAGES = (11, 60, 300)
 """One for each user: from one that cuts every page and lags behind, to one that is always at the head."""
 TYPED_PAGE = 40
 KEEPING_UP_PAGES = (200, 300, 400)
 """A reader that lags far behind reads what was late in its time, and misses nothing."""
 TOKENS_READ_AGAIN = 3
-"""Of each reader."""
+"""How many tokens of each reader are used again."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Run:
     server: Server
     creates: int
     page_sizes: Sequence[int]
-    history: History
+    history: RunHistory
 
     async def go(self) -> float:
         """Return the seconds that the writers took."""
@@ -69,7 +69,7 @@ class Run:
 
 @asynccontextmanager
 async def finished_run(server: Server, creates: int, page_sizes: Sequence[int]) -> AsyncIterator[Run]:
-    run = Run(server, creates, page_sizes, History())
+    run = Run(server, creates, page_sizes, RunHistory())
     async with asyncio.timeout(150):
         seconds = await run.go()
     acknowledged = len(run.history.acknowledged)

@@ -18,7 +18,7 @@ from harness import Project, make_project, settings_for
 from ports import free_address
 from syncline_client import NewChange, SyncClient, Timing, create, update
 from syncline_verify.checks import check, summary
-from syncline_verify.history import Entity, History
+from syncline_verify.history import Entity, RunHistory
 from system.mirrors import Mirror, acknowledge, end
 from system.processes import Process, commands_in
 from waiting import until
@@ -46,7 +46,7 @@ class Cluster:
     project: Project
     addresses: Sequence[str]
     processes: Sequence[Process]
-    history: History = field(default_factory=History)
+    history: RunHistory = field(default_factory=RunHistory)
     mirrors: list[Mirror] = field(default_factory=list)
     users: Sequence[str] = tuple(f"user-{number}" for number in range(WRITERS))
 

@@ -19,7 +19,7 @@ from harness import Project, Server, make_project, settings_for, started_server
 from ports import free_address
 from syncline_client import SyncClient, Timing
 from syncline_verify.checks import check, monotone_tokens, summary
-from syncline_verify.history import History, Mark, Reader, Reread
+from syncline_verify.history import Mark, Reader, Reread, RunHistory
 from system import mirrors
 from system.load import END, Workload
 from system.mirrors import Mirror, read_again
@@ -28,7 +28,7 @@ from system.processes import Process, commands_in
 SEED = 20260801
 CUTS = 100
 KILLS, STOPS = 2, 1
-"""Of the server, among the cuts."""
+"""How many of the cuts end the server."""
 WRITE_PAUSE_SECONDS = 0.02
 PAUSE_SECONDS = 0.1
 """Between two cuts, at most."""
@@ -100,7 +100,7 @@ async def test_a_reader_cut_off_anywhere_has_what_an_uninterrupted_one_has(
 ):
     drawn = random.Random(seed)
     user = f"user-{next(place.numbers)}"
-    history = History()
+    history = RunHistory()
     async with asyncio.timeout(60), place.client(place.address) as start:
         first = await anext(start.follow(all_users=True, from_end=True))
         # All users' log is read from the end it had; a user's own, which is new, from its start.
@@ -131,7 +131,7 @@ async def test_a_reader_cut_off_anywhere_has_what_an_uninterrupted_one_has(
                 await check_again(again, history, reader, mark)
 
 
-async def check_again(client: SyncClient, history: History, reader: Reader, mark: Mark) -> None:
+async def check_again(client: SyncClient, history: RunHistory, reader: Reader, mark: Mark) -> None:
     log = Reader("log", reader.user)
     log.entries = await read_again(client, log, reader.marks[0] if reader.user is None else Mark("", 0))
     if reader.user is None:
@@ -144,7 +144,7 @@ class Drill:
     """Writers that push all the while, and mirrors that are cut off all the while; all of them outlive the server."""
 
     server: Server
-    history: History = field(default_factory=History)
+    history: RunHistory = field(default_factory=RunHistory)
     mirrors: list[tuple[Mirror, Proxy]] = field(default_factory=list)
     over: bool = False
 
@@ -220,7 +220,7 @@ async def test_a_hundred_random_cuts_under_load_cost_no_reader_a_change(database
 
 
 def check_token(log: Reader, reread: Reread) -> None:
-    problems = monotone_tokens(History(log=log, rereads=[reread])).problems
+    problems = monotone_tokens(RunHistory(log=log, rereads=[reread])).problems
     assert not problems, summary(problems)
 
 

@@ -86,10 +86,10 @@ def _spliced(draw: Draw, token: bytes, other: bytes) -> bytes:
 
 
 def _a_field_of_another(draw: Draw, token: bytes, other: bytes) -> bytes:
-    raw, foreign = _bytes_of(token), _bytes_of(other)
+    raw, others = _bytes_of(token), _bytes_of(other)
     field = draw.randrange(len(_FIELDS) - 1)
     part = slice(_FIELDS[field], _FIELDS[field + 1])
-    raw[part] = foreign[part]
+    raw[part] = others[part]
     return _text_of(raw)
 
 

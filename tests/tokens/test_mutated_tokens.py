@@ -38,13 +38,13 @@ class World:
     """What is left to read after each token of the reader's own."""
     lost: bytes
     """A token of a history that is not this one's."""
-    foreign: Sequence[bytes]
+    of_others: Sequence[bytes]
     head_ms: int
     times_ms: Sequence[int]
 
     @property
     def all_tokens(self) -> Sequence[bytes]:
-        return [*self.after, self.lost, *self.foreign]
+        return [*self.after, self.lost, *self.of_others]
 
 
 async def lost_token(server: Server, user: str) -> bytes:
@@ -76,9 +76,9 @@ async def world_on(database_url: str) -> AsyncIterator[World]:
     settings = settings_for(database_url)
     one, other = await make_project(settings, "one"), await make_project(settings, "other")
     async with started_server(settings, one) as server, bridged_on(server) as bridged:
-        foreign = [*await tokens_on_the_way(server, "eve"), *await tokens_on_the_way(_on(server, other), "ada")]
+        of_others = [*await tokens_on_the_way(server, "eve"), *await tokens_on_the_way(_on(server, other), "ada")]
         async with server.service() as service:
-            foreign += [message.checkpoint_token.encode() async for message in service.stream(all_users=True)]
+            of_others += [message.checkpoint_token.encode() async for message in service.stream(all_users=True)]
         after = await tokens_on_the_way(server, "ada")
         session = one.token("ada", device="reader")
         async with (
@@ -90,7 +90,7 @@ async def world_on(database_url: str) -> AsyncIterator[World]:
                 Doors(client, channel, bridged, session),
                 after,
                 await lost_token(server, "ada"),
-                foreign,
+                of_others,
                 everything.head_ms,
                 [one.revision // 1000 for one in everything.changes],
             )

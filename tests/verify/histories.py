@@ -1,6 +1,6 @@
 """Small histories in which nothing is wrong, to plant a fault in."""
 
-from syncline_verify.history import Bid, Entity, Entry, History, Mark, Overheard, Reader, Recovery, Reread
+from syncline_verify.history import Bid, Entity, Entry, Mark, Overheard, Reader, Recovery, Reread, RunHistory
 
 ADA, BOB = "ada", "bob"
 CANARIES = {"canary-ada0": ADA, "canary-b0b0": BOB}
@@ -17,13 +17,13 @@ def entry(revision: int, number: int | None = None, user: str = ADA, deleted: bo
     return Entry(entity(revision if number is None else number, user), revision, content)
 
 
-def good() -> History:
+def good() -> RunHistory:
     """Return a history that has something for every check.
 
     Ada pushes 1 and 2 at once, then 3; Bob pushes 4; Ada pushes 5 and 6 at once, of which 5 moves her first entity;
     she deletes her second one.
     """
-    history = History(once={entity(3), entity(4, BOB), entity(6)}, canaries=dict(CANARIES))
+    history = RunHistory(once={entity(3), entity(4, BOB), entity(6)}, canaries=dict(CANARIES))
     gone = entry(7, 2, deleted=True)
     for push in ([entry(1), entry(2)], [entry(3)], [entry(4, user=BOB)], [entry(5, 1), entry(6)], [gone]):
         history.acknowledge(push)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
-from syncline_verify.history import UNPLACED, Entity, Entry, History, Reader
+from syncline_verify.history import UNPLACED, Entity, Entry, Reader, RunHistory
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class _Coming:
     last_at: int = 0
 
 
-def torn_pushes(history: History, reader: Reader) -> Iterator[list[Entry]]:
+def torn_pushes(history: RunHistory, reader: Reader) -> Iterator[list[Entry]]:
     """Yield the pushes that a complete mark of the reader cuts in two."""
     coming = _follow(reader, _visible_pushes(history, reader))
     complete_by = _complete_marks(reader)
@@ -32,7 +32,7 @@ def torn_pushes(history: History, reader: Reader) -> Iterator[list[Entry]]:
             yield push.entries
 
 
-def _visible_pushes(history: History, reader: Reader) -> list[_Coming]:
+def _visible_pushes(history: RunHistory, reader: Reader) -> list[_Coming]:
     """Return what the reader is to get of each push, answers to retries left out."""
     known: set[tuple[Entity, int]] = set()
     pushes: list[_Coming] = []

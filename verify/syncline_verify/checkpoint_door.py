@@ -49,8 +49,6 @@ class _PushAnswer(msgspec.Struct):
 class CheckpointDoor:
     """Speaks checkpoint sync, whose pushes say what was applied, not where that stands; it has one size of pages."""
 
-    name = "checkpoint sync"
-
     def __init__(self, calls: HttpCalls) -> None:
         """Call by these."""
         self._calls = calls

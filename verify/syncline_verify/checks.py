@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from syncline_verify.atomicity import torn_pushes
-from syncline_verify.history import UNPLACED, Entity, Entry, History, Reader
+from syncline_verify.history import UNPLACED, Entity, Entry, Reader, RunHistory
 
 _CANARY: Final = re.compile(r"canary-[0-9a-f]+")
 
@@ -52,7 +52,7 @@ class Findings(NamedTuple):
     problems: list[Problem]
 
 
-def check(history: History) -> list[Problem]:
+def check(history: RunHistory) -> list[Problem]:
     """Run every check and return all that is wrong."""
     return [problem for run in CHECKS.values() for problem in run(history).problems]
 
@@ -64,13 +64,13 @@ def summary(problems: Sequence[Problem]) -> str:
     return "\n".join(f"{count} x {kind}: {first[kind].reader}, {first[kind].what}" for kind, count in counts.items())
 
 
-def no_lost_change(history: History) -> Findings:
+def no_lost_change(history: RunHistory) -> Findings:
     """Whoever read to the end got every acknowledged version, or a later one of the same entity."""
     readers = [reader for reader in history.readers if reader.at_end]
     return _each(Kind.NO_LOST_CHANGE, readers, history.acknowledged, _lost)
 
 
-def no_phantom(history: History) -> Findings:
+def no_phantom(history: RunHistory) -> Findings:
     """Whatever was read had been acknowledged to somebody, with this content and at this revision.
 
     Also finds a retry that was applied again: what it had made before was never acknowledged.
@@ -86,7 +86,7 @@ def no_phantom(history: History) -> Findings:
     return _of_readers(Kind.NO_PHANTOM, history.readers, phantoms)
 
 
-def exactly_once(history: History) -> Findings:
+def exactly_once(history: RunHistory) -> Findings:
     """What was created once was applied once and came once, however often its push was sent."""
     problems = [Problem(Kind.EXACTLY_ONCE, "a retry", entity) for entity in history.denied if entity in history.once]
     placed: dict[Entity, int] = {}
@@ -102,7 +102,7 @@ def exactly_once(history: History) -> Findings:
     return Findings(len(history.once) + found.examined, problems + found.problems)
 
 
-def atomic_push(history: History) -> Findings:
+def atomic_push(history: RunHistory) -> Findings:
     """Where a page said that there was no more, its reader had all of a push or nothing of it.
 
     Of a push, a reader has what it has read at or past the push's revision for that entity, since only the latest
@@ -111,7 +111,7 @@ def atomic_push(history: History) -> Findings:
     return _of_readers(Kind.ATOMIC_PUSH, history.readers, lambda reader: torn_pushes(history, reader))
 
 
-def strict_order(history: History) -> Findings:
+def strict_order(history: RunHistory) -> Findings:
     """Revisions come in strictly increasing order, and each is one version of one entity."""
     problems: list[Problem] = []
     owners: dict[tuple[str, int], Entity] = {}
@@ -128,7 +128,7 @@ def strict_order(history: History) -> Findings:
     return Findings(len(history.acknowledged) + found.examined, problems + found.problems)
 
 
-def stream_is_a_prefix(history: History) -> Findings:
+def stream_is_a_prefix(history: RunHistory) -> Findings:
     """Wherever a reader stopped, it has all that lies before that.
 
     A version that was followed by a later one of its entity, past where the reader stopped, need not have come.
@@ -143,7 +143,7 @@ def stream_is_a_prefix(history: History) -> Findings:
     return _each(Kind.STREAM_IS_A_PREFIX, history.readers, history.acknowledged, gaps)
 
 
-def monotone_tokens(history: History) -> Findings:
+def monotone_tokens(history: RunHistory) -> Findings:
     """A token, used again, gives exactly what the log has after what its reader had read by then."""
     problems: list[Problem] = []
     logs: dict[tuple[str | None, tuple[str, ...]], list[Entry]] = {}
@@ -161,25 +161,25 @@ def monotone_tokens(history: History) -> Findings:
     return Findings(len(history.rereads), problems)
 
 
-def isolation(history: History) -> Findings:
+def isolation(history: RunHistory) -> Findings:
     """Nobody gets what belongs to another: neither an entry, nor a canary in an entry or in any other text."""
 
-    def foreign(reader: Reader) -> Iterator[object]:
+    def of_others(reader: Reader) -> Iterator[object]:
         for entry in reader.entries:
             owner = entry.entity.user
-            if reader.user not in (None, owner) or _carries_foreign(history.canaries, owner, _text_of(entry)):
+            if reader.user not in (None, owner) or _carries_canary_of_another(history.canaries, owner, _text_of(entry)):
                 yield entry
 
-    found = _of_readers(Kind.ISOLATION, history.readers, foreign)
+    found = _of_readers(Kind.ISOLATION, history.readers, of_others)
     overheard = [
         Problem(Kind.ISOLATION, one.user, one.text)
         for one in history.overheard
-        if _carries_foreign(history.canaries, one.user, one.text)
+        if _carries_canary_of_another(history.canaries, one.user, one.text)
     ]
     return Findings(found.examined + len(history.overheard), found.problems + overheard)
 
 
-def one_winner_per_head(history: History) -> Findings:
+def one_winner_per_head(history: RunHistory) -> Findings:
     """Of all pushes that name one head of one user, at most one is applied."""
     winners = Counter((bid.user, bid.head) for bid in history.bids if bid.applied)
     problems = [
@@ -188,7 +188,7 @@ def one_winner_per_head(history: History) -> Findings:
     return Findings(len(history.bids), problems)
 
 
-def durable_after_kill(history: History) -> Findings:
+def durable_after_kill(history: RunHistory) -> Findings:
     """What had been acknowledged before the server was killed is there afterwards, as it was or in a later version."""
     problems: list[Problem] = []
     for recovery in history.recoveries:
@@ -198,7 +198,7 @@ def durable_after_kill(history: History) -> Findings:
     return Findings(sum(recovery.acknowledged for recovery in history.recoveries), problems)
 
 
-def converged(history: History) -> Findings:
+def converged(history: RunHistory) -> Findings:
     """All who read to the end have the same: the last acknowledged version of every entity, and nothing else."""
     latest = _latest(history.acknowledged)
 
@@ -214,7 +214,7 @@ def converged(history: History) -> Findings:
     return _of_readers(Kind.CONVERGED, readers, differing)
 
 
-CHECKS: Final[Mapping[Kind, Callable[[History], Findings]]] = MappingProxyType(
+CHECKS: Final[Mapping[Kind, Callable[[RunHistory], Findings]]] = MappingProxyType(
     {
         Kind.NO_LOST_CHANGE: no_lost_change,
         Kind.NO_PHANTOM: no_phantom,
@@ -276,5 +276,5 @@ def _text_of(entry: Entry) -> str:
     return f"{entry.entity.entity_id} {(entry.content or b'').decode(errors='replace')}"
 
 
-def _carries_foreign(canaries: Mapping[str, str], user: str, text: str) -> bool:
+def _carries_canary_of_another(canaries: Mapping[str, str], user: str, text: str) -> bool:
     return any(canaries.get(canary, user) != user for canary in _CANARY.findall(text))

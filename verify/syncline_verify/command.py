@@ -20,26 +20,26 @@ async def verify_syncline(
     grpc_address: str, http_address: str | None, api_key: str, seconds: float, largest_push: int
 ) -> int:
     """Verify a Syncline deployment and print the report; returns the exit code."""
-    return await _reported(SynclineTarget(grpc_address, http_address, api_key, largest_push).verify(seconds))
+    return await _run_and_report(SynclineTarget(grpc_address, http_address, api_key, largest_push).verify(seconds))
 
 
 async def verify_kinto(address: str, credentials: str, seconds: float, largest_push: int) -> int:
     """Verify a Kinto server, given user:password, and print the report; returns the exit code."""
-    return await _reported(KintoTarget(address, credentials, largest_push).verify(seconds))
+    return await _run_and_report(KintoTarget(address, credentials, largest_push).verify(seconds))
 
 
-async def _reported(verifying: Awaitable[Result]) -> int:
+async def _run_and_report(verifying: Awaitable[Result]) -> int:
     try:
         result = await verifying
     except Unreachable as error:
-        return _failed(str(error))
+        return _report_failure(str(error))
     except (Refused, Unanswered) as error:
-        return _failed(f"the target stopped to answer: {error}")
+        return _report_failure(f"the target stopped to answer: {error}")
     except ExceptionGroup as group:
         ours, others = group.split((Refused, Unanswered))
         if others or ours is None:
             raise
-        return _failed(f"the target stopped to answer: {ours.exceptions[0]}")
+        return _report_failure(f"the target stopped to answer: {ours.exceptions[0]}")
     gc.freeze()  # histories only grow; walking through them would take longer than the checks
     verdicts = judged(result.histories)
     for line in lines(result, verdicts):
@@ -47,6 +47,6 @@ async def _reported(verifying: Awaitable[Result]) -> int:
     return VIOLATED if any(findings.problems for findings in verdicts.values()) else 0
 
 
-def _failed(why: str) -> int:
+def _report_failure(why: str) -> int:
     typer.echo(f"syncline verify: {why}", err=True)
     return UNREACHABLE

@@ -40,8 +40,6 @@ class Slice(NamedTuple):
 class Door(Protocol):
     """One way of speaking to a target. Every call raises Unanswered, Throttled or Refused."""
 
-    name: str
-
     async def page(self, reader: Reader, token: str, size: int) -> Slice:
         """Read a page of a user after a token; empty: from the start."""
         ...

@@ -30,8 +30,6 @@ _EMPTY_OBJECT: Final = b"{}"
 class GrpcDoor:
     """Speaks gRPC; use as `async with`."""
 
-    name = "gRPC"
-
     def __init__(self, address: str, api_key: str, *, unit_us: int = 1) -> None:
         """Speak to HOST:PORT. Revisions are told in units of so many microseconds."""
         self._address = address
@@ -112,7 +110,7 @@ class GrpcDoor:
         return self._acknowledged(user, change, pushed.results[0].change)
 
     def _acknowledged(self, user: str, pushed: NewChange, stored: Change) -> Entry | None:
-        """Return the version; None for a delete of what never was. What was stored as pushed is not sent back."""
+        """Return the version; its data is not sent back if it was stored as pushed. None: the entity never existed."""
         if not stored.revision:
             return None
         return self._entry(replace(stored, user_id=user, data=stored.data or pushed.data or _EMPTY_OBJECT))

@@ -91,7 +91,7 @@ class Overheard(NamedTuple):
 
 
 @dataclass
-class History:
+class RunHistory:
     """What happened in one run.
 
     One event loop records it, in the order in which things became known; nothing is taken from the server but its

@@ -24,8 +24,6 @@ class KintoDoor:
     Revisions are `last_modified`, milliseconds. A token is what `_since` is, or `<_since> <address of the next page>`.
     """
 
-    name = "Kinto"
-
     def __init__(self, calls: HttpCalls, bucket: str) -> None:
         """Keep everything in one bucket."""
         self._calls = calls

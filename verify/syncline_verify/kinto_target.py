@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from syncline_verify.history import History, Reader
+from syncline_verify.history import Reader, RunHistory
 from syncline_verify.http_calls import HttpCalls
 from syncline_verify.kinto_door import KintoDoor
 from syncline_verify.load import Load
@@ -15,7 +15,7 @@ from syncline_verify.run import Cast, Result, perform, read_again, users_of
 from syncline_verify.writing import TYPES
 
 _WRITERS: Final = 5
-"""Of each user."""
+"""How many writers each user has."""
 _BIDDERS: Final = 4
 _PAGE_SIZES: Final = (7, 60, 300)
 _LARGEST_BATCH: Final = 20
@@ -41,7 +41,7 @@ class KintoTarget:
         async with HttpCalls(self.address, {"Authorization": f"Basic {basic}"}, _PLEASE_RETRY) as calls:
             door = KintoDoor(calls, f"verify-{run}")
             await door.reach(list(canaries.values()))
-            history = History(canaries=canaries, one_log=False)
+            history = RunHistory(canaries=canaries, one_log=False)
             # Whatever is sent again is a version of its own to Kinto.
             load = Load(seconds, min(self.largest_push, _LARGEST_BATCH), history, Counter(), repeatable=False)
             try:
@@ -73,7 +73,7 @@ async def _finish(load: Load, door: KintoDoor) -> None:
         rest = Reader(f"{reader.name} again", reader.user, reader.types)
         complete = False
         while not complete:
-            page = await load.patiently(lambda: door.page(rest, token, _LARGEST_PAGE))  # noqa: B023  # awaited at once
+            page = await load.until_answered(lambda: door.page(rest, token, _LARGEST_PAGE))  # noqa: B023  # awaited at once
             rest.take(page.entries, page.token, complete=page.complete)
             token, complete = page.token, page.complete
         return rest

@@ -11,19 +11,19 @@ from typing import Final, TypeVar
 
 from syncline_client import NewChange
 from syncline_verify.doors import BidDoor, Door, FollowDoor, Refused, Slice, Throttled, Unanswered, WriteDoor
-from syncline_verify.history import Bid, Entity, Entry, History, Overheard, Reader
+from syncline_verify.history import Bid, Entity, Entry, Overheard, Reader, RunHistory
 from syncline_verify.writing import END, Writing, is_end
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS: Final = 60.0
+LONGEST_WAIT_SECONDS: Final = 60.0
 """How long, after the time of the load, unanswered calls are made again and readers may take to come to the end."""
 _AGAIN_SHARE: Final = 0.15
-"""Of pushes that are sent again, as if the answer had been lost."""
+"""The share of pushes that are sent again, as if the answer had been lost."""
 _PAUSE_SECONDS: Final = 0.2
-"""Before a call that was not answered is made again."""
+"""The pause before a call that was not answered is made again."""
 _IDLE_SECONDS: Final = 0.005
-"""Between two pages when there is nothing new."""
+"""The pause between two pages when there is nothing new."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Load:
 
     seconds: float
     largest_push: int
-    history: History
+    history: RunHistory
     figures: Counter[str]
     repeatable: bool = True
     """The target recognises a push that is sent again; else none is, unless there was no answer."""
@@ -74,16 +74,16 @@ class Load:
         """Do as `end` does where every push names a head."""
         writing = Writing(f"{END}-{user}", self.canary(user), self.largest_push)
         while not await self._bid(door, user, writing, entity_type, **{END: True}):
-            if self._given_up:
+            if self._has_waited_enough:
                 return
 
     async def page(self, door: Door, reader: Reader, size: int) -> None:
         """Page to the end, as fast as pages come."""
         token, ended = "", False
         while not ended:
-            page = await self.patiently(lambda: door.page(reader, token, size))  # noqa: B023  # awaited in this round
+            page = await self.until_answered(lambda: door.page(reader, token, size))  # noqa: B023  # awaited in this round
             self._take(reader, page)
-            token, ended = page.token, _ended(page.entries)
+            token, ended = page.token, _has_end(page.entries)
             if page.complete and not ended:
                 await asyncio.sleep(_IDLE_SECONDS)
 
@@ -102,11 +102,11 @@ class Load:
         """Read with another user's token, which has to be refused."""
         reader = self.history.reader(f"{trespasser} with the token of {victim.name}", trespasser, *victim.types)
         reader.at_end = False
-        self.figures["foreign tokens tried"] += 1
+        self.figures["others' tokens tried"] += 1
         try:
             page = await door.page(reader, victim.marks[len(victim.marks) // 2].token, 100)
         except Refused as error:
-            self.figures["foreign tokens refused"] += 1
+            self.figures["others' tokens refused"] += 1
             self.history.overheard.append(Overheard(trespasser, str(error)))
         except (Unanswered, Throttled):
             return
@@ -134,7 +134,7 @@ class Load:
             return await door.push(user, changes)
 
         try:
-            results = await self.patiently(attempt)
+            results = await self.until_answered(attempt)
         except Unanswered:
             self.history.unanswered |= {Entity(user, one.entity_type, one.entity_id) for one in changes}
             return
@@ -160,7 +160,7 @@ class Load:
     async def _bid(
         self, door: BidDoor, user: str, writing: Writing, entity_type: str, **members: object
     ) -> Entry | None:
-        head = await self.patiently(lambda: door.head(user))
+        head = await self.until_answered(lambda: door.head(user))
         change = writing.new(**members)
         change = NewChange(entity_type, change.entity_id, change.action, change.data, change.client_timestamp)
         try:
@@ -182,7 +182,7 @@ class Load:
             self.figures["bids won"] += 1
         return entry
 
-    async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def until_answered(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call until there is an answer; raises Unanswered when there is none in time."""
         while True:
             try:
@@ -191,7 +191,7 @@ class Load:
                 await self._wait_out(error)
             except Unanswered:
                 self.figures["calls without an answer"] += 1
-                if self._given_up:
+                if self._has_waited_enough:
                     raise
                 await asyncio.sleep(_PAUSE_SECONDS)
 
@@ -200,9 +200,9 @@ class Load:
         await asyncio.sleep(throttled.seconds * (1 + self._draw.random() / 2))
 
     @property
-    def _given_up(self) -> bool:
-        return time.monotonic() >= self.started + self.seconds + PATIENCE_SECONDS
+    def _has_waited_enough(self) -> bool:
+        return time.monotonic() >= self.started + self.seconds + LONGEST_WAIT_SECONDS
 
 
-def _ended(entries: Sequence[Entry]) -> bool:
+def _has_end(entries: Sequence[Entry]) -> bool:
     return any(is_end(entry.content) for entry in entries)

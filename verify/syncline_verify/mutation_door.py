@@ -48,8 +48,6 @@ class MutationDoor:
     A token is `<mutationsSince> <cursor>`: a reader pages by cursor to the end, and goes on from the head it was told.
     """
 
-    name = "mutation sync"
-
     def __init__(self, calls: HttpCalls) -> None:
         """Call by these; the server key goes into a header of this dialect's own."""
         self._calls = calls

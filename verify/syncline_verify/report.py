@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from syncline_verify.checks import CHECKS, Findings, Kind, Problem, summary
-from syncline_verify.history import History
+from syncline_verify.history import RunHistory
 from syncline_verify.run import Result
 
 _SHOWN_CHARACTERS: Final = 300
-"""Of what was wrong, at most, on a line."""
+"""How much of a problem is shown on its line."""
 
 
-def judged(histories: Sequence[History]) -> dict[Kind, Findings]:
+def judged(histories: Sequence[RunHistory]) -> dict[Kind, Findings]:
     """Run every check over all histories."""
     verdicts: dict[Kind, Findings] = {}
     for kind, check in CHECKS.items():

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from syncline_verify.history import History, Reader, Reread
-from syncline_verify.load import PATIENCE_SECONDS, Load
+from syncline_verify.history import Reader, Reread, RunHistory
+from syncline_verify.load import LONGEST_WAIT_SECONDS, Load
 
 _FREEZE_SECONDS: Final = 1.0
 _MARKS_REREAD: Final = (0.5, 0.9, 0.99)
@@ -21,10 +21,10 @@ _MARKS_REREAD: Final = (0.5, 0.9, 0.99)
 class Result:
     """What a run came to."""
 
-    histories: Sequence[History]
+    histories: Sequence[RunHistory]
     figures: Counter[str]
     seconds: float
-    """That the writers took."""
+    """How long the writers took."""
     notes: Sequence[str]
 
 
@@ -57,11 +57,11 @@ async def perform(casts: Sequence[Cast]) -> float:
     try:
         async with asyncio.TaskGroup() as writers:
             for writer in [writer for cast in casts for writer in cast.writers]:
-                writers.create_task(_awaited(writer))
+                writers.create_task(_run(writer))
         seconds = time.monotonic() - started
         for ender in [ender for cast in casts for ender in cast.enders]:
             await ender()
-        done, waiting = await asyncio.wait(reading, timeout=PATIENCE_SECONDS)
+        done, waiting = await asyncio.wait(reading, timeout=LONGEST_WAIT_SECONDS)
         for task in done:
             task.result()
         casts[0].load.figures["readers that never got to the end"] += len(waiting)
@@ -72,7 +72,7 @@ async def perform(casts: Sequence[Cast]) -> float:
     return seconds
 
 
-async def read_again(history: History, again: Callable[[Reader, str], Awaitable[Reader]]) -> None:
+async def read_again(history: RunHistory, again: Callable[[Reader, str], Awaitable[Reader]]) -> None:
     """Use some tokens of every reader once more; `again` reads what is there after a token."""
     for reader in [reader for reader in history.readers if reader.at_end]:
         for share in _MARKS_REREAD if reader.marks else ():
@@ -81,7 +81,7 @@ async def read_again(history: History, again: Callable[[Reader, str], Awaitable[
             history.rereads.append(Reread(reader, mark, rest.entries))
 
 
-async def _awaited(work: Callable[[], Awaitable[None]]) -> None:
+async def _run(work: Callable[[], Awaitable[None]]) -> None:
     await work()
 
 

@@ -12,7 +12,7 @@ from syncline_client import delete
 from syncline_verify.checkpoint_door import CheckpointDoor
 from syncline_verify.doors import Refused, Throttled, Unanswered
 from syncline_verify.grpc_door import GrpcDoor
-from syncline_verify.history import Entity, History, Reader
+from syncline_verify.history import Entity, Reader, RunHistory
 from syncline_verify.http_calls import HttpCalls
 from syncline_verify.load import Load
 from syncline_verify.mutation_door import MutationDoor
@@ -20,7 +20,7 @@ from syncline_verify.run import Cast, Result, perform, read_again, users_of
 from syncline_verify.writing import TYPES
 
 _WRITERS: Final = 5
-"""Of each user, over gRPC."""
+"""How many writers each user has over gRPC."""
 _BIDDERS: Final = 4
 _PAGE_SIZES: Final = (7, 60, 300)
 """Of the readers of each user, one after the other: from one that cuts every page to one that is always at the end."""
@@ -47,7 +47,7 @@ class SynclineTarget:
             coarse = await stack.enter_async_context(GrpcDoor(self.grpc_address, self.api_key, unit_us=1000))
             await grpc.reach(next(iter(canaries.values())))
             figures: Counter[str] = Counter()
-            load = Load(seconds, self.largest_push, History(canaries=canaries), figures)
+            load = Load(seconds, self.largest_push, RunHistory(canaries=canaries), figures)
             start = await _end_of_log(grpc)
             cast = _cast(load, grpc, start)
             casts = [cast]
@@ -57,7 +57,7 @@ class SynclineTarget:
                 await checkpoint.reach(next(iter(canaries.values())))
                 _join(cast, checkpoint)
                 calls = await stack.enter_async_context(_calls(self.http_address, "X-Client-Id", self.api_key))
-                mutations = Load(seconds, self.largest_push, History(canaries=by_mutations, one_log=False), figures)
+                mutations = Load(seconds, self.largest_push, RunHistory(canaries=by_mutations, one_log=False), figures)
                 casts.append(_mutation_cast(mutations, MutationDoor(calls), coarse))
             users = [*canaries.values(), *by_mutations.values()]
             try:

@@ -12,9 +12,9 @@ TYPES: Final = ("todo", "note")
 END: Final = "end-of-run"
 """Member of the last entity of a user; whoever reads it has all that went before."""
 _SINGLE_SHARE: Final = 0.4
-"""Of pushes of one change."""
+"""The share of pushes that have one change only."""
 _TOUCHING_SHARE: Final = 0.25
-"""Of changes."""
+"""The share of changes that touch an entity which others may touch too."""
 _CONTENDED: Final = 12
 """Entities that all writers of a user touch."""
 

@@ -25,7 +25,7 @@ class PushResult:
     """An earlier push had applied it; nothing was written."""
     change: Change
     """The server's version. Its `data` is empty where the server stored just what was pushed; conflicts and updates
-    carry it. Revision 0: a delete of an entity that never was."""
+    carry it. Revision 0: a delete of an entity that never existed."""
 
 
 @dataclass(frozen=True, slots=True)

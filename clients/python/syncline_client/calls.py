@@ -14,7 +14,7 @@ from syncline_client.timing import Backoff, Timing
 T = TypeVar("T")
 
 
-class Caller:
+class UnaryCaller:
     """Makes calls that have one answer."""
 
     def __init__(self, credentials: Credentials, timing: Timing) -> None:

@@ -12,7 +12,7 @@ from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline.words import MAX_REVISION
 from syncline_client import codec
 from syncline_client.answers import Batch, Page, Pushed
-from syncline_client.calls import Caller
+from syncline_client.calls import UnaryCaller
 from syncline_client.changes import NewChange
 from syncline_client.channel import open_channel
 from syncline_client.credentials import Credentials, SessionToken
@@ -46,7 +46,7 @@ class SyncClient:
         timing = timing or Timing()
         credentials = Credentials(api_key, session_token, device_id)
         self._connect = partial(open_channel, target, tls)
-        self._caller = Caller(credentials, timing)
+        self._caller = UnaryCaller(credentials, timing)
         self._follower = Follower(self._connect, credentials, timing)
         self._seen_us = 0
 

@@ -34,13 +34,13 @@ class Follower:
         Ends by itself only when it has caught up and was not asked to follow. Errors that may mend are logged and
         waited out; the others end it, a session token that has expired only when there is no fresh one.
         """
-        patience = _Patience(self._timing, endless=request.follow)
+        attempts = _Attempts(self._timing, endless=request.follow)
         while True:
             metadata = await self._credentials.metadata()
             try:
                 async with aclosing(self._connection(request, metadata)) as connection:
                     async for message in connection:
-                        patience.progress()
+                        attempts.progress()
                         request.checkpoint_token = message.checkpoint_token
                         yield message
                 if not request.follow:
@@ -49,8 +49,8 @@ class Follower:
             except SynclineError as error:
                 failed = _bare(error)
             if not isinstance(failed, SessionExpired):
-                await patience.wait_out(failed)
-            elif not patience.renewal() or not self._credentials.renews(metadata):
+                await attempts.wait_out(failed)
+            elif not attempts.renewal() or not self._credentials.renews(metadata):
                 raise failed
 
     async def _connection(
@@ -77,8 +77,8 @@ class Follower:
                 call.cancel()
 
 
-class _Patience:
-    """How much a stream puts up with before its next message."""
+class _Attempts:
+    """The attempts of a stream to get its next message."""
 
     def __init__(self, timing: Timing, *, endless: bool) -> None:
         self._total_seconds = math.inf if endless else timing.total_seconds

@@ -126,8 +126,8 @@ async def test_a_malformed_change_is_named(server: Server):
 
 
 async def test_failures_have_types(server: Server):
-    foreign = SyncClient(server.address, api_key=server.project.client_key, session_token="no.such.token")
-    async with session(server) as client, foreign:
+    stranger = SyncClient(server.address, api_key=server.project.client_key, session_token="no.such.token")
+    async with session(server) as client, stranger:
         with pytest.raises(EntityNotFound):
             await client.push([update("todo", "never", {})], require_existing=True)
         with pytest.raises(CheckpointInvalid):
@@ -137,7 +137,7 @@ async def test_failures_have_types(server: Server):
         with pytest.raises(PermissionDenied):
             await anext(client.follow(all_users=True))
         with pytest.raises(Unauthenticated):
-            await foreign.pull()
+            await stranger.pull()
         await client.push([create("todo", "large", {"a": "x" * 200_000})])
         with pytest.raises(TooLarge):
             await client.push([update("todo", "large", {"b": "x" * 100_000})])

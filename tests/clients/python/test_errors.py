@@ -84,5 +84,5 @@ def test_a_head_mismatch_names_the_head():
 
 
 def test_what_others_on_the_way_say_is_not_taken_for_the_servers_word():
-    foreign = error_details_pb2.ErrorInfo(domain="proxy.example", reason="CHECKPOINT_EXPIRED")
-    assert type(failed(StatusCode.UNAVAILABLE, "upstream", foreign)) is errors.Unavailable
+    of_a_proxy = error_details_pb2.ErrorInfo(domain="proxy.example", reason="CHECKPOINT_EXPIRED")
+    assert type(failed(StatusCode.UNAVAILABLE, "upstream", of_a_proxy)) is errors.Unavailable

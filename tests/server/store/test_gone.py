@@ -11,13 +11,13 @@ from harness import Client, change, failure, ids, refused, settings_for, started
 from syncline.v1 import sync_pb2
 from syncline_server.store.postgresql import store as postgresql_store
 
-PATIENCE_SECONDS = 1.0
+MAX_SECONDS = 1.0
 LONG_SECONDS = 30
 
 
 async def test_pushes_pages_and_streams_go_on_over_new_connections(postgres_url: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(postgresql_store, "MAX_WRITING_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(postgresql_store, "MAX_READING_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(postgresql_store, "MAX_WRITING_SECONDS", MAX_SECONDS)
+    monkeypatch.setattr(postgresql_store, "MAX_READING_SECONDS", MAX_SECONDS)
     url = make_url(postgres_url)
     async with Proxy(f"{url.query['host']}/.s.PGSQL.5432") as proxy:
         host, _, port = proxy.address.partition(":")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from syncline_server.sync.errors import EntityNotFound
-from values import NOW_MS, decide, edit, only, push_of, spelled, stored
+from values import NOW_MS, decide, edit, push_of, single, spelled, stored
 
 OLD, NEW = '{"a": 1, "b": 2}', '{"b": 3, "c": null}'
 MERGED = {"a": 1, "b": 3, "c": None}
@@ -37,13 +37,13 @@ def test_an_action_makes_this_of_a_state(action: str, state: str, outcome: str, 
     if data is None:
         assert not resolution.written
         return
-    version = only(resolution.written.values())
+    version = single(resolution.written.values())
     assert json.loads(version.data or "") == data
     assert version.deleted == (action == "delete")
     assert version.created_revision == (version.revision if is_created else 500_000)
 
 
-def test_a_delete_of_what_never_was_answers_with_revision_zero():
+def test_a_delete_of_an_entity_that_never_existed_answers_with_revision_zero():
     version = decide(push_of(edit("delete"))).results[0].version
     assert (version.revision, version.deleted) == (0, True)
 
@@ -64,12 +64,12 @@ def test_an_applied_change_answers_with_data_only_where_the_pusher_cannot_know_i
 
 
 def test_a_version_takes_the_client_timestamp_of_its_change():
-    version = only(decide(push_of(edit("create", at_ms=12_345))).written.values())
+    version = single(decide(push_of(edit("create", at_ms=12_345))).written.values())
     assert version.client_timestamp_us == 12_345_000
 
 
 def test_a_version_without_a_client_timestamp_was_made_when_it_was_committed():
-    version = only(decide(push_of(edit("create"))).written.values())
+    version = single(decide(push_of(edit("create"))).written.values())
     assert version.client_timestamp_us == version.revision == NOW_MS * 1000
 
 

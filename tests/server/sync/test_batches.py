@@ -5,7 +5,7 @@ import json
 import pytest
 
 from syncline_server.sync.changes import Change
-from values import LAPTOP, NOW_MS, PHONE, decide, edit, only, push_of, spelled, stored
+from values import LAPTOP, NOW_MS, PHONE, decide, edit, push_of, single, spelled, stored
 
 A, B = '{"a": 1}', '{"b": 2}'
 EARLY = {"at_ms": 1000}
@@ -37,7 +37,7 @@ def test_edits_of_one_entity_in_a_batch_build_on_each_other(actions, before, out
     if data is None:
         assert not resolution.written
         return
-    version = only(resolution.written.values())
+    version = single(resolution.written.values())
     assert (json.loads(version.data), version.deleted) == (data, deleted)
 
 
@@ -58,18 +58,18 @@ def test_a_base_revision_is_that_of_the_state_before_the_batch():
 
 def test_a_lost_edit_leaves_what_earlier_edits_of_the_batch_made():
     resolution = decide(push_of(edit("update", data=A, at_ms=901), edit("update", data=B, at_ms=1)), LIVE)
-    assert json.loads(only(resolution.written.values()).data) == {"old": 0, "a": 1}
+    assert json.loads(single(resolution.written.values()).data) == {"old": 0, "a": 1}
     assert resolution.results[1].version == resolution.results[0].version
 
 
 def test_a_delete_after_which_it_is_created_again_makes_it_come_into_being_anew():
-    version = only(decide(push_of(edit("delete"), edit("create")), LIVE).written.values())
+    version = single(decide(push_of(edit("delete"), edit("create")), LIVE).written.values())
     assert version.created_revision == version.revision
 
 
 def test_one_row_is_written_for_an_entity_and_it_is_the_last_version():
     resolution = decide(push_of(*[edit("update", data=json.dumps({"n": n})) for n in range(5)]))
-    assert only(resolution.written.values()) == resolution.results[-1].version
+    assert single(resolution.written.values()) == resolution.results[-1].version
 
 
 def replayed(*edits: Change, before: tuple[Change, ...], **fields: object) -> str:

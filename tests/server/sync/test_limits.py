@@ -6,7 +6,7 @@ import pytest
 
 from syncline_server.sync.errors import AnswerTooLarge, DataTooLarge
 from syncline_server.sync.resolve import Limits, needed_data
-from values import LAPTOP, NOW_MS, PHONE, decide, edit, only, push_of, spelled, stored
+from values import LAPTOP, NOW_MS, PHONE, decide, edit, push_of, single, spelled, stored
 
 SMALL = Limits(max_data_bytes=20, max_answer_bytes=50)
 
@@ -17,7 +17,7 @@ def test_data_is_measured_in_bytes_after_the_merge(text: str, fits: bool):
     push = push_of(edit("create", "e2"), edit("update", data=json.dumps({"b": text}, ensure_ascii=False)))
     before = stored(data="{}")
     if fits:
-        assert only(one for one in decide(push, before, limits=SMALL).written.values() if one.entity_id == "e1")
+        assert single(one for one in decide(push, before, limits=SMALL).written.values() if one.entity_id == "e1")
         return
     with pytest.raises(DataTooLarge) as refused:
         decide(push, before, limits=SMALL)
@@ -82,15 +82,15 @@ def test_a_merge_over_what_the_session_was_not_shown_is_remembered(
 ):
     before = stored(at_ms=900, session=LAPTOP, merged_unseen=was_merged_unseen)
     resolution = decide(push_of(edit(action), session=session), before, shown=shown_ms * 1000)
-    assert only(resolution.written.values()).merged_unseen == merged_unseen
+    assert single(resolution.written.values()).merged_unseen == merged_unseen
 
 
 def test_a_second_edit_of_the_batch_does_not_forget_what_the_first_merged_unseen():
     resolution = decide(push_of(edit("update"), edit("update")), stored(at_ms=900), shown=0)
-    assert only(resolution.written.values()).merged_unseen
+    assert single(resolution.written.values()).merged_unseen
 
 
 def test_a_tombstone_that_keeps_unseen_members_is_a_merge_too():
     keeping = edit("delete")._replace(retained_members=("a",))
-    version = only(decide(push_of(keeping), stored(data='{"a": 1, "b": 2}'), shown=0).written.values())
+    version = single(decide(push_of(keeping), stored(data='{"a": 1, "b": 2}'), shown=0).written.values())
     assert (version.data, version.merged_unseen) == ('{"a":1}', True)
