@@ -11,10 +11,11 @@ from syncline_server.store.engine import Engines
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.changes import Change, Push, PushOutcome, entity_key, session_key
 from syncline_server.sync.checkpoint import CheckpointCodec
-from syncline_server.sync.history import Position
-from syncline_server.sync.pull import Page, PageSize, Puller, Reading
-from syncline_server.sync.push import Committed, Pusher
-from syncline_server.sync.resolve import Limits
+from syncline_server.sync.history import START, Position
+from syncline_server.sync.pull import Puller
+from syncline_server.sync.push import Pusher
+from syncline_server.sync.reading import Page, PageSize, Reading
+from syncline_server.sync.resolve import PushLimits
 from syncline_server.sync.store import PageQuery
 from values import PHONE
 
@@ -34,16 +35,17 @@ class Rules:
 
     def __init__(self, engines: Engines, project: int, checkpoints: CheckpointCodec) -> None:
         self.clock = Clock()
-        self.commits: list[Committed] = []
+        self.commits: list[int] = []
+        """The project of each commit."""
         self.behind_ms: list[int] = []
         self.store = engines.open_store(LAYOUT, self.clock)
         self.engines = engines
         self.project = project
         self.checkpoints = checkpoints
         self.pusher = Pusher(
-            self.store, limits=Limits(), on_commit=self.commits.append, on_clock_behind=self.behind_ms.append
+            self.store, limits=PushLimits(), on_commit=self.commits.append, on_clock_behind=self.behind_ms.append
         )
-        self.puller = Puller(self.store, self.pusher, checkpoints)
+        self.puller = Puller(self.store, self.pusher)
 
     async def push(self, *changes: Change, user: str = "ada", session: str = PHONE, **fields: Any) -> PushOutcome:
         """Push changes, whose keys are made for the project and the user."""
@@ -60,19 +62,23 @@ class Rules:
         self,
         *types: str,
         at: int | None = None,
+        after_revision: int | None = None,
         user: str = "ada",
         session: str = PHONE,
         limit: int = 100,
         **fields: Any,
     ) -> Page:
-        """Read a page as a session that presents the token of position `at` (None: none)."""
-        scope = self.checkpoints.scope_tag(self.project, user)
+        """Read a page as a session that presents the token of position `at`, a plain revision, or nothing."""
+        position = START if at is None else await self.position(at)
+        if after_revision is not None:
+            position = Position(0, after_revision)
         reading = Reading(
             self.project,
             user,
             session_key(self.project, user, session),
             types,
-            checkpoint_token="" if at is None else self.checkpoints.encode(scope, await self.position(at)),
+            position,
+            is_plain=after_revision is not None,
             **fields,
         )
         return await self.puller.pull(reading, PageSize(limit, 1_000_000))

@@ -11,7 +11,7 @@ from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store.engine import Engines
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.changes import Version, entity_key
-from syncline_server.sync.pull import Page
+from syncline_server.sync.reading import Page
 from syncline_server.sync.store import PageQuery, ShownPosition, Store, StoredPage
 
 

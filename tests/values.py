@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from syncline_server.sync.changes import Action, Change, Push, Version, entity_key
-from syncline_server.sync.resolve import Limits, Resolution, resolve
+from syncline_server.sync.resolve import PushLimits, Resolution, resolve
 from syncline_server.sync.revision import RevisionAllocator
 
 PROJECT = 1
@@ -74,11 +74,11 @@ def stored(
 
 
 def decide(
-    push: Push, *before: Version, shown: int = 0, now_ms: int = NOW_MS, limits: Limits | None = None
+    push: Push, *before: Version, shown: int = 0, now_ms: int = NOW_MS, limits: PushLimits | None = None
 ) -> Resolution:
     """Decide a push at a time, against what is stored."""
     revisions = RevisionAllocator(max((version.revision for version in before), default=0), now_ms * 1000)
-    return resolve(push, {version.key: version for version in before}, shown, revisions, limits or Limits())
+    return resolve(push, {version.key: version for version in before}, shown, revisions, limits or PushLimits())
 
 
 def spelled(resolution: Resolution) -> str:

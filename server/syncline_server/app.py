@@ -16,9 +16,9 @@ from syncline_server.identity.call_limits import CallLimiter
 from syncline_server.identity.tickets import Tickets
 from syncline_server.rpc.codec import LAYOUT
 from syncline_server.rpc.metrics import Metrics
+from syncline_server.rpc.requests import RequestLimits, Requests
 from syncline_server.rpc.server import AddressInUse, HealthService, ServerOptions, serving
 from syncline_server.rpc.service import SyncService
-from syncline_server.rpc.validation import RequestLimits, Validator
 from syncline_server.settings import ServerSettings
 from syncline_server.store import schema
 from syncline_server.store.database import database
@@ -28,9 +28,10 @@ from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.retention import keep_forgetting
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.feed import Feed
-from syncline_server.sync.pull import PageSize, Puller
-from syncline_server.sync.push import Committed, Pusher
-from syncline_server.sync.resolve import Limits
+from syncline_server.sync.pull import Puller
+from syncline_server.sync.push import Pusher
+from syncline_server.sync.reading import PageSize
+from syncline_server.sync.resolve import PushLimits
 from syncline_server.sync.store import Store
 
 _STREAM_CHANGES = 1000
@@ -91,31 +92,31 @@ class _Rules:
         checkpoints: CheckpointCodec,
         health: HealthReport,
     ) -> None:
-        limits = Limits(max_data_bytes=settings.max_data_bytes, max_answer_bytes=settings.max_answer_bytes)
-        self._told: list[Callable[[Committed], object]] = []
+        limits = PushLimits(max_data_bytes=settings.max_data_bytes, max_answer_bytes=settings.max_answer_bytes)
+        self._listeners: list[Callable[[int], object]] = []
         self.checkpoints = checkpoints
         self.pusher = Pusher(store, limits=limits, on_commit=self._committed, on_clock_behind=health.clock_is_behind)
-        self.puller = Puller(store, self.pusher, checkpoints)
+        self.puller = Puller(store, self.pusher)
         self.feed = Feed(
             store,
             self.puller,
             LAYOUT,
-            batch_size=PageSize(_STREAM_CHANGES, _STREAM_BYTES),
+            piece_size=PageSize(_STREAM_CHANGES, _STREAM_BYTES),
             heartbeat_seconds=settings.heartbeat_seconds,
             poll_seconds=settings.poll_seconds,
         )
         health.watch(self.feed.lag_seconds)
-        self._told.append(self.feed.committed)
+        self._listeners.append(self.feed.nudge)
         stack.push_async_callback(self.feed.close)
         stack.push_async_callback(self.pusher.close)
 
-    def on_commit(self, told: Callable[[Committed], object]) -> None:
-        """Tell somebody else, too, of every commit."""
-        self._told.append(told)
+    def on_commit(self, listener: Callable[[int], object]) -> None:
+        """Call somebody else, too, with the project of every commit."""
+        self._listeners.append(listener)
 
-    def _committed(self, commit: Committed) -> None:
-        for told in self._told:
-            told(commit)
+    def _committed(self, project_id: int) -> None:
+        for listener in self._listeners:
+            listener(project_id)
 
 
 def _join_other_processes(stack: AsyncExitStack, engines: Engines, rules: _Rules, health: HealthReport) -> None:
@@ -123,19 +124,19 @@ def _join_other_processes(stack: AsyncExitStack, engines: Engines, rules: _Rules
     notifications = engines.notifications(on_commit=rules.feed.nudge, on_reconnect=rules.feed.nudge_all)
     if notifications is None:
         return
-    rules.on_commit(lambda commit: notifications.announce(commit.project_id))
+    rules.on_commit(notifications.announce)
     health.watch(notifications.away_seconds)
     notifications.start()
     stack.push_async_callback(notifications.close)
 
 
 def _service(settings: ServerSettings, rules: _Rules, registry: SqlRegistry, metrics: Metrics) -> SyncService:
+    limits = RequestLimits(settings.max_push_changes, settings.max_data_bytes, settings.max_page_bytes)
     return SyncService(
         authenticator=Authenticator(registry),
         tickets=Tickets(registry),
         limiter=CallLimiter(settings.calls_per_minute),
-        validator=Validator(RequestLimits(settings.max_push_changes, settings.max_data_bytes, settings.max_page_bytes)),
-        checkpoints=rules.checkpoints,
+        requests=Requests(rules.checkpoints, limits),
         pusher=rules.pusher,
         puller=rules.puller,
         feed=rules.feed,

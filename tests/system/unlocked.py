@@ -6,8 +6,8 @@ from typing import Any
 
 from syncline_server.store.clock import system_clock_us
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Push, PushOutcome
-from syncline_server.sync.push import Committed, Pusher
-from syncline_server.sync.resolve import Limits, resolve
+from syncline_server.sync.push import Pusher
+from syncline_server.sync.resolve import PushLimits, resolve
 from syncline_server.sync.revision import RevisionAllocator
 from syncline_server.sync.store import Store
 
@@ -20,7 +20,7 @@ _LONG_SHARE = 0.1
 class UnlockedPusher(Pusher):
     """Takes the place of the Pusher; each push has a transaction of its own, several at once."""
 
-    def __init__(self, store: Store, *, limits: Limits, **options: Any) -> None:
+    def __init__(self, store: Store, *, limits: PushLimits, **options: Any) -> None:
         super().__init__(store, limits=limits, **options)
         self._delays = random.Random(20260801)
         self._drawn = 0
@@ -37,5 +37,5 @@ class UnlockedPusher(Pusher):
             if resolution.written:
                 await transaction.write(push.project_id, resolution.written.values())
                 await transaction.move_head(push.project_id, max(stored_head.revision, revisions.head))
-        self._on_commit(Committed(push.project_id, revisions.head, frozenset({push.user_id})))
+        self._on_commit(push.project_id)
         return PushOutcome(resolution.results, stored_head.history.at(revisions.head), revisions.head)

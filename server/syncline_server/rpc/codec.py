@@ -7,9 +7,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from syncline.v1 import sync_pb2
 from syncline_server.identity.tickets import Ticket
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action, PushOutcome, Version
-from syncline_server.sync.feed import Batch
+from syncline_server.sync.feed import StreamPiece
 from syncline_server.sync.layout import Layout
-from syncline_server.sync.pull import Page
+from syncline_server.sync.reading import Page
 
 _MICROSECONDS: Final = 1_000_000
 
@@ -41,12 +41,12 @@ def pull_response(page: Page, checkpoint_token: str) -> bytes:
     return page.changes + rest.SerializeToString()
 
 
-def stream_pull_response(batch: Batch, checkpoint_token: str) -> bytes:
+def stream_pull_response(piece: StreamPiece, checkpoint_token: str) -> bytes:
     """Return a message of a stream: a StreamPullResponse, serialized."""
     rest = sync_pb2.StreamPullResponse(
-        checkpoint_token=checkpoint_token, caught_up=batch.caught_up, reset=batch.page.reset
+        checkpoint_token=checkpoint_token, caught_up=piece.caught_up, reset=piece.page.reset
     )
-    return batch.page.changes + rest.SerializeToString()
+    return piece.page.changes + rest.SerializeToString()
 
 
 def ticket_response(ticket: Ticket) -> sync_pb2.CreateTicketResponse:

@@ -1,4 +1,4 @@
-"""The handlers: each validates, calls the rules and fills the response; CallObserver translates the errors."""
+"""The handlers: each reads the request, calls the rules and fills the response; CallObserver translates the errors."""
 
 import asyncio
 from typing import Any
@@ -9,9 +9,8 @@ from syncline_server.identity.call_limits import CallLimiter
 from syncline_server.identity.tickets import Tickets, ticket_of
 from syncline_server.rpc import codec
 from syncline_server.rpc.metrics import Metrics
-from syncline_server.rpc.validation import Validator
+from syncline_server.rpc.requests import Requests
 from syncline_server.sync.changes import PushOutcome
-from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.errors import ReaderTooSlow, SessionExpired, UnavailableError
 from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import Puller
@@ -27,8 +26,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         authenticator: Authenticator,
         tickets: Tickets,
         limiter: CallLimiter,
-        validator: Validator,
-        checkpoints: CheckpointCodec,
+        requests: Requests,
         pusher: Pusher,
         puller: Puller,
         feed: Feed,
@@ -39,8 +37,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         self._authenticator = authenticator
         self._tickets = tickets
         self._limiter = limiter
-        self._validator = validator
-        self._checkpoints = checkpoints
+        self._requests = requests
         self._pusher = pusher
         self._puller = puller
         self._feed = feed
@@ -52,36 +49,28 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
     async def Push(self, request: sync_pb2.PushRequest, context: Any) -> sync_pb2.PushResponse:  # noqa: N802  # the contract's name
         """Apply a batch of changes."""
         principal = await self._principal(request.user_id, context)
-        scope = self._checkpoints.scope_tag(principal.project_id, principal.user)
-        token = request.checkpoint_token
-        shown = self._checkpoints.decode(scope, token) if token else None
-        push = self._validator.push(request, principal, shown)
-        if principal.scopes.limited:
-            principal.check_types(_types_of(request))
-        outcome = await self._pusher.push(push)
+        outcome = await self._pusher.push(self._requests.push(request, principal))
         self._count(outcome)
-        return codec.push_response(outcome, self._checkpoints.encode(scope, outcome.checkpoint))
+        return codec.push_response(outcome, self._requests.token(principal, outcome.checkpoint))
 
     async def Pull(self, request: sync_pb2.PullRequest, context: Any) -> bytes:  # type: ignore[override]  # noqa: N802  # serialized, see codec
         """Read one page."""
         principal = await self._principal(request.user_id, context)
-        reading, size = self._validator.pull(request, principal)
+        reading, size = self._requests.pull(request, principal)
         page = await self._puller.pull(reading, size)
-        scope = self._checkpoints.scope_tag(principal.project_id, principal.user)
-        return codec.pull_response(page, self._checkpoints.encode(scope, page.next_position))
+        return codec.pull_response(page, self._requests.token(principal, page.next_position))
 
     async def StreamPull(self, request: sync_pb2.StreamPullRequest, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # it writes its messages, so that a reader who takes none can be cut
         """Read everything, then follow."""
         principal = await self._stream_principal(request, context)
-        reading = self._validator.reading(request, principal)
-        scope = self._checkpoints.scope_tag(principal.project_id, principal.user_id)
+        reading = self._requests.stream(request, principal)
         token = request.checkpoint_token
-        batches = self._feed.follow(reading, follow=request.follow, expires_at=principal.expires_at)
+        pieces = self._feed.follow(reading, follow=request.follow, expires_at=principal.expires_at)
         try:
-            async for batch in batches:
-                next_token = self._checkpoints.encode(scope, batch.page.next_position)
-                message = codec.stream_pull_response(batch, next_token)
-                del batch  # a reader may take its time over the message; nothing else is to stay in memory for it
+            async for piece in pieces:
+                next_token = self._requests.token(principal, piece.page.next_position)
+                message = codec.stream_pull_response(piece, next_token)
+                del piece  # a reader may take its time over the message; nothing else is to stay in memory for it
                 await self._send(context, message, token)
                 del message  # the next one may be long in coming
                 token = next_token
@@ -89,7 +78,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
             # The store's failure may be shared with other calls, so it is not written on.
             raise type(error)(checkpoint_token=token) from error.__cause__ or error
         finally:
-            await batches.aclose()
+            await pieces.aclose()
 
     async def CreateTicket(self, request: sync_pb2.CreateTicketRequest, context: Any) -> sync_pb2.CreateTicketResponse:  # noqa: N802  # as above
         """Make a ticket."""
@@ -131,12 +120,3 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         if conflicts:
             self._conflicts.inc(conflicts)
         self._applied.inc(len(outcome.results) - replayed - conflicts)
-
-
-def _types_of(request: sync_pb2.PushRequest) -> set[str]:
-    """Return the types that a push changes or asks about."""
-    types = {change.entity_type for change in request.changes}
-    for change in request.changes:
-        if change.required_entities:
-            types.update([entity.entity_type for entity in change.required_entities])
-    return types

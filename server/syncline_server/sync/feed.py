@@ -5,13 +5,13 @@ The contract of `Feed.follow`, for one reading:
 - Nothing is skipped: a reader registers for wake-ups before it reads, and wake-ups carry no data. Catching up, it reads
   from the store; live, from the window that its process shares (see live.py), and from the store again when it has
   fallen out of that.
-- The first batch comes at once, even when nothing is new; `caught_up` is true in one batch.
+- The first piece comes at once, even when nothing is new; `caught_up` is true in one piece.
 - It ends by itself only when it has caught up and was not asked to follow on. Otherwise it ends with one of:
-  CheckpointInvalid, CheckpointExpired (before the first batch, and when the database goes back behind the reader's
+  CheckpointExpired (before the first piece, and when the database goes back behind the reader's
   position; start over), SessionExpired (sign in again, resume), Draining and StoreUnavailable (resume). To resume is to
   read again from the last token that was received.
-- Where the reading is to start over instead, the first batch says so. Later on such a stream ends with
-  StoreUnavailable: its reader resumes, and is told in the first batch of the next.
+- Where the reading is to start over instead, the first piece says so. Later on such a stream ends with
+  StoreUnavailable: its reader resumes, and is told in the first piece of the next.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from dataclasses import dataclass, replace
 from syncline_server.sync.errors import Draining, SessionExpired
 from syncline_server.sync.layout import Layout, action_of
 from syncline_server.sync.live import LiveLog, Wakeup, monotonic
-from syncline_server.sync.pull import Page, PageSize, Puller, Reading
-from syncline_server.sync.push import Committed
+from syncline_server.sync.pull import Puller
+from syncline_server.sync.reading import Page, PageSize, Reading
 from syncline_server.sync.store import RecentVersion, Store
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """A piece of a stream: a page, or only a checkpoint."""
+class StreamPiece:
+    """What a stream sends at once: a page, or only a checkpoint."""
 
     page: Page
     caught_up: bool
@@ -44,7 +44,7 @@ class Feed:
         puller: Puller,
         layout: Layout,
         *,
-        batch_size: PageSize,
+        piece_size: PageSize,
         heartbeat_seconds: float,
         poll_seconds: float,
     ) -> None:
@@ -52,15 +52,11 @@ class Feed:
         self._store = store
         self._puller = puller
         self._closings = layout.closings
-        self._batch_size = batch_size
+        self._piece_size = piece_size
         self._heartbeat_seconds = heartbeat_seconds
         self._poll_seconds = poll_seconds
         self._logs: dict[int, LiveLog] = {}
         self._draining = False
-
-    def committed(self, commit: Committed) -> None:
-        """Look for what a commit of this process brought."""
-        self.nudge(commit.project_id)
 
     def nudge(self, project_id: int) -> None:
         """Look for what a commit of any process may have brought."""
@@ -73,7 +69,7 @@ class Feed:
             log.nudge()
 
     def drain(self) -> None:
-        """End all streams, each after a last checkpoint."""
+        """End all streams with Draining: each resumes elsewhere from the last token that it got."""
         self._draining = True
         for log in self._logs.values():
             log.wake_all()
@@ -89,28 +85,28 @@ class Feed:
 
     async def follow(
         self, reading: Reading, *, follow: bool, expires_at: float | None = None
-    ) -> AsyncGenerator[Batch, None]:
-        """Yield batches, as this module's docstring says; `expires_at` is the end of the session, in epoch seconds."""
+    ) -> AsyncGenerator[StreamPiece, None]:
+        """Yield pieces, as this module's docstring says; `expires_at` is the end of the session, in epoch seconds."""
         log = self._log(reading.project_id)
         user_id = reading.user_id
         wakeup = log.attach(user_id) if follow else Wakeup()
         ahead: asyncio.Task[Page] | None = None
         try:
-            page = await self._puller.pull(reading, self._batch_size)
+            page = await self._puller.pull(reading, self._piece_size)
             # From here on the position is this server's own: no longer a time that lies ahead, nor news of the reader.
-            reading = replace(reading, checkpoint_token="", after_revision=None, session_key="")
+            reading = replace(reading, is_plain=False, session_key="")
             caught_up, sent_at = False, -self._heartbeat_seconds
             while True:
                 newly_caught_up = not caught_up and not page.has_more
                 if page.changes or newly_caught_up or monotonic() >= sent_at + self._heartbeat_seconds:
                     caught_up = caught_up or newly_caught_up
                     if page.has_more:
-                        # While the reader takes this batch.
+                        # While the reader takes this piece.
                         ahead = self._read_ahead(reading, page, wakeup)
-                    batch = [Batch(page, newly_caught_up)]
+                    piece = [StreamPiece(page, newly_caught_up)]
                     page = replace(page, changes=b"")
                     # Nothing of it stays here while the reader takes its time.
-                    yield batch.pop()
+                    yield piece.pop()
                     sent_at = monotonic()
                 if caught_up and not follow:
                     return
@@ -129,7 +125,7 @@ class Feed:
     def _read_ahead(self, reading: Reading, page: Page, wakeup: Wakeup) -> "asyncio.Task[Page]":
         """Begin to read what comes after a page; what comes from then on sets the wake-up."""
         wakeup.clear()
-        size = _fitting(self._batch_size, page)
+        size = _fitting(self._piece_size, page)
         task = asyncio.create_task(self._puller.read_on(reading, page.next_position, size))
         task.add_done_callback(_take_note)
         return task
@@ -142,7 +138,7 @@ class Feed:
         recent = self._recent(reading, page, log)
         if recent is not None:
             return recent
-        page = await self._puller.read_on(reading, page.next_position, self._batch_size)
+        page = await self._puller.read_on(reading, page.next_position, self._piece_size)
         if log.history.epoch_id != page.history.epoch_id:
             log.nudge()  # the window is of the epoch before
         return page
@@ -155,7 +151,7 @@ class Feed:
         wanted = [
             change for change in changes if not reading.entity_types or change.entity_type in reading.entity_types
         ]
-        kept = _cut(wanted, self._batch_size)
+        kept = _cut(wanted, self._piece_size)
         cut = len(kept) < len(wanted)
         complete = kept[-1].revision if cut else max(log.position, page.complete_revision)
         head = changes[-1].revision if changes else page.next_revision
@@ -205,7 +201,7 @@ def _fitting(most: PageSize, page: Page) -> PageSize:
 
 
 def _cut(changes: list[RecentVersion], size: PageSize) -> list[RecentVersion]:
-    """Return the first changes that fit into a batch, one at least."""
+    """Return the first changes that fit into a piece, one at least."""
     size_bytes = 0
     for index, change in enumerate(changes[: size.limit]):
         size_bytes += len(change.unclosed)

@@ -10,11 +10,10 @@ from typing import Final
 
 from syncline_server.sync.changes import Push, PushOutcome
 from syncline_server.sync.errors import StoreUnavailable, SyncError
-from syncline_server.sync.group import Committed, GroupCommit, Presented
-from syncline_server.sync.resolve import Limits
+from syncline_server.sync.group import GroupCommit, Item
+from syncline_server.sync.resolve import PushLimits
+from syncline_server.sync.shown import Presented
 from syncline_server.sync.store import Store
-
-__all__ = ["Committed", "Presented", "Pusher"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ _MAX_PUSHES_OF_A_USER: Final = 4
 
 @dataclass(slots=True)
 class _Waiting:
-    item: Push | Presented
+    item: Item
     changes: int
     size: int
     """Of its data, in characters."""
@@ -50,11 +49,14 @@ class Pusher:
         self,
         store: Store,
         *,
-        limits: Limits,
-        on_commit: Callable[[Committed], None],
+        limits: PushLimits,
+        on_commit: Callable[[int], object],
         on_clock_behind: Callable[[int], None],
     ) -> None:
-        """`on_commit` is told of every commit; `on_clock_behind` how many ms the clock is behind the log (0: not)."""
+        """Call `on_commit` with the project of every commit, and `on_clock_behind` with the clock's lag.
+
+        The lag is how many ms the store's clock is behind the log; 0: it is not.
+        """
         self._store = store
         self._limits = limits
         self._on_commit = on_commit
@@ -108,7 +110,7 @@ class Pusher:
 class _Committer:
     """Collects what waits for one project and applies it group by group."""
 
-    def __init__(self, project_id: int, group: "GroupCommit", on_commit: Callable[[Committed], None]) -> None:
+    def __init__(self, project_id: int, group: GroupCommit, on_commit: Callable[[int], object]) -> None:
         self._project_id = project_id
         self._group = group
         self._on_commit = on_commit
@@ -117,7 +119,7 @@ class _Committer:
         self._expected = 0
         """How many pushes the next group may have: as many as lately."""
 
-    def submit(self, item: Push | Presented) -> "asyncio.Future[PushOutcome | None]":
+    def submit(self, item: Item) -> "asyncio.Future[PushOutcome | None]":
         future: asyncio.Future[PushOutcome | None] = asyncio.get_running_loop().create_future()
         changes = item.changes if isinstance(item, Push) else ()
         self._queue.append(_Waiting(item, len(changes), sum([len(change.data) for change in changes]), future))
@@ -190,19 +192,19 @@ class _Committer:
 
     async def _apply(self, group: list[_Waiting]) -> None:
         try:
-            outcomes, committed = await self._group.apply(self._project_id, [waiting.item for waiting in group])
+            answers, committed = await self._group.apply(self._project_id, [waiting.item for waiting in group])
         except Exception as error:
             await self._failed(group, error)
             return
-        for waiting, outcome in zip(group, outcomes, strict=True):
+        for waiting, answer in zip(group, answers, strict=True):
             if waiting.future.cancelled():
                 continue
-            if isinstance(outcome, SyncError):
-                waiting.future.set_exception(outcome)
+            if isinstance(answer, SyncError):
+                waiting.future.set_exception(answer)
             else:
-                waiting.future.set_result(outcome)
-        if committed is not None:
-            self._on_commit(committed)
+                waiting.future.set_result(answer)
+        if committed:
+            self._on_commit(self._project_id)
 
     async def _failed(self, group: list[_Waiting], error: Exception) -> None:
         """Answer a group that could not be committed; unless the store was away, it is tried push by push (L4)."""

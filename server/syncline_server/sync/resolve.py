@@ -2,18 +2,25 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from syncline_server.sync import members
-from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action, Change, Push, Result, Version
+from syncline_server.sync.changes import (
+    MICROSECONDS_PER_MS,
+    Action,
+    Change,
+    Push,
+    Result,
+    Version,
+    absent_version,
+    version_of,
+)
 from syncline_server.sync.errors import AnswerTooLarge, DataTooLarge, EntityNotFound
 from syncline_server.sync.revision import RevisionAllocator
-
-_NO_DIGEST: Final = b""
+from syncline_server.sync.shown import is_foreign
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PushLimits:
     """What a push may not exceed."""
 
     max_data_bytes: int = 256 * 1024
@@ -33,7 +40,7 @@ class Resolution:
 
 
 def resolve(
-    push: Push, before: Mapping[str, Version], shown: int, revisions: RevisionAllocator, limits: Limits
+    push: Push, before: Mapping[str, Version], shown: int, revisions: RevisionAllocator, limits: PushLimits
 ) -> Resolution:
     """Decide every change of a push, in order, each against the state before the request (P2).
 
@@ -63,7 +70,7 @@ class _Resolver:
     """The state of one push while it is decided."""
 
     def __init__(
-        self, push: Push, before: Mapping[str, Version], shown: int, revisions: RevisionAllocator, limits: Limits
+        self, push: Push, before: Mapping[str, Version], shown: int, revisions: RevisionAllocator, limits: PushLimits
     ) -> None:
         self.resolution = Resolution()
         self._push = push
@@ -84,12 +91,12 @@ class _Resolver:
         if _has_nothing_to_do(self._push, change, stored, current):
             left_alone = change.action is Action.CREATE  # so it is not what was pushed
             current = self._recognisable(change) or current
-            return Result(True, False, current or _never_was(self._push, change), left_alone)
+            return Result(True, False, current or absent_version(change, self._push.user_id), left_alone)
         if _conflicts(self._push, change, stored, self._revisions.now_ms) or _updates_tombstone(
             change, stored, current
         ):
             self._lost.add(change.key)
-            return Result(False, False, current or _never_was(self._push, change), True)
+            return Result(False, False, current or absent_version(change, self._push.user_id), True)
         version = self._next_version(index, change, current)
         self.resolution.written[change.key] = version
         self.resolution.head = version.revision
@@ -119,22 +126,19 @@ class _Resolver:
             raise DataTooLarge(index, self._limits.max_data_bytes)
         revision = self._revisions.draw(self._push.user_id)
         goes_on = current is not None and (not current.deleted or change.action is Action.DELETE)
-        # By position: names cost more than all the rest of a version.
-        return Version(
-            change.key,
+        return version_of(
+            change,
             self._push.user_id,
-            change.entity_type,
-            change.entity_id,
-            change.action is Action.DELETE,
-            data,
-            size_bytes,
-            revision,
-            current.created_revision if current is not None and goes_on else revision,
-            revision if change.client_timestamp_us is None else change.client_timestamp_us,
-            self._push.session,
+            deleted=change.action is Action.DELETE,
+            data=data,
+            size_bytes=size_bytes,
+            revision=revision,
+            created_revision=current.created_revision if current is not None and goes_on else revision,
+            client_timestamp_us=revision if change.client_timestamp_us is None else change.client_timestamp_us,
+            session=self._push.session,
             # Not every dialect tells which of several changes of an entity was the one that lost.
-            merged_unseen or change.key in self._lost,
-            change.digest,
+            merged_unseen=merged_unseen or change.key in self._lost,
+            digest=change.digest,
         )
 
     def _merge(self, change: Change, current: Version | None) -> tuple[str, bool]:
@@ -144,8 +148,7 @@ class _Resolver:
         if current is None or not (retains or merges):
             return change.data, False
         assert current.data is not None, "loaded, see needed_data"
-        unknown = current.session != self._push.session or current.merged_unseen
-        unseen = unknown and current.revision > self._shown
+        unseen = current.revision > self._shown and is_foreign(current, self._push.session)
         if retains:
             return members.retain(current.data, change.retained_members, change.data), unseen
         return members.merge(current.data, change.data), unseen
@@ -208,14 +211,7 @@ def _updates_tombstone(change: Change, stored: Version | None, current: Version 
     return stored is not None and stored.revision == current.revision
 
 
-def _never_was(push: Push, change: Change) -> Version:
-    """Return the version of an entity that does not exist: revision 0, deleted."""
-    return Version(
-        change.key, push.user_id, change.entity_type, change.entity_id, True, "", 0, 0, 0, 0, "", False, _NO_DIGEST
-    )
-
-
-def _check_answer_size(resolution: Resolution, limits: Limits) -> None:
+def _check_answer_size(resolution: Resolution, limits: PushLimits) -> None:
     carried = sum([result.version.size_bytes for result in resolution.results if result.carries_data])
     if carried > limits.max_answer_bytes:
         raise AnswerTooLarge(limits.max_answer_bytes)

@@ -15,7 +15,8 @@ from syncline_server.store.opening import prepare_schema
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.changes import session_key
 from syncline_server.sync.errors import CheckpointExpired
-from syncline_server.sync.pull import PageSize, Reading
+from syncline_server.sync.history import START
+from syncline_server.sync.reading import PageSize, Reading
 from values import edit
 
 USERS = ("ada", "bob")
@@ -147,12 +148,13 @@ class World:
 
     async def _present(self, held: Held) -> None:
         rules = self._rules(held.project)
+        scope = rules.checkpoints.scope_tag(held.project, held.user)
         reading = Reading(
             held.project,
             held.user,
             session_key(held.project, held.user, f"device:{self.drawn.randrange(self.commits + 1)}"),
             (),
-            checkpoint_token=held.token,
+            rules.checkpoints.decode(scope, held.token) if held.token else START,
         )
         try:
             page = await rules.puller.pull(reading, PageSize(self.drawn.choice((1, 2, 100)), 1_000_000))
@@ -165,7 +167,6 @@ class World:
         missed = [one.revision for one in self.logs[held.project][len(held.prefix) :] if one.user == held.user]
         assert revisions_of(page) == missed[: page.count], "a gap"
         assert page.has_more == (page.count < len(missed))
-        scope = rules.checkpoints.scope_tag(held.project, held.user)
         token = rules.checkpoints.encode(scope, page.next_position)
         assert missed or not held.prefix or token == held.token, "a token changed though nothing was new"
         self._hold(held.project, held.user, token, page.next_revision)

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from syncline_server.sync.errors import AnswerTooLarge, DataTooLarge
-from syncline_server.sync.resolve import Limits, needed_data
+from syncline_server.sync.resolve import PushLimits, needed_data
 from values import LAPTOP, NOW_MS, PHONE, decide, edit, push_of, single, spelled, stored
 
-SMALL = Limits(max_data_bytes=20, max_answer_bytes=50)
+SMALL = PushLimits(max_data_bytes=20, max_answer_bytes=50)
 
 
 @pytest.mark.parametrize(("text", "fits"), [("x" * 12, True), ("x" * 13, False), ("é" * 6, True), ("é" * 7, False)])

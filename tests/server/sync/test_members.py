@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncline_server.rpc.validation import json_problem
+from syncline_server.rpc.json_object import json_problem
 from syncline_server.sync.members import merge, retain, split
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

@@ -1,0 +1,123 @@
+"""Whether pushed changes are well-formed, and the changes of the rules that they stand for (P1)."""
+
+import os
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from syncline import words
+from syncline.v1 import sync_pb2
+from syncline_server.rpc.json_object import json_problem
+from syncline_server.sync.changes import Action, Change, entity_key
+from syncline_server.sync.errors import ChangeInvalid
+
+ENTITY_TYPE_PROBLEM: Final = f"must be {words.ENTITY_TYPE_FORM}"
+_MAX_REQUIRED: Final = 16
+_MAX_RETAINED: Final = 16
+_MAX_AHEAD_SECONDS: Final = 24 * 3600
+_LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
+_NANOS: Final = 1_000_000_000
+_ACTIONS: Final = {int(action): action for action in Action}
+
+
+def changes_of(
+    changes: Iterable[sync_pb2.Change], project_id: int, user_id: str, *, max_data_bytes: int
+) -> tuple[Change, ...]:
+    """Return the changes of a user that these messages stand for. Raises ChangeInvalid for the first malformed one."""
+    latest = time.time() + _MAX_AHEAD_SECONDS
+    return tuple(
+        [_change_of(index, change, project_id, user_id, latest, max_data_bytes) for index, change in enumerate(changes)]
+    )
+
+
+def _change_of(
+    index: int, change: sync_pb2.Change, project_id: int, user_id: str, latest: float, max_data_bytes: int
+) -> Change:
+    """Return one change; its time may be `latest` (s) at most. What most changes do not have is not looked into."""
+    entity_type = change.entity_type
+    if not words.match_entity_type(entity_type):
+        raise ChangeInvalid(index, "entity_type", ENTITY_TYPE_PROBLEM)
+    action = _ACTIONS.get(change.action)
+    if action is None:
+        raise ChangeInvalid(index, "action", "must be create, update or delete")
+    entity_id = change.entity_id
+    if entity_id or action is not Action.CREATE:
+        _check_entity_id(index, "entity_id", entity_id)
+    else:
+        entity_id = _new_id()
+    if change.only_if_absent and action is not Action.CREATE:
+        raise ChangeInvalid(index, "only_if_absent", "goes with a create alone")
+    return Change(
+        entity_key(project_id, user_id, entity_type, entity_id),
+        entity_type,
+        entity_id,
+        action,
+        _data(index, change.data, max_data_bytes),
+        _timestamp_us(index, change.client_timestamp, latest) if change.HasField("client_timestamp") else None,
+        _base_revision(index, change.base_revision) if change.HasField("base_revision") else None,
+        _required_keys(index, change, project_id, user_id) if change.required_entities else (),
+        change.only_if_absent,
+        _retained_members(index, change, action) if change.retained_members else (),
+    )
+
+
+def _data(index: int, data: bytes, max_data_bytes: int) -> str:
+    if not data:
+        return "{}"
+    if len(data) > max_data_bytes:
+        raise ChangeInvalid(index, "data", f"must be at most {max_data_bytes} bytes, got {len(data)}")
+    problem = json_problem(data)
+    if problem is not None:
+        raise ChangeInvalid(index, "data", problem)
+    return data.decode()
+
+
+def _new_id() -> str:
+    """Return a random UUID (RFC 9562, version 4), at a third of what the module's own costs."""
+    drawn = os.urandom(16).hex()
+    variant = "89ab"[int(drawn[16], 16) & 3]
+    return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[13:16]}-{variant}{drawn[17:20]}-{drawn[20:]}"
+
+
+def _check_entity_id(index: int, field: str, entity_id: str) -> None:
+    problem = words.id_problem(entity_id)
+    if problem is not None:
+        raise ChangeInvalid(index, field, problem)
+
+
+def _required_keys(index: int, change: sync_pb2.Change, project_id: int, user_id: str) -> tuple[str, ...]:
+    if len(change.required_entities) > _MAX_REQUIRED:
+        raise ChangeInvalid(index, "required_entities", f"must be at most {_MAX_REQUIRED}")
+    for required in change.required_entities:
+        if not words.match_entity_type(required.entity_type):
+            raise ChangeInvalid(index, "required_entities.entity_type", ENTITY_TYPE_PROBLEM)
+        _check_entity_id(index, "required_entities.entity_id", required.entity_id)
+    return tuple(
+        entity_key(project_id, user_id, required.entity_type, required.entity_id)
+        for required in change.required_entities
+    )
+
+
+def _retained_members(index: int, change: sync_pb2.Change, action: Action) -> tuple[str, ...]:
+    if action is not Action.DELETE:
+        raise ChangeInvalid(index, "retained_members", "goes with a delete alone")
+    if len(change.retained_members) > _MAX_RETAINED:
+        raise ChangeInvalid(index, "retained_members", f"must be at most {_MAX_RETAINED}")
+    return tuple(change.retained_members)
+
+
+def _base_revision(index: int, revision: int) -> int:
+    if revision < 0:
+        raise ChangeInvalid(index, "base_revision", "must be 0 or more")
+    return revision
+
+
+def _timestamp_us(index: int, timestamp: Timestamp, latest: float) -> int:
+    seconds, nanos = timestamp.seconds, timestamp.nanos
+    if not 0 <= seconds <= _LAST_SECOND or not 0 <= nanos < _NANOS:
+        raise ChangeInvalid(index, "client_timestamp", "must be in the years 1970 to 9999")
+    if seconds > latest:
+        raise ChangeInvalid(index, "client_timestamp", "must not be more than 24 h in the future")
+    return seconds * 1_000_000 + nanos // 1000

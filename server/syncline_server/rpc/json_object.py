@@ -1,0 +1,63 @@
+"""Whether pushed data is a strict JSON object."""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import jiter
+
+_MAX_DEPTH: Final = 32
+_MAX_PROBLEM: Final = 200
+"""Characters of the parser's message that fit into an error."""
+_DIGITS_OF_A_DOUBLE: Final = 308
+_EXPONENT: Final = re.compile(rb"[0-9][eE]")
+
+
+def json_problem(data: bytes) -> str | None:
+    """Say what keeps `data` from being a strict JSON object, nested at most 32 deep; None: nothing.
+
+    Refused: duplicate keys, NaN and Infinity, numbers beyond a double's range, lone surrogates, invalid UTF-8.
+    """
+    try:
+        value = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError as error:
+        return f"must be a JSON object: {_shortened(str(error))}"
+    if not isinstance(value, dict):
+        return "must be a JSON object"
+    # Both are rare, and cheap to rule out from the text.
+    if data.count(b"{") + data.count(b"[") > _MAX_DEPTH and _depth(value) > _MAX_DEPTH:
+        return f"must be nested at most {_MAX_DEPTH} deep"
+    may_overflow = len(data) > _DIGITS_OF_A_DOUBLE or _EXPONENT.search(data)
+    if may_overflow and not all(math.isfinite(number) for number in _floats(value)):
+        return "must not contain numbers beyond the range of a double"
+    return None
+
+
+def _shortened(text: str) -> str:
+    """Cut the middle, which may be a key of any size, so that the text fits into an error."""
+    return text if len(text) <= _MAX_PROBLEM else f"{text[: _MAX_PROBLEM // 2]}…{text[-_MAX_PROBLEM // 2 :]}"
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [item for container in level for item in _items(container) if isinstance(item, dict | list)]
+    return depth
+
+
+def _items(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def _floats(value: Any) -> Iterator[float]:
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, float):
+            yield value
+        waiting.extend(_items(value))

@@ -1,0 +1,154 @@
+"""What a request asks of the rules: its token, types and limits, decoded and held against who is calling.
+
+The one place that does, for Push, Pull and StreamPull; a malformed request is refused whole, before anything is read or
+written (P1).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from syncline import words
+from syncline.v1 import sync_pb2
+from syncline_server.identity.authenticator import Principal
+from syncline_server.rpc.changes import ENTITY_TYPE_PROBLEM, changes_of
+from syncline_server.sync.changes import Push
+from syncline_server.sync.checkpoint import CheckpointCodec
+from syncline_server.sync.errors import RequestInvalid
+from syncline_server.sync.history import START, Position
+from syncline_server.sync.reading import PageSize, Reading
+
+_DEFAULT_PAGE_SIZE: Final = 100
+_NOTHING: Final = PageSize(limit=0, max_bytes=0)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What a request may not exceed."""
+
+    max_changes: int = words.MAX_PUSH_CHANGES
+    max_data_bytes: int = 256 * 1024
+    max_page_bytes: int = 2 * 1024 * 1024
+
+
+class Requests:
+    """Turns requests into values of the rules, and positions back into tokens of the caller's scope.
+
+    Raises RequestInvalid, ChangeInvalid, CheckpointInvalid and TypeForbidden.
+    """
+
+    def __init__(self, checkpoints: CheckpointCodec, limits: RequestLimits) -> None:
+        """Read and write tokens with `checkpoints`; hold requests to `limits`."""
+        self._checkpoints = checkpoints
+        self._limits = limits
+
+    def push(self, request: sync_pb2.PushRequest, principal: Principal) -> Push:
+        """Return the push that a request stands for."""
+        shown = self._position(request.checkpoint_token, principal) if request.checkpoint_token else None
+        if len(request.changes) > self._limits.max_changes:
+            raise RequestInvalid("changes", f"must be at most {self._limits.max_changes}, got {len(request.changes)}")
+        expected_head_ms = request.expected_head_ms if request.HasField("expected_head_ms") else None
+        if expected_head_ms is not None and expected_head_ms < 0:
+            raise RequestInvalid("expected_head_ms", "must be 0 or more")
+        project_id, user = principal.project_id, principal.user
+        changes = changes_of(request.changes, project_id, user, max_data_bytes=self._limits.max_data_bytes)
+        if principal.scopes.limited:
+            principal.check_types(_types_of(request))
+        return Push(
+            project_id,
+            user,
+            principal.session,
+            principal.device_known,
+            changes,
+            shown,
+            expected_head_ms,
+            request.require_existing,
+        )
+
+    def pull(self, request: sync_pb2.PullRequest, principal: Principal) -> tuple[Reading, PageSize]:
+        """Return what a request asks to read, and how much of it."""
+        if not 0 <= request.page_size <= words.MAX_PAGE_SIZE:
+            raise RequestInvalid("page_size", f"must be 0 to {words.MAX_PAGE_SIZE}")
+        if request.skip < 0:
+            raise RequestInvalid("skip", "must be 0 or more")
+        reading = self._reading(request, principal, omit_forbidden=request.omit_forbidden_types)
+        if request.head_only or (request.entity_types and not reading.entity_types):
+            # Shows nothing for any type: not even what it leaves out has been read up to the token.
+            return replace(reading, session_key=""), _NOTHING
+        size = PageSize(
+            limit=request.page_size or _DEFAULT_PAGE_SIZE,
+            max_bytes=self._limits.max_page_bytes,
+            skip=request.skip,
+            include_total=request.include_total,
+        )
+        return reading, size
+
+    def stream(self, request: sync_pb2.StreamPullRequest, principal: Principal) -> Reading:
+        """Return what a request asks to read."""
+        return self._reading(request, principal, omit_forbidden=False)
+
+    def token(self, principal: Principal, position: Position) -> str:
+        """Return the token of a position, for the scope of the principal: its user, or the whole project."""
+        return self._checkpoints.encode(self._scope_tag(principal), position)
+
+    def _reading(
+        self,
+        request: sync_pb2.PullRequest | sync_pb2.StreamPullRequest,
+        principal: Principal,
+        *,
+        omit_forbidden: bool,
+    ) -> Reading:
+        """Return whose log a request reads, and from where.
+
+        Types that the session's scopes do not cover are left out, or refused with TypeForbidden.
+        """
+        _check_entity_types(request.entity_types, principal)
+        if not omit_forbidden:
+            principal.check_types(request.entity_types)
+        position, is_plain = self._start(request, principal)
+        return Reading(
+            project_id=principal.project_id,
+            user_id=principal.user_id,
+            session_key=principal.session_key,
+            entity_types=tuple(filter(principal.scopes.cover, dict.fromkeys(request.entity_types))),
+            position=position,
+            is_plain=is_plain,
+            reset_when_expired=request.reset_when_expired,
+        )
+
+    def _start(
+        self, request: sync_pb2.PullRequest | sync_pb2.StreamPullRequest, principal: Principal
+    ) -> tuple[Position, bool]:
+        """Return where a reading starts, and whether that is a plain revision."""
+        if request.checkpoint_token:
+            return self._position(request.checkpoint_token, principal), False
+        if not request.HasField("after_revision"):
+            return START, False
+        if not 0 <= request.after_revision <= words.MAX_REVISION:
+            raise RequestInvalid("after_revision", f"must be 0 to {words.MAX_REVISION}")
+        return START._replace(revision=request.after_revision), True
+
+    def _position(self, token: str, principal: Principal) -> Position:
+        return self._checkpoints.decode(self._scope_tag(principal), token)
+
+    def _scope_tag(self, principal: Principal) -> bytes:
+        return self._checkpoints.scope_tag(principal.project_id, principal.user_id)
+
+
+def _types_of(request: sync_pb2.PushRequest) -> set[str]:
+    """Return the types that a push changes or asks about."""
+    types = {change.entity_type for change in request.changes}
+    for change in request.changes:
+        if change.required_entities:
+            types.update([entity.entity_type for entity in change.required_entities])
+    return types
+
+
+def _check_entity_types(entity_types: Sequence[str], principal: Principal) -> None:
+    if len(entity_types) > words.MAX_ENTITY_TYPES:
+        raise RequestInvalid("entity_types", f"must be at most {words.MAX_ENTITY_TYPES}")
+    for index, entity_type in enumerate(entity_types):
+        if not words.match_entity_type(entity_type):
+            raise RequestInvalid(f"entity_types[{index}]", ENTITY_TYPE_PROBLEM)
+    if not entity_types and principal.scopes.limited:
+        raise RequestInvalid("entity_types", "a session with scopes has to name the types it reads")
