@@ -57,7 +57,7 @@ tokens: install ## Send COUNT=100000 mutated tokens to every door; SEED=1
 	COUNT=$(or $(COUNT),100000) SEED=$(or $(SEED),1) $(BIN)/pytest tests/tokens -s
 
 schemathesis: install ## Try the OpenAPI document with EXAMPLES=200 random requests to each operation; SEED=1
-	EXAMPLES=$(or $(EXAMPLES),200) SEED=$(or $(SEED),1) $(BIN)/pytest tests/bridge/documented -s
+	EXAMPLES=$(or $(EXAMPLES),200) SEED=$(or $(SEED),1) $(BIN)/pytest tests/bridge/describe -s
 
 SEED ?= 1
 KILLS ?= 100

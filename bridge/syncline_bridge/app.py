@@ -4,33 +4,43 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import structlog
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from syncline_bridge.describe.openapi import DocumentedApp
-from syncline_bridge.dialects.checkpoint_sync import checkpoint_sync
-from syncline_bridge.dialects.checkpoint_sync.routes import PATHS, STREAM_PATH
-from syncline_bridge.dialects.dialect import Dialect
-from syncline_bridge.dialects.mutation_sync import Limits, mutation_sync
+from syncline_bridge.describe.operation import Operation, router_of
+from syncline_bridge.dialect import Dialect
+from syncline_bridge.dialects import DIALECTS
 from syncline_bridge.edge.access import Access
 from syncline_bridge.edge.admission import Admission
+from syncline_bridge.edge.areas import Areas
 from syncline_bridge.edge.body import BodyLimits
+from syncline_bridge.edge.cross_origin import CrossOrigin
 from syncline_bridge.edge.event_stream import EventStreams
+from syncline_bridge.edge.failures import answer_failures
 from syncline_bridge.edge.listener import listening
-from syncline_bridge.edge.probes import LIVENESS_PATH, READINESS_PATH, probes
+from syncline_bridge.edge.probes import LIVENESS_PATH, READINESS_PATH, Health, probes
+from syncline_bridge.edge.slashes import SlashAtTheEnd
 from syncline_bridge.failure import MALFORMED
-from syncline_bridge.routing import FailureAnswers, answer_failures
-from syncline_bridge.settings import BridgeSettings
+from syncline_bridge.settings import OwnSettings
 from syncline_bridge.upstream import Upstream, open_upstream
 
 _PROBE_PATHS = (LIVENESS_PATH, READINESS_PATH)
-_STREAM_PATHS = tuple(path + STREAM_PATH for path in PATHS)  # bounded by a limit of their own
 
 
-async def run(settings: BridgeSettings) -> None:
+@dataclass(frozen=True, slots=True)
+class ServedDialect:
+    """A dialect, and what it serves."""
+
+    dialect: Dialect[Any]
+    operations: Sequence[Operation]
+
+
+async def run(settings: OwnSettings) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is in progress."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -44,10 +54,11 @@ async def run(settings: BridgeSettings) -> None:
 
 
 @asynccontextmanager
-async def serving(settings: BridgeSettings) -> AsyncIterator[str]:
+async def serving(settings: OwnSettings, dialects: Sequence[Dialect[Any]] = DIALECTS) -> AsyncIterator[str]:
     """Serve in this event loop for as long as the context lasts; yields HOST:PORT as bound.
 
-    Raises OSError when the address cannot be had. The server need not be there yet.
+    `settings` are also those of each dialect. Raises OSError when the address cannot be had. The server need not be
+    there yet.
     """
     async with open_upstream(
         settings.grpc_target,
@@ -56,12 +67,11 @@ async def serving(settings: BridgeSettings) -> AsyncIterator[str]:
         settings.ready_deadline_seconds,
     ) as upstream:
         streams = EventStreams(settings.limit_streams, settings.slow_client_seconds)
-        answers = FailureAnswers(
-            (checkpoint_sync(upstream, streams), mutation_sync(upstream, _mutation_limits(settings)))
-        )
+        served = [ServedDialect(dialect, dialect.operations(upstream, streams, settings)) for dialect in dialects]
+        areas = Areas(each.dialect.area(each.operations) for each in served)
         async with listening(
-            build(settings, upstream, answers),
-            bytes(answers("/", MALFORMED).body),
+            build(settings, upstream, areas, served),
+            bytes(areas.answer_failure("", MALFORMED).body),
             settings.http_address,
             settings.keep_alive_seconds,
             settings.shutdown_grace_seconds,
@@ -72,51 +82,43 @@ async def serving(settings: BridgeSettings) -> AsyncIterator[str]:
                 streams.drain()
 
 
-def build(settings: BridgeSettings, upstream: Upstream, answers: FailureAnswers) -> ASGIApp:
+def build(settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Sequence[ServedDialect]) -> ASGIApp:
     """Build the application from the inside out."""
-    app: ASGIApp = _routes(settings, upstream, answers)
+    app: ASGIApp = documented(settings, upstream, areas, dialects)
     app = BodyLimits(
         app,
-        answers,
+        areas.answer_failure,
         settings.max_body_bytes,
         settings.body_read_timeout_seconds,
         settings.body_min_bytes_per_second,
     )
-    app = Admission(app, answers, settings.limit_concurrency, always_admitted_paths=_PROBE_PATHS + _STREAM_PATHS)
+    app = Admission(app, areas.answer_failure, settings.limit_concurrency, (*_PROBE_PATHS, *_stream_paths(dialects)))
+    app = SlashAtTheEnd(app)
     if settings.cors_origins:
-        app = _open_to(settings.cors_origins, answers.dialects, app)
-    return Access(app, answers, quiet_paths=_PROBE_PATHS)
+        app = CrossOrigin(app, settings.cors_origins, areas)
+    return Access(app, areas.answer_failure, quiet_paths=_PROBE_PATHS)
 
 
-def _routes(settings: BridgeSettings, upstream: Upstream, answers: FailureAnswers) -> DocumentedApp:
+def documented(
+    settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Sequence[ServedDialect]
+) -> DocumentedApp:
+    """Build what routes requests and describes itself."""
     app = DocumentedApp(
-        answers.dialects,
+        [Health, *(model for each in dialects for model in each.dialect.models)],
+        {name: scheme for each in dialects for name, scheme in each.dialect.security_schemes.items()},
         title="Syncline",
         version=version("syncline"),
         openapi_url="/openapi.json" if settings.docs_enabled else None,
         redoc_url=None,
-        redirect_slashes=False,  # a redirected POST loses its body in some clients
+        redirect_slashes=False,  # edge.slashes serves both spellings
         telemetry={"tracing": False, "metrics": False, "logs": False},  # its spans would carry tokens in the query
     )
-    answer_failures(app, answers)
-    for router in (probes(upstream), *(dialect.router for dialect in answers.dialects)):
+    answer_failures(app, areas)
+    for router in (probes(upstream), *(router_of(each.dialect.name, each.operations) for each in dialects)):
         app.include_router(router)
     return app
 
 
-def _mutation_limits(settings: BridgeSettings) -> Limits:
-    return Limits(
-        default_page_size=min(settings.mutation_default_page_size, settings.mutation_max_page_size),
-        max_page_size=settings.mutation_max_page_size,
-        max_mutations=settings.mutation_max_batch_size,
-    )
-
-
-def _open_to(origins: Sequence[str], dialects: Sequence[Dialect], app: ASGIApp) -> ASGIApp:
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=("GET", "POST"),
-        allow_headers=sorted({name for dialect in dialects for name in dialect.request_headers}),
-        expose_headers=sorted({name for dialect in dialects for name in dialect.response_headers}),
-    )
+def _stream_paths(dialects: Sequence[ServedDialect]) -> list[str]:
+    """Return the paths that a limit of their own bounds."""
+    return [path for each in dialects for one in each.operations if one.is_stream for path in one.paths]

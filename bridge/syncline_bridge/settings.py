@@ -1,17 +1,19 @@
-"""Every knob of the bridge process, where it reads the environment."""
+"""Every knob of the bridge process: its own, and those of each dialect that it speaks."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from syncline import words
+from syncline_bridge.dialect import Dialect
+from syncline_bridge.dialects import DIALECTS
+from syncline_bridge.knobs import Knobs
 
 
-class BridgeSettings(BaseSettings):
-    """Configure the bridge; each field can be set by `SYNCLINE_` and its name in capitals."""
-
-    model_config = SettingsConfigDict(env_prefix="SYNCLINE_", frozen=True, use_attribute_docstrings=True)
+class OwnSettings(Knobs):
+    """Configure what no dialect decides."""
 
     http_address: str = "127.0.0.1:8080"
     """Where to listen for HTTP, HOST:PORT; port 0 takes a free one."""
@@ -38,28 +40,19 @@ class BridgeSettings(BaseSettings):
     """The lowest rate at which a body may arrive; slower clients are answered 408."""
 
     limit_concurrency: Annotated[int, Field(gt=0)] = 512
-    """How many requests may be in progress at once; more are answered 503."""
+    """How many requests may be in progress at once, event streams and probes aside; more are answered 503."""
 
     limit_streams: Annotated[int, Field(gt=0)] = 2048
     """How many event streams may be open at once; more are answered 503."""
 
     slow_client_seconds: Annotated[float, Field(gt=0)] = 30.0
-    """How long the client of an event stream may take nothing before it is cut off."""
+    """How long an event may wait for room on its way to a client that takes nothing; then its stream ends."""
 
     keep_alive_seconds: Annotated[int, Field(gt=0)] = 75
     """How long an idle connection is kept open."""
 
     shutdown_grace_seconds: Annotated[int, Field(ge=0)] = 12
     """How long requests in progress may take to finish after SIGTERM."""
-
-    mutation_default_page_size: Annotated[int, Field(ge=1, le=words.MAX_PAGE_SIZE)] = 100
-    """Mutation sync: how many mutations are on a page when the client does not say."""
-
-    mutation_max_page_size: Annotated[int, Field(ge=1, le=words.MAX_PAGE_SIZE)] = 1000
-    """Mutation sync: the largest page that a client may ask for."""
-
-    mutation_max_batch_size: Annotated[int, Field(ge=1, le=500)] = 100
-    """Mutation sync: how many mutations a client may send at once."""
 
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Browser origins that may call, separated by commas; none by default, `*` for all."""
@@ -88,3 +81,12 @@ class BridgeSettings(BaseSettings):
         if isinstance(value, str):
             return tuple(origin.strip() for origin in value.split(",") if origin.strip())
         return value
+
+
+def knobs_of(dialects: Sequence[Dialect[Any]]) -> tuple[type[Knobs], ...]:
+    """Return the settings of those dialects that have any, as base classes: pydantic takes fields of the last first."""
+    return tuple(dialect.settings for dialect in reversed(dialects) if dialect.settings.model_fields)
+
+
+class BridgeSettings(*knobs_of(DIALECTS), OwnSettings):  # type: ignore[misc]  # mypy takes no tuple of base classes
+    """Configure the bridge and every dialect."""

@@ -18,8 +18,8 @@ from apps.mutation import BookedClient, MutationApp, NumberingClient
 from apps.news import News
 from apps.rereading import check_lives
 from bridge.bridged import Bridged
-from bridge.mutation_sync.device import Device
-from bridge.mutation_sync.strict_client import StrictClient
+from bridge.dialects.mutation_sync.device import Device
+from bridge.dialects.mutation_sync.strict_client import StrictClient
 from harness import change
 
 CHECKPOINT_SIZES = {"todo": 260, "memo": 60}

@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 
 from apps.book import APPLIED, Book, Problem, Sent
-from bridge.mutation_sync.device import SIMPLE, Device
-from bridge.mutation_sync.strict_client import (
+from bridge.dialects.mutation_sync.device import SIMPLE, Device
+from bridge.dialects.mutation_sync.strict_client import (
     PATH,
     RESOURCES,
     OutOfSync,

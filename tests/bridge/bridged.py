@@ -1,6 +1,6 @@
 """A running bridge and its server, as tests of the dialects see them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,9 @@ import httpx2
 
 from harness import Server
 from syncline_bridge.app import serving
-from syncline_bridge.settings import BridgeSettings
+from syncline_bridge.dialect import Dialect
+from syncline_bridge.dialects import DIALECTS
+from syncline_bridge.settings import OwnSettings, knobs_of
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,18 @@ class Bridged:
     http: httpx2.AsyncClient
 
 
-def bridge_on(server: Server | str, **settings: Any) -> AbstractAsyncContextManager[str]:
+def settings_of(dialects: Sequence[Dialect[Any]]) -> type[OwnSettings]:
+    """Return the class of all knobs of a bridge that speaks these dialects."""
+    return type("Settings", (*knobs_of(dialects), OwnSettings), {})
+
+
+def bridge_on(
+    server: Server | str, *, dialects: Sequence[Dialect[Any]] = DIALECTS, **settings: Any
+) -> AbstractAsyncContextManager[str]:
     """Run a bridge in front of a server or an address; yields its own."""
     target = server if isinstance(server, str) else server.address
-    return serving(BridgeSettings(http_address="127.0.0.1:0", grpc_target=target, log_level="error", **settings))
+    on_a_free_port = {"http_address": "127.0.0.1:0", "grpc_target": target, "log_level": "error"}
+    return serving(settings_of(dialects)(**on_a_free_port, **settings), dialects)
 
 
 @asynccontextmanager

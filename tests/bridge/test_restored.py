@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bridge.bridged import Bridged, bridged_on
-from bridge.checkpoint_sync import app as checkpoint_sync
-from bridge.mutation_sync import app as mutation_sync
+from bridge.dialects.checkpoint_sync import app as checkpoint_sync
+from bridge.dialects.mutation_sync import app as mutation_sync
 from harness import Project, change, ids, make_project, outcomes, refused, settings_for, started_server
 from syncline_server.settings import ServerSettings
 

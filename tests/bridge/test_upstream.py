@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bridge.bridged import client_of_bridge_on
-from bridge.checkpoint_sync.app import PATH
+from bridge.dialects.checkpoint_sync.app import PATH
 from faults.proxy import Proxy
 from harness import settings_for, started_server
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx2
 
-from bridge.checkpoint_sync import app as checkpoint_sync
-from bridge.checkpoint_sync.app import data_of
-from bridge.mutation_sync import device as mutation_sync
-from bridge.mutation_sync.strict_client import StrictClient
+from bridge.dialects.checkpoint_sync import app as checkpoint_sync
+from bridge.dialects.checkpoint_sync.app import data_of
+from bridge.dialects.mutation_sync import device as mutation_sync
+from bridge.dialects.mutation_sync.strict_client import StrictClient
 from harness import ACTIONS
 from syncline.v1 import sync_pb2
 from system.devices import Device, Metadata

@@ -10,9 +10,9 @@ from random import Random
 import httpx2
 
 from bridge.bridged import Bridged
-from bridge.checkpoint_sync.app import App as CheckpointApp
-from bridge.mutation_sync.app import App as MutationApp
-from bridge.mutation_sync.device import Device as MutationDevice
+from bridge.dialects.checkpoint_sync.app import App as CheckpointApp
+from bridge.dialects.mutation_sync.app import App as MutationApp
+from bridge.dialects.mutation_sync.device import Device as MutationDevice
 from chaos.apps import (
     CheckpointSync,
     MutationSync,

@@ -1,6 +1,6 @@
 """How many requests may be in progress at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -12,17 +12,21 @@ class Admission:
     """Turn requests away, in their dialect, while too many are in progress; uvicorn's own limit answers plain text."""
 
     def __init__(
-        self, app: ASGIApp, answer_failure: AnswerFailure, limit: int, always_admitted_paths: Sequence[str] = ()
+        self, app: ASGIApp, answer_failure: AnswerFailure, limit: int, uncounted_paths: Iterable[str] = ()
     ) -> None:
+        """Requests at `uncounted_paths` are always let in, and keep no other request out."""
         self._app = app
         self._answer_failure = answer_failure
         self._limit = limit
-        self._always_admitted_paths = frozenset(always_admitted_paths)
+        self._uncounted_paths = frozenset(uncounted_paths)
         self._in_progress = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or none."""
-        if self._in_progress >= self._limit and scope["path"] not in self._always_admitted_paths:
+        if scope["path"] in self._uncounted_paths:
+            await self._app(scope, receive, send)
+            return
+        if self._in_progress >= self._limit:
             response = self._answer_failure(scope["path"], OVERLOADED)
             response.headers["connection"] = "close"  # its body is not going to be read
             await response(scope, receive, send)

@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from syncline.words import split_address
-from syncline_bridge.edge.request_heads import impatient
+from syncline_bridge.edge.request_heads import request_head_limits
 
 
 class Server(uvicorn.Server):
@@ -42,7 +42,7 @@ async def listening(
     """
     config = uvicorn.Config(
         app,
-        http=impatient(malformed),
+        http=request_head_limits(malformed),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -7,6 +7,7 @@ import msgspec
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from syncline_bridge.edge.answers import json_answer
 from syncline_bridge.upstream import Upstream
 
 LIVENESS_PATH = "/healthz"
@@ -26,14 +27,14 @@ def probes(upstream: Upstream) -> APIRouter:
 
     async def healthz() -> Response:
         """Tell that the process is alive. Does not call the server: restarting the bridge would not help it."""
-        return _answer(200, Health("alive"))
+        return json_answer(Health("alive"))
 
     async def readyz() -> Response:
         """Tell whether requests can be served, and what the server adds about itself."""
         readiness = await upstream.readiness()
         if readiness.serving:
-            return _answer(200, Health("ready", readiness.details))
-        return _answer(503, Health("unavailable", readiness.details))
+            return json_answer(Health("ready", readiness.details))
+        return json_answer(Health("unavailable", readiness.details), 503)
 
     ok: dict[int | str, dict[str, Any]] = {200: _documented("It is.")}
     router.add_api_route(LIVENESS_PATH, healthz, methods=["GET"], responses=ok)
@@ -41,10 +42,6 @@ def probes(upstream: Upstream) -> APIRouter:
         READINESS_PATH, readyz, methods=["GET"], responses={**ok, 503: _documented("It cannot right now.")}
     )
     return router
-
-
-def _answer(status: int, health: Health) -> Response:
-    return Response(msgspec.json.encode(health), status, media_type="application/json")
 
 
 def _documented(description: str) -> dict[str, Any]:

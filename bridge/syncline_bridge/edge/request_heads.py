@@ -6,7 +6,7 @@ from typing import ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
-class ImpatientProtocol(HttpToolsProtocol):
+class HeadLimitsProtocol(HttpToolsProtocol):
     """Close connections that are silent, trickle their headers or never end them.
 
     Idle connections between two requests are uvicorn's business (keep-alive), bodies are BodyLimits'.
@@ -76,10 +76,10 @@ class ImpatientProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def impatient(malformed: bytes) -> type[ImpatientProtocol]:
-    """Make the protocol that answers with this body what is no HTTP: uvicorn passes it nothing of ours."""
+def request_head_limits(malformed: bytes) -> type[HeadLimitsProtocol]:
+    """Return the protocol that answers `malformed` to what is no HTTP: uvicorn passes nothing of ours to it."""
 
-    class Configured(ImpatientProtocol):
+    class Configured(HeadLimitsProtocol):
         malformed_body = malformed
 
     return Configured

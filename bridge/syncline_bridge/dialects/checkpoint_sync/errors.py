@@ -7,6 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from syncline_bridge.dialects.checkpoint_sync.models import Error, ErrorAnswer
+from syncline_bridge.edge.answers import failure_answer
 from syncline_bridge.failure import Failure
 
 CODES: Mapping[int, str] = MappingProxyType(
@@ -29,7 +30,4 @@ CODES: Mapping[int, str] = MappingProxyType(
 def answer(failure: Failure) -> Response:
     """Render a failure."""
     error = Error(CODES[failure.http_status], failure.message, failure.details or msgspec.UNSET)
-    response = Response(msgspec.json.encode(ErrorAnswer(error)), failure.http_status, media_type="application/json")
-    if failure.retry_after_seconds is not None:
-        response.headers["retry-after"] = str(failure.retry_after_seconds)
-    return response
+    return failure_answer(ErrorAnswer(error), failure.http_status, failure)

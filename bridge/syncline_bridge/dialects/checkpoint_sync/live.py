@@ -1,7 +1,6 @@
 """The live part of this dialect: changes as server-sent events, and tickets for readers that send no headers."""
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator
 
 import msgspec
 from starlette.requests import Request
@@ -11,8 +10,9 @@ from syncline.v1 import sync_pb2
 from syncline_bridge.caller import Caller, checked, header
 from syncline_bridge.dialects.checkpoint_sync import errors, timestamps, translate
 from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
-from syncline_bridge.dialects.checkpoint_sync.models import ENTITY_TYPE_PATTERN, IssuedTicket, TicketAnswer
-from syncline_bridge.edge.event_stream import EventStreams, event
+from syncline_bridge.dialects.checkpoint_sync.models import IssuedTicket, TicketAnswer
+from syncline_bridge.edge.answers import json_answer
+from syncline_bridge.edge.event_stream import EventStream, EventStreams, event
 from syncline_bridge.failure import RefusedError
 from syncline_bridge.upstream import Upstream
 
@@ -38,15 +38,15 @@ class LiveHandlers:
         """
         parameters = request.query_params.multi_items()
         query = translate.stream_request(parameters, header(request, "Last-Event-ID"))
-        ticket = checked("ticket", translate.only(parameters, "ticket"))
+        ticket = checked("ticket", translate.single(parameters, "ticket"))
         caller = Caller(request_id=request.state.request_id, ticket=ticket) if ticket else caller_of(request)
-        return await self._streams.answer(self._events(query, caller))
+        return EventStream(self._streams, self._events(query, caller))
 
     async def ticket(self, request: Request) -> Response:
         """Make a ticket: it opens a stream once or more within a minute, as `ticket` in its URL."""
         issued = await self._upstream.create_ticket(caller_of(request))
         answer = TicketAnswer(IssuedTicket(issued.ticket, timestamps.text_of(issued.expire_time)))
-        return Response(msgspec.json.encode(answer), media_type="application/json")
+        return json_answer(answer)
 
     async def _events(self, query: sync_pb2.StreamPullRequest, caller: Caller) -> AsyncGenerator[bytes, None]:
         first = f"retry: {RECONNECT_MS}\n".encode()
@@ -60,20 +60,3 @@ class LiveHandlers:
                 raise
             if refused.failure.http_status not in _WORTH_A_RECONNECT:
                 yield event(bytes(errors.answer(refused.failure).body), name=CLOSED_EVENT)
-
-
-STREAM_PARAMETERS: Sequence[dict[str, Any]] = (
-    {
-        "name": "entity_type",
-        "in": "query",
-        "required": True,
-        "description": "May be repeated.",
-        "schema": {"type": "array", "items": {"type": "string", "pattern": ENTITY_TYPE_PATTERN}, "minItems": 1},
-    },
-    {
-        "name": "Last-Event-ID",
-        "in": "header",
-        "description": "The last event's id; goes before `checkpoint_token`.",
-        "schema": {"type": "string"},
-    },
-)

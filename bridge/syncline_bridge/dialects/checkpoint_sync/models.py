@@ -93,7 +93,9 @@ class Conflict(msgspec.Struct, frozen=True):
             },
         ),
     ]
-    revision: Annotated[int, Meta(description="An addition: of the server's version; 0 when there is none.")]
+    revision: Annotated[
+        int, Meta(description="An addition: the revision of the server's version; 0 when there is none.")
+    ]
 
 
 class Pushed(msgspec.Struct, frozen=True):

@@ -61,9 +61,9 @@ def pushed(response: sync_pb2.PushResponse) -> Pushed:
 
 def pull_request(query: Iterable[tuple[str, str]]) -> sync_pb2.PullRequest:
     """Translate the parameters of a pull; unknown ones are ignored."""
-    entity_type = only(query, "entity_type")
+    entity_type = single(query, "entity_type")
     _check_entity_type(entity_type)
-    token = only(query, "checkpoint_token")
+    token = single(query, "checkpoint_token")
     return sync_pb2.PullRequest(
         entity_types=[entity_type],
         checkpoint_token=token or None,  # None leaves the position unset: from the start
@@ -77,7 +77,7 @@ def stream_request(query: Iterable[tuple[str, str]], last_event_id: str) -> sync
     entity_types = [value for key, value in query if key == "entity_type"]
     for entity_type in entity_types or [""]:
         _check_entity_type(entity_type)
-    token = last_event_id or only(query, "checkpoint_token")
+    token = last_event_id or single(query, "checkpoint_token")
     return sync_pb2.StreamPullRequest(
         entity_types=entity_types, checkpoint_token=token or None, follow=True, reset_when_expired=True
     )
@@ -143,7 +143,7 @@ def _check_entity_type(entity_type: str) -> None:
         raise RefusedError(invalid(f"entity_type: {problem}.", field="entity_type"))
 
 
-def only(query: Iterable[tuple[str, str]], name: str) -> str:
+def single(query: Iterable[tuple[str, str]], name: str) -> str:
     """Return a parameter that may come at most once; empty when absent."""
     values = [value for key, value in query if key == name]
     if len(values) > 1:

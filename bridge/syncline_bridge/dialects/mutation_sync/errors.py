@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-import msgspec
 from starlette.responses import Response
 
 from syncline_bridge.dialects.mutation_sync.models import MutationError, MutationErrorAnswer, MutationErrorDetails
+from syncline_bridge.edge.answers import failure_answer
 from syncline_bridge.failure import Failure, RefusedError
 
 
-class Words(NamedTuple):
+class Labels(NamedTuple):
     """What a status is called, in the two places that name it."""
 
     type: str
@@ -25,22 +25,22 @@ class Row(NamedTuple):
     message: str | None = None
 
 
-WORDS: Mapping[int, Words] = MappingProxyType(
+LABELS: Mapping[int, Labels] = MappingProxyType(
     {
-        400: Words("invalid_request", "invalid_request"),
-        401: Words("unauthorized", "unauthorized"),
-        403: Words("forbidden", "forbidden"),
-        404: Words("not_found", "not_found"),
-        405: Words("method_not_allowed", "method_not_allowed"),
-        408: Words("request_timeout", "request_timeout"),
-        409: Words("conflict", "OutOfSyncError"),
-        413: Words("payload_too_large", "payload_too_large"),
-        422: Words("unprocessable_entity", "ValidationError"),
-        429: Words("rate_limit_exceeded", "rate_limit_exceeded"),
-        500: Words("internal_server_error", "internal_server_error"),
-        502: Words("bad_gateway", "bad_gateway"),
-        503: Words("service_unavailable", "service_unavailable"),
-        504: Words("gateway_timeout", "gateway_timeout"),
+        400: Labels("invalid_request", "invalid_request"),
+        401: Labels("unauthorized", "unauthorized"),
+        403: Labels("forbidden", "forbidden"),
+        404: Labels("not_found", "not_found"),
+        405: Labels("method_not_allowed", "method_not_allowed"),
+        408: Labels("request_timeout", "request_timeout"),
+        409: Labels("conflict", "OutOfSyncError"),
+        413: Labels("payload_too_large", "payload_too_large"),
+        422: Labels("unprocessable_entity", "ValidationError"),
+        429: Labels("rate_limit_exceeded", "rate_limit_exceeded"),
+        500: Labels("internal_server_error", "internal_server_error"),
+        502: Labels("bad_gateway", "bad_gateway"),
+        503: Labels("service_unavailable", "service_unavailable"),
+        504: Labels("gateway_timeout", "gateway_timeout"),
     }
 )
 
@@ -63,13 +63,10 @@ ROWS: Mapping[str, Row] = MappingProxyType(
 def answer(failure: Failure) -> Response:
     """Render a failure."""
     row = ROWS.get(failure.reason, Row(failure.http_status))
-    words = WORDS[row.http_status]
-    error = MutationError(words.code, row.message or failure.message)
-    body = MutationErrorAnswer(False, error.message, words.type, error, MutationErrorDetails(False, error))
-    response = Response(msgspec.json.encode(body), row.http_status, media_type="application/json")
-    if failure.retry_after_seconds is not None:
-        response.headers["retry-after"] = str(failure.retry_after_seconds)
-    return response
+    labels = LABELS[row.http_status]
+    error = MutationError(labels.code, row.message or failure.message)
+    body = MutationErrorAnswer(False, error.message, labels.type, error, MutationErrorDetails(False, error))
+    return failure_answer(body, row.http_status, failure)
 
 
 def unprocessable(message: str) -> RefusedError:

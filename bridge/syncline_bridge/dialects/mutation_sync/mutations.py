@@ -1,4 +1,4 @@
-"""Whether the body of a POST is in form: what is checked, in which order, and with which words."""
+"""Whether the body of a POST is well formed: what is checked, in which order, and with which words."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ _NOTHING = Raw(b"null")
 
 @dataclass(frozen=True, slots=True)
 class CheckedMutation:
-    """One mutation, in form."""
+    """One well-formed mutation."""
 
     type: Type
     resource: Resource
@@ -38,7 +38,7 @@ class CheckedMutation:
     members: Members
     """The same, taken apart, where the identity of the resource depends on it."""
     parts: list[NamedPart] | None
-    """Of a composite key, if the request names them."""
+    """The parts of a composite key, if the request names them."""
 
 
 def read_mutations(body: bytes, max_mutations: int) -> list[CheckedMutation]:

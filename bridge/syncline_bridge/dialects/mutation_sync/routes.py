@@ -1,126 +1,115 @@
-"""Where this dialect is served, and how each route is documented."""
+"""Where this dialect is served, and how each operation is documented."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import msgspec
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from syncline import words
 from syncline_bridge.caller import Caller, header
+from syncline_bridge.describe.operation import Described, Failures, Operation, json_of
+from syncline_bridge.describe.pieces import FAILURES, PROJECT_KEY, SESSION_TOKEN, api_key, parameter
 from syncline_bridge.dialects.mutation_sync import mutations, parameters, translate
 from syncline_bridge.dialects.mutation_sync.models import (
     Head,
     HeadAnswer,
     MutationBatch,
     MutationErrorAnswer,
+    MutationPage,
     MutationsAnswer,
 )
+from syncline_bridge.dialects.mutation_sync.settings import MutationSyncSettings
+from syncline_bridge.edge.answers import json_answer
+from syncline_bridge.edge.event_stream import EventStreams
 from syncline_bridge.failure import RefusedError, invalid
 from syncline_bridge.upstream import Upstream
 
 PATHS = ("/v1/sync", "/auth/v1/sync")  # the protocol's own, and under the prefix that deployments give it
 HEAD_HEADER = "X-Mutation-At"
 
-_KEY = "The project's client key; or a server key, with the user in `X-User-Id` in place of a session token."
-
-SECURITY_SCHEMES: Mapping[str, Mapping[str, Any]] = {
-    "client_id": {"type": "apiKey", "in": "header", "name": "X-Client-Id", "description": _KEY},
-    "auth_token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token", "description": "A user's session token."},
-    "session_token": {"type": "http", "scheme": "bearer", "description": "The session token of a user."},
+SECURITY_SCHEMES: Mapping[str, Described] = {
+    "client_id": api_key("X-Client-Id", PROJECT_KEY),
+    "auth_token": api_key("X-Auth-Token", "A user's session token."),
+    "session_token": SESSION_TOKEN,
 }
 _SECURITY: Sequence[Mapping[str, Sequence[str]]] = (
     {"client_id": (), "auth_token": ()},
     {"client_id": (), "session_token": ()},
 )
 
-_FAILURES = {
-    400: "There is no `x-client-id`, or the body is not JSON.",
-    401: "The key or the session token is missing, unknown, bad or expired.",
-    403: "The session may not write one of these resources.",
-    404: "A mutation names a resource that is not there; nothing was applied.",
-    408: "The body did not arrive in time.",
-    409: "`lastMutationAt` is not the head; nothing was applied. Get what is new, then try again.",
-    413: "The body or the answer is over the limit.",
-    422: "The request is malformed; the message names the place.",
-    429: "Too many requests; wait as long as Retry-After says.",
-    500: "A defect.",
-    502: "The server's answer makes no sense.",
-    503: "The server or its database is away, or restarting; try again after Retry-After.",
-    504: "The server did not answer in time.",
-}
-_FAILURES_OF_PULL = {status: text for status, text in _FAILURES.items() if status not in {404, 409}}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much goes into one request and one answer."""
-
-    default_page_size: int
-    max_page_size: int
-    max_mutations: int
+_FAILURES = Failures(
+    MutationErrorAnswer,
+    {
+        **FAILURES,
+        400: "There is no `x-client-id`, or the body is not JSON.",
+        403: "The session may not write one of these resources.",
+        404: "A mutation names a resource that is not there; nothing was applied.",
+        409: "`lastMutationAt` is not the head; nothing was applied. Get what is new, then try again.",
+        422: "The request is malformed; the message names the place.",
+        502: "The server's answer makes no sense.",
+        504: "The server did not answer in time.",
+    },
+)
 
 
 class Handlers:
     """Answer the two requests of the dialect."""
 
-    def __init__(self, upstream: Upstream, limits: Limits) -> None:
+    def __init__(self, upstream: Upstream, settings: MutationSyncSettings) -> None:
         self._upstream = upstream
-        self._limits = limits
+        self._settings = settings
 
     async def pull(self, request: Request) -> Response:
         """Get what changed after a time, oldest first, each resource in its latest state."""
         caller = _caller(request)
-        query = parameters.pull_query(
-            request.query_params.multi_items(), self._limits.default_page_size, self._limits.max_page_size
-        )
+        pairs = request.query_params.multi_items()
+        query = parameters.pull_query(pairs, self._settings.page_size, self._settings.mutation_max_page_size)
         response = await self._upstream.pull(translate.pull_request(query), caller)
         if query.metadata_only:
-            head = translate.told_head(response.head_ms)
-            return _answer(HeadAnswer(True, Head(head)), head)
-        page = translate.pulled(query, response)
-        return _answer(MutationsAnswer(True, page), page.last_mutation_at)
+            head = translate.client_head(response.head_ms)
+            return json_answer(HeadAnswer(True, Head(head)), headers=_with_head(head))
+        return _answer(translate.pulled(query, response))
 
     async def push(self, request: Request) -> Response:
         """Apply mutations, all or none, if `lastMutationAt` is the user's head."""
         caller = _caller(request)
         expected_head_ms = parameters.expected_head_ms(request.query_params.multi_items())
-        checked = mutations.read_mutations(await request.body(), self._limits.max_mutations)
-        batch = translate.batch(checked, expected_head_ms)
+        max_mutations = self._settings.mutation_max_batch_size
+        checked = mutations.read_mutations(await request.body(), max_mutations)
+        push = translate.push_of(checked, expected_head_ms)
         try:
-            response = await self._upstream.push(batch.request, caller)
+            response = await self._upstream.push(push.request, caller)
         except RefusedError as refused:
-            raise RefusedError(translate.located(refused.failure, batch)) from refused
-        page = translate.pushed(batch, response, self._limits.max_mutations)
-        return _answer(MutationsAnswer(True, page), page.last_mutation_at)
+            raise RefusedError(translate.located(refused.failure, push)) from refused
+        return _answer(translate.pushed(push, response, max_mutations))
 
 
-def router(upstream: Upstream, limits: Limits) -> APIRouter:
-    """Serve the dialect at each of its paths, with and without a slash at the end."""
-    handlers = Handlers(upstream, limits)
-    routes = APIRouter(tags=["mutation sync"])
-    for path in PATHS:
-        for spelling, documented in ((path, True), (f"{path}/", False)):
-            routes.add_api_route(
-                spelling,
-                handlers.pull,
-                methods=["GET"],
-                responses=_responses([MutationsAnswer, HeadAnswer], _FAILURES_OF_PULL),
-                openapi_extra=_documented(_pull_parameters(limits)),
-                include_in_schema=documented,
-            )
-            routes.add_api_route(
-                spelling,
-                handlers.push,
-                methods=["POST"],
-                responses=_responses([MutationsAnswer], _FAILURES),
-                openapi_extra=_documented([_LAST_MUTATION_AT], {"required": True, "content": _json(MutationBatch)}),
-                include_in_schema=documented,
-            )
-    return routes
+def operations(upstream: Upstream, _: EventStreams, settings: MutationSyncSettings) -> Sequence[Operation]:
+    """Make what this dialect serves."""
+    handlers = Handlers(upstream, settings)
+    return (
+        Operation(
+            method="GET",
+            paths=PATHS,
+            handler=handlers.pull,
+            content=json_of(MutationsAnswer, HeadAnswer),
+            failures=_FAILURES.without(404, 409),
+            security=_SECURITY,
+            parameters=_pull_parameters(settings),
+            headers=_HEADERS,
+        ),
+        Operation(
+            method="POST",
+            paths=PATHS,
+            handler=handlers.push,
+            content=json_of(MutationsAnswer),
+            failures=_FAILURES,
+            security=_SECURITY,
+            parameters=(_LAST_MUTATION_AT,),
+            body=MutationBatch,
+            headers=_HEADERS,
+        ),
+    )
 
 
 def _caller(request: Request) -> Caller:
@@ -136,52 +125,40 @@ def _caller(request: Request) -> Caller:
     )
 
 
-def _answer(answer: msgspec.Struct, head: int) -> Response:
-    return Response(msgspec.json.encode(answer), media_type="application/json", headers={HEAD_HEADER: str(head)})
+def _answer(page: MutationPage) -> Response:
+    return json_answer(MutationsAnswer(True, page), headers=_with_head(page.last_mutation_at))
 
 
-_NAMES = f"^ *({words.ENTITY_TYPE_PATTERN} *)?(, *({words.ENTITY_TYPE_PATTERN} *)?)*$"
-_LAST_MUTATION_AT = {
-    "name": "lastMutationAt",
-    "in": "query",
-    "required": True,
-    "description": "The head from the last answer; -1 for a user without mutations.",
-    "schema": {"type": "integer", "minimum": -1},
+def _with_head(head: int) -> dict[str, str]:
+    return {HEAD_HEADER: str(head)}
+
+
+_HEADERS: Described = {
+    HEAD_HEADER: {"description": "The user's head, as `lastMutationAt`.", "schema": {"type": "integer"}}
 }
+_NAMES = f"^ *({words.ENTITY_TYPE_PATTERN} *)?(, *({words.ENTITY_TYPE_PATTERN} *)?)*$"
+_LAST_MUTATION_AT = parameter(
+    "lastMutationAt",
+    {"type": "integer", "minimum": -1},
+    "The head from the last answer; -1 for a user without mutations.",
+    required=True,
+)
 
 
-def _pull_parameters(limits: Limits) -> list[dict[str, Any]]:
-    size = {"type": "integer", "minimum": 1, "maximum": limits.max_page_size, "default": limits.default_page_size}
-    return [
-        _parameter("mutationsSince", "Milliseconds; 0 and -1: everything.", {"type": "number"}, required=True),
-        _parameter("resources", "Resources separated by commas; all by default.", {"pattern": _NAMES}),
-        _parameter("metadataOnly", "Answer the head alone.", {"type": "boolean", "default": False}),
-        _parameter("limit", "Mutations on a page.", size),
-        _parameter("page", "Pages can slip when resources change meanwhile.", {"type": "integer", "minimum": 1}),
-        _parameter("cursor", "`nextCursor` of the page before, in place of `page`; empty: the first page.", {}),
-    ]
-
-
-def _parameter(name: str, description: str, schema: Mapping[str, Any], *, required: bool = False) -> dict[str, Any]:
-    described = {"type": "string", **schema}
-    return {"name": name, "in": "query", "required": required, "description": description, "schema": described}
-
-
-def _documented(parameters_: list[dict[str, Any]], body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    operation: dict[str, Any] = {"parameters": parameters_, "security": _SECURITY}
-    return operation if body is None else {**operation, "requestBody": body}
-
-
-def _responses(success: list[type[msgspec.Struct]], failures: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
-    head = {"description": "The user's head, as `lastMutationAt`.", "schema": {"type": "integer"}}
-    done = {"description": "Done.", "headers": {HEAD_HEADER: head}, "content": _json(*success)}
-    failed: dict[int | str, dict[str, Any]] = {
-        status: {"description": description, "content": _json(MutationErrorAnswer)}
-        for status, description in failures.items()
+def _pull_parameters(settings: MutationSyncSettings) -> Sequence[Described]:
+    size = {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": settings.mutation_max_page_size,
+        "default": settings.page_size,
     }
-    return {200: done, **failed}
-
-
-def _json(*models: type[msgspec.Struct]) -> dict[str, Any]:
-    references = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in models]
-    return {"application/json": {"schema": references[0] if len(references) == 1 else {"anyOf": references}}}
+    return (
+        parameter("mutationsSince", {"type": "number"}, "Milliseconds; 0 and -1: everything.", required=True),
+        parameter("resources", {"type": "string", "pattern": _NAMES}, "Resources separated by commas; all by default."),
+        parameter("metadataOnly", {"type": "boolean", "default": False}, "Answer the head alone."),
+        parameter("limit", size, "Mutations on a page."),
+        parameter("page", {"type": "integer", "minimum": 1}, "Pages can slip when resources change meanwhile."),
+        parameter(
+            "cursor", {"type": "string"}, "`nextCursor` of the page before, in place of `page`; empty: the first page."
+        ),
+    )

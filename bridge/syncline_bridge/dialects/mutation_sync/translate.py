@@ -37,17 +37,17 @@ _PLACE = re.compile(r"changes\[[0-9]+\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """A batch of mutations and the push that it comes to, which may hold changes that no mutation asked for."""
+class MutationPush:
+    """Mutations and the push that they come to, which may hold changes that no mutation asked for."""
 
     mutations: Sequence[CheckedMutation]
     positions: Sequence[int]
-    """Of each mutation's own change in the push."""
+    """Where each mutation's own change stands in the push."""
     request: sync_pb2.PushRequest
 
 
-def batch(mutations: Sequence[CheckedMutation], expected_head_ms: int) -> Batch:
-    """Translate a batch."""
+def push_of(mutations: Sequence[CheckedMutation], expected_head_ms: int) -> MutationPush:
+    """Translate what a POST asks for."""
     changes: list[sync_pb2.Change] = []
     positions: list[int] = []
     for mutation in mutations:
@@ -55,25 +55,25 @@ def batch(mutations: Sequence[CheckedMutation], expected_head_ms: int) -> Batch:
         positions.append(len(changes))
         changes.append(_change(mutation))
     request = sync_pb2.PushRequest(changes=changes, expected_head_ms=expected_head_ms, require_existing=True)
-    return Batch(mutations, positions, request)
+    return MutationPush(mutations, positions, request)
 
 
-def pushed(pushed_batch: Batch, response: sync_pb2.PushResponse, limit: int) -> MutationPage:
-    """Translate what became of a batch: one answer for each mutation, none for what was implied."""
+def pushed(push: MutationPush, response: sync_pb2.PushResponse, limit: int) -> MutationPage:
+    """Translate what became of a push: one answer for each mutation, none for what was implied."""
     answers = [
-        _answer(mutation, pushed_batch.request.changes[position], response.results[position].change)
-        for mutation, position in zip(pushed_batch.mutations, pushed_batch.positions, strict=True)
+        _answer(mutation, push.request.changes[position], response.results[position].change)
+        for mutation, position in zip(push.mutations, push.positions, strict=True)
     ]
-    return MutationPage(told_head(response.head_ms), answers, 1, limit, len(answers), False)
+    return MutationPage(client_head(response.head_ms), answers, 1, limit, len(answers), False)
 
 
-def located(failure: Failure, pushed_batch: Batch) -> Failure:
+def located(failure: Failure, push: MutationPush) -> Failure:
     """Name the mutation where the server named a change."""
     position = failure.details.get("index")
     if not isinstance(position, int):
         return failure
     # What a mutation implies comes before its own change.
-    place = f"mutation[{bisect_left(pushed_batch.positions, position)}]"
+    place = f"mutation[{bisect_left(push.positions, position)}]"
     if failure.reason == "ENTITY_NOT_FOUND":
         return replace(failure, message=f"Resource not found at {place}")
     return replace(failure, message=_PLACE.sub(place, failure.message))
@@ -106,7 +106,7 @@ def pulled(query: PullQuery, response: sync_pb2.PullResponse) -> MutationPage:
     mutations = [_pulled(change, _revision_threshold(at.since_ms)) for change in response.changes]
     following = Cursor(at.since_ms, at.page + 1, _seen(query, at) + len(mutations), response.checkpoint_token)
     return MutationPage(
-        told_head(response.head_ms),
+        client_head(response.head_ms),
         mutations,
         at.page,
         query.limit,
@@ -116,8 +116,8 @@ def pulled(query: PullQuery, response: sync_pb2.PullResponse) -> MutationPage:
     )
 
 
-def told_head(head_ms: int) -> int:
-    """Return the head as clients of this dialect are told it: -1 without changes."""
+def client_head(head_ms: int) -> int:
+    """Return the head as clients of this dialect know it: -1 without changes."""
     return head_ms or -1
 
 

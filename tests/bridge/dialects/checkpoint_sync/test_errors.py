@@ -7,7 +7,7 @@ import pytest
 from grpc import StatusCode
 
 from bridge.bridged import Bridged, bridged_on, client_of_bridge_on
-from bridge.checkpoint_sync.app import App, edit, refusal
+from bridge.dialects.checkpoint_sync.app import App, edit, refusal
 from bridge.faults import SECRET, database_away, failing_server, served
 from harness import Server, settings_for, started_server
 

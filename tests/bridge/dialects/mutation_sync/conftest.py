@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.bridged import Bridged
-from bridge.mutation_sync.app import App
+from bridge.dialects.mutation_sync.app import App
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bridge.mutation_sync.app import App, ayah, create, delete, note, page_of, refusal, update
+from bridge.dialects.mutation_sync.app import App, ayah, create, delete, note, page_of, refusal, update
 
 LINK = "COLLECTION_BOOKMARK"
 

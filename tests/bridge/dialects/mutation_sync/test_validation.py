@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.mutation_sync.app import App, note, page_of, refusal
+from bridge.dialects.mutation_sync.app import App, note, page_of, refusal
 
 GOOD = note()
 LONG = "x" * 129

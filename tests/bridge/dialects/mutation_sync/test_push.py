@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.mutation_sync.app import (
+from bridge.dialects.mutation_sync.app import (
     MEMBERS,
     PAGE_MEMBERS,
     App,

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from bridge.bridged import Bridged
-from bridge.mutation_sync.app import MEMBERS, PAGE_MEMBERS, App, create, delete, note, page_of, refusal, update
+from bridge.dialects.mutation_sync.app import MEMBERS, PAGE_MEMBERS, App, create, delete, note, page_of, refusal, update
 
 ALL = ["BOOKMARK", "COLLECTION", "NOTE", "READING_SESSION"]
 NUMBER_MEMBERS = re.compile(r'"(?:lastMutationAt|timestamp|page|limit|total)":([^,}]+)')

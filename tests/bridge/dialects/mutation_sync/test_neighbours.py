@@ -5,8 +5,8 @@ import time
 from typing import Any
 
 from bridge.bridged import Bridged, bridged_on
-from bridge.mutation_sync.app import App, ayah, create, delete, note, page_of, refusal, update
-from bridge.mutation_sync.strict_client import StrictClient
+from bridge.dialects.mutation_sync.app import App, ayah, create, delete, note, page_of, refusal, update
+from bridge.dialects.mutation_sync.strict_client import StrictClient
 from harness import change, now_ms, settings_for, started_server
 
 HOUR_US = 3_600_000_000

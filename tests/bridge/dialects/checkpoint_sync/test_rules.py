@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.checkpoint_sync.app import App, edit, refusal
+from bridge.dialects.checkpoint_sync.app import App, edit, refusal
 
 Devices = Callable[[str], App]
 

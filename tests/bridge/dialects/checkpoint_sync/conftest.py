@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bridge.bridged import Bridged
-from bridge.checkpoint_sync.app import App
+from bridge.dialects.checkpoint_sync.app import App
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.bridged import Bridged, client_of_bridge_on
-from bridge.mutation_sync.app import MEMBERS, PAGE_MEMBERS
+from bridge.dialects.mutation_sync.app import MEMBERS, PAGE_MEMBERS
 
 
 @pytest.mark.parametrize("path", ["/v1/sync", "/auth/v1/sync"])

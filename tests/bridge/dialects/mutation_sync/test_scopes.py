@@ -3,7 +3,7 @@
 import pytest
 
 from bridge.bridged import Bridged
-from bridge.mutation_sync.app import App, create, note, page_of, refusal
+from bridge.dialects.mutation_sync.app import App, create, note, page_of, refusal
 
 LINK = create("COLLECTION_BOOKMARK", collectionId="c", bookmarkId="b")
 MUTATIONS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from bridge.mutation_sync.strict_client import Key, OutOfSync, StrictClient, key_of
+from bridge.dialects.mutation_sync.strict_client import Key, OutOfSync, StrictClient, key_of
 
 MAX_CHAINED_POSTS = 4
 PLACES: list[dict[str, Any]] = [{"type": "page", "key": key} for key in range(1, 5)] + [

@@ -7,10 +7,10 @@ import pytest
 from grpc import StatusCode
 
 from bridge.bridged import Bridged, bridged_on, client_of_bridge_on
+from bridge.dialects.mutation_sync.app import App, note, refusal
 from bridge.faults import SECRET, database_away, failing_server, served
-from bridge.mutation_sync.app import App, note, refusal
 from harness import Server, settings_for, started_server
-from syncline_bridge.dialects.mutation_sync.errors import ROWS, WORDS
+from syncline_bridge.dialects.mutation_sync.errors import LABELS, ROWS
 from syncline_bridge.status import TABLE
 
 CODES = {
@@ -161,9 +161,9 @@ async def test_a_server_that_is_away_is_503() -> None:
 
 
 def test_every_status_of_the_specification_has_its_words() -> None:
-    assert {status: tuple(words) for status, words in WORDS.items() if status in CODES} == CODES
+    assert {status: tuple(words) for status, words in LABELS.items() if status in CODES} == CODES
 
 
 def test_every_failure_that_can_happen_has_words() -> None:
     statuses = {row.http_status for row in TABLE.values()} | {row.http_status for row in ROWS.values()}
-    assert statuses | {405, 408, 422} <= WORDS.keys()
+    assert statuses | {405, 408, 422} <= LABELS.keys()

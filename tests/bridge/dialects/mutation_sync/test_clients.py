@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bridge.bridged import Bridged
-from bridge.mutation_sync.app import App, note, page_of
-from bridge.mutation_sync.device import Device
-from bridge.mutation_sync.strict_client import ProtocolViolation, StrictClient
+from bridge.dialects.mutation_sync.app import App, note, page_of
+from bridge.dialects.mutation_sync.device import Device
+from bridge.dialects.mutation_sync.strict_client import ProtocolViolation, StrictClient
 
 ROUNDS = 15
 USERS = 4

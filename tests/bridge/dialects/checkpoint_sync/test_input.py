@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.checkpoint_sync.app import App, edit, refusal
+from bridge.dialects.checkpoint_sync.app import App, edit, refusal
 
 MOMENT = '"client_timestamp":"2026-01-31T12:00:00Z"'
 FORM = '{"changes":[{"entity_type":"todo","entity_id":"t1","action":"create","data":%s,' + MOMENT + "}]}"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.bridged import Bridged, bridged_on
-from bridge.mutation_sync.app import App, delete, note, page_of, refusal, update
+from bridge.dialects.mutation_sync.app import App, delete, note, page_of, refusal, update
 from harness import Server
 
 COUNT = 7

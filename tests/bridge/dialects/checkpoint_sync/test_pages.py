@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from bridge.bridged import Bridged, bridged_on
-from bridge.checkpoint_sync.app import App, data_of, edit, refusal
+from bridge.dialects.checkpoint_sync.app import App, data_of, edit, refusal
 from harness import make_project, opened_engines, settings_for, started_server
 from syncline_server.store.tables import epochs, projects
 

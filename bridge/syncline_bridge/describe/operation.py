@@ -1,0 +1,89 @@
+"""What an operation is, one method at one or more paths, and how it goes into the OpenAPI document."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+Described = Mapping[str, Any]
+"""A piece of an OpenAPI document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """How operations of one dialect fail: the struct that they answer with, and what each status means."""
+
+    model: type[msgspec.Struct]
+    sentences: Mapping[int, str]
+
+    def without(self, *statuses: int) -> "Failures":
+        """Return those of an operation that never answers with these statuses."""
+        return Failures(self.model, {status: text for status, text in self.sentences.items() if status not in statuses})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method at one or more paths; the name and the docstring of its handler are part of the document."""
+
+    method: str
+    paths: tuple[str, ...]
+    handler: Callable[[Request], Awaitable[Response]]
+    content: Described
+    """The content of an answer that went well."""
+    failures: Failures
+    security: Sequence[Mapping[str, Sequence[str]]]
+    """Each of these sets of credentials will do."""
+    parameters: Sequence[Described] = ()
+    body: type[msgspec.Struct] | None = None
+    headers: Described = field(default_factory=dict)
+    """The headers of an answer that went well."""
+    is_stream: bool = False
+    """Whether an answer lasts: such requests are bounded by the limit of streams, not by that of requests."""
+
+    def __post_init__(self) -> None:
+        assert not (self.is_stream and "{" in "".join(self.paths)), "the edge knows streams by their whole path"
+
+
+def json_of(*models: type[msgspec.Struct]) -> Described:
+    """Describe a JSON body that is one of these structs."""
+    references = [reference(model) for model in models]
+    return {"application/json": {"schema": references[0] if len(references) == 1 else {"anyOf": references}}}
+
+
+def reference(model: type[msgspec.Struct]) -> Described:
+    """Name the schema of a struct."""
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def router_of(name: str, operations: Sequence[Operation]) -> APIRouter:
+    """Serve operations, under a name that groups them in the document."""
+    router = APIRouter(tags=[name])
+    for operation in operations:
+        for path in operation.paths:
+            router.add_api_route(
+                path,
+                operation.handler,
+                methods=[operation.method],
+                response_model=None,
+                responses=_answers(operation),
+                openapi_extra=_request(operation),
+            )
+    return router
+
+
+def _answers(operation: Operation) -> dict[int | str, dict[str, Any]]:
+    headers = {"headers": operation.headers} if operation.headers else {}
+    failed = json_of(operation.failures.model)
+    return {
+        200: {"description": "Done.", "content": operation.content, **headers},
+        **{status: {"description": text, "content": failed} for status, text in operation.failures.sentences.items()},
+    }
+
+
+def _request(operation: Operation) -> dict[str, Any]:
+    body = {} if operation.body is None else {"requestBody": {"required": True, "content": json_of(operation.body)}}
+    return {"parameters": list(operation.parameters), "security": list(operation.security), **body}

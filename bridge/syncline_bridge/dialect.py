@@ -1,0 +1,44 @@
+"""What a dialect is to the bridge: a value that carries all there is to serve and to document it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import msgspec
+from starlette.responses import Response
+
+from syncline_bridge.describe.operation import Described, Operation
+from syncline_bridge.edge.areas import Area
+from syncline_bridge.edge.event_stream import EventStreams
+from syncline_bridge.failure import Failure
+from syncline_bridge.knobs import Knobs
+from syncline_bridge.upstream import Upstream
+
+S = TypeVar("S", bound=Knobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect(Generic[S]):
+    """Describe one dialect."""
+
+    name: str
+    prefixes: tuple[str, ...]
+    """Everything at and below these is answered in its words, unknown paths and failures of the bridge included."""
+    settings: type[S]
+    """Its knobs; `Knobs` itself for none."""
+    operations: Callable[[Upstream, EventStreams, S], Sequence[Operation]]
+    """Make what it serves: methods, paths, handlers and their documentation."""
+    answer_failure: Callable[[Failure], Response]
+    request_headers: tuple[str, ...]
+    """What a browser on another origin may send, besides what every dialect takes."""
+    response_headers: tuple[str, ...]
+    """What a browser on another origin may see, besides what every dialect shows."""
+    models: Sequence[type[msgspec.Struct]]
+    """The structs that its documentation names. All dialects share one document, so no two may have the same name."""
+    security_schemes: Mapping[str, Described]
+    """Its credentials, as OpenAPI has them; a name that two dialects use has to mean the same to both."""
+
+    def area(self, operations: Sequence[Operation]) -> Area:
+        """Return the part of the paths that is this dialect's."""
+        methods = tuple(sorted({operation.method for operation in operations}))
+        return Area(self.prefixes, self.answer_failure, methods, self.request_headers, self.response_headers)

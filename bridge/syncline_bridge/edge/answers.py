@@ -1,0 +1,21 @@
+"""How values become answers: JSON bodies, and what goes with them."""
+
+from collections.abc import Mapping
+
+import msgspec
+from starlette.responses import Response
+
+from syncline_bridge.failure import Failure
+
+
+def json_answer(body: msgspec.Struct, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with a struct as JSON."""
+    return Response(msgspec.json.encode(body), status, headers, media_type="application/json")
+
+
+def failure_answer(body: msgspec.Struct, status: int, failure: Failure) -> Response:
+    """Answer with a struct that words a failure, and with how long to wait where trying again may help."""
+    response = json_answer(body, status)
+    if failure.retry_after_seconds is not None:
+        response.headers["retry-after"] = str(failure.retry_after_seconds)
+    return response
