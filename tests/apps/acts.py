@@ -97,9 +97,9 @@ class Acts:
         exact = self.sends_push_ids or base is not None or (stamp_ms is not None and self.clock.orders)
         if not entity[1] and not self.sends_push_ids:
             exact = False
-        return Sent(
-            self.habits.name, session, entity, action, data, base, stamp_ms, self.clock.is_right, retry_is_exact=exact
-        )
+        sent = Sent(self.habits.name, session, entity, action, data, base, stamp_ms, self.clock.is_right, exact)
+        sent.has_push_id = self.sends_push_ids
+        return sent
 
     def _data(self) -> Data:
         number = next(self._numbers)

@@ -124,7 +124,10 @@ class App:
                 self.book.write(one)
                 if not self.door.answers_in_full:
                     self.replica.do(one)
-        pending, self.pending.tries = self.pending, self.pending.tries + 1
+        pending = self.pending
+        pending.tries += 1
+        for one in pending.changes:
+            one.tries = pending.tries
         try:
             answer = await self._ask(lambda: self.door.push(pending.changes, pending.token, pending.push_id))
         except Unanswered as why:

@@ -55,6 +55,8 @@ class Sent:
     retry_is_exact: bool
     """The server can tell a retry of it from a new change, whatever others have done meanwhile."""
     sent_at: float = field(default_factory=time.time)
+    tries: int = 0
+    has_push_id: bool = False
     answered_at: float = math.inf
     """In seconds since the Unix epoch; never: the outcome is unknown for good."""
     outcome: str = ""
@@ -64,6 +66,19 @@ class Sent:
     @property
     def tag(self) -> str:
         return tag_of(self.data)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Tell whether it may be applied, or not: nobody knows.
+
+        Without a `push_id`, the retry of a change that was applied and written over since is answered as a conflict.
+        """
+        may_be_overwritten = self.outcome == CONFLICT and self.tries > 1 and not self.has_push_id
+        return self.outcome in {"", UNCLEAR} or may_be_overwritten
+
+    @property
+    def may_be_applied(self) -> bool:
+        return self.outcome == APPLIED or self.is_unknown
 
 
 @dataclass
@@ -75,9 +90,12 @@ class Book:
     """Where the change with a tag was seen: entity and revision."""
     problems: list[Problem] = field(default_factory=list)
     late: list["Late"] = field(default_factory=list)
+    written: int = 0
+    """How many changes have been sent."""
 
     def write(self, sent: Sent) -> Sent:
         self.sent.append(sent)
+        self.written += 1
         return sent
 
     def saw(self, row: Row) -> None:

@@ -48,11 +48,6 @@ class Habits:
         """Tell whether it may be given again what it has, since nobody can know that it has it."""
         return not self.device and not self.shows_token and self.pushes > 0
 
-    @property
-    def is_promised_everything(self) -> bool:
-        """Tell whether it keeps what a device id promises: one store that keeps its cursor."""
-        return not self.device or not self.forgets
-
 
 BOTH = (TODO, MEMO)
 SDK = Habits("sdk", forgets=True)

@@ -28,8 +28,8 @@ _HOUR_SECONDS = 3600
 _BURST = 0.15
 """How likely several apps do something at once."""
 _LOSES = 0.12
-_ROOM = 0.7
-"""Of a page that is left for a circle where others push each time."""
+_GROWTH = 1.3
+"""How many times as many entities there are in the end as in the beginning, at most."""
 _NUMBERED_PAGE = 20
 
 
@@ -53,7 +53,7 @@ class House:
         self.user = f"user-{self.random.getrandbits(48):x}-{time.time_ns():x}"
         # Devices of mutation sync know what they have created by its tag: others leave it alone.
         self.pool = Pool(MIXED_SIZES, "edited") if self.mixed else Pool(CHECKPOINT_SIZES, "tag")
-        self._sessions: dict[str, str] = {}
+        self._sessions: dict[tuple[str, str], str] = {}
         self._clocks: dict[str, Clock] = {}
 
     async def open(self) -> None:
@@ -138,8 +138,9 @@ class House:
 
     def _rounds(self, pushers: Sequence[App]) -> int:
         """Return in how many rounds everybody has everything."""
+        size = min((app.door.page_size for app in pushers), default=100) - len(pushers)
         tabs = max((sum(one.session == app.session for one in pushers) for app in pushers), default=0)
-        circle = math.ceil(2 * max(self.pool.sizes.values()) / (100 * _ROOM * 3 / 4)) + 1
+        circle = 2 * math.ceil(sum(self.pool.sizes.values()) * _GROWTH / (size - size // 4)) + 1
         return 3 * tabs * circle + 10
 
     async def _rest(self) -> None:
@@ -206,7 +207,7 @@ class House:
         headers = self._credentials(habits, name)
         if habits.door == "http":
             return CheckpointSync(self.bridged.http, headers)
-        page_size = (10, 40, 100)[len(habits.name) % 3]
+        page_size = sum(name.encode()) % 3 * 30 + (40 if habits.is_in_circles else 10)
         user = self.user if habits.is_service else ""
         return Native(self.stub, tuple(headers.items()), page_size, user)
 
@@ -214,11 +215,12 @@ class House:
         project = self.bridged.server.project
         if habits.is_service:
             return {"x-api-key": project.server_key}
-        token = self._sessions.get(name)
+        in_claim = habits.device if sum(habits.name.encode()) % 2 else ""
+        token = self._sessions.get((name, in_claim))
         if token is None:  # tokens that end at different times are different
-            token = project.token(self.user, ttl=_HOUR_SECONDS + len(self._sessions))
-            self._sessions[name] = token
-        device = {"x-device-id": habits.device} if habits.device else {}
+            token = project.token(self.user, device=in_claim or None, ttl=_HOUR_SECONDS + len(self._sessions))
+            self._sessions[name, in_claim] = token
+        device = {"x-device-id": habits.device} if habits.device and not in_claim else {}
         return {"x-api-key": project.client_key, "authorization": f"Bearer {token}", **device}
 
     def _mutation_app(self, number: int) -> MutationApp:

@@ -33,6 +33,8 @@ class News:
     lone: dict[str, Habits]
     _due: dict[tuple[str, Cursor], list[_Due]] = field(default_factory=lambda: defaultdict(list))
     _caught_up: set[tuple[str, Cursor]] = field(default_factory=set)
+    _written: dict[tuple[str, Cursor], int] = field(default_factory=dict)
+    """How many changes had been sent, by anybody, when a page was asked for."""
 
     @classmethod
     def among(cls, book: Book, household: Iterable[Habits]) -> News:
@@ -63,15 +65,18 @@ class News:
     def read(self, app: App, cursor: Cursor, page: Page, asked_at: float) -> None:
         """Note what is late: was there before the page was asked for, and is not on it."""
         place = app.name, cursor
-        if place in self._caught_up and not (app.habits.streams and page.has_more):
+        # A device that shows no token is answered from where it last was, so it reads its last pages first.
+        may_take_more = app.habits.streams or (app.habits.device and not app.habits.shows_token)
+        if place in self._caught_up and not (may_take_more and page.has_more):
             self._check(app, place, asked_at)
+        self._written[place] = self.book.written
         if not page.has_more and app.name in self.lone:
             self._caught_up.add(place)
 
     def _check(self, app: App, place: tuple[str, Cursor], asked_at: float) -> None:
         due = [one for one in self._due[place] if one.at < asked_at]
         self._due[place] = [one for one in self._due[place] if one.at >= asked_at]
-        if len(due) > app.door.page_size // 4:
+        if self.book.written - self._written[place] > app.door.page_size // 4:
             self._caught_up.discard(place)  # they may not fit
             self._due[place] = []
             return

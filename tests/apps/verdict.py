@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from apps.acts import LEASE, TALLY
 from apps.book import APPLIED, CONFLICT, Book, Data, Entity, Problem, Sent
 
+_TOLD = 12
 _MARGIN_SECONDS = 0.1
 """What a commit time may be ahead of the clock by."""
 
@@ -59,7 +60,7 @@ def _lost(book: Book, log: Mapping[Entity, Data | None]) -> Iterator[Problem]:
 def _makers(sent: Sequence[Sent], data: Data | None) -> list[Sent] | None:
     """Return the changes that may have made what is there; None: somebody else has."""
     if data is None:
-        return [one for one in sent if one.action == "delete" and one.outcome != CONFLICT]
+        return [one for one in sent if one.action == "delete" and one.may_be_applied]
     found = [one for one in sent if one.tag and one.tag == str(data.get("edited") or data.get("tag") or "")]
     return found or None
 
@@ -69,16 +70,22 @@ def _unfair(book: Book) -> Iterator[Problem]:
     for sent in book.by_entity().values():
         for one in sent:
             if one.outcome == CONFLICT and one.base is None and _should_have_won(one, sent):
-                yield Problem("unfair", one.app, f"{one} lost to what was long there")
+                history = [
+                    f"{each.sent_at:.3f}–{each.answered_at:.3f} {each.app} {each.action} {each.tag}: {each.outcome}"
+                    for each in sorted(sent, key=lambda each: each.sent_at)
+                    if each.sent_at <= one.answered_at
+                ]
+                yield Problem("unfair", one.app, f"{one} lost to what was long there", tuple(history[-_TOLD:]))
 
 
 def _should_have_won(one: Sent, sent: Sequence[Sent]) -> bool:
-    others = [each for each in sent if each is not one and each.outcome != CONFLICT and each.sent_at <= one.answered_at]
+    others = [each for each in sent if each is not one and each.may_be_applied and each.sent_at <= one.answered_at]
     if any(each.answered_at > one.sent_at - _MARGIN_SECONDS for each in others):
         return False
-    last = max(others, key=lambda each: each.answered_at, default=None)
-    if last is None or any(each.action == "delete" for each in others if each.answered_at >= last.sent_at):
-        return False
+    deleted_at = max((each.answered_at for each in others if each.action == "delete"), default=0.0)
+    revived = any(each.action == "create" and each.outcome == APPLIED and each.sent_at > deleted_at for each in others)
+    if not others or (deleted_at and not revived):
+        return False  # an update loses to what is deleted
     return one.clock_is_right or one.stamp_ms is None
 
 
@@ -87,7 +94,7 @@ def _tallies(book: Book, log: Mapping[Entity, Data | None]) -> Iterator[Problem]
         if not entity[1].startswith(TALLY) or any("count" not in one.data for one in sent):
             continue  # some have done other things with it than count
         told = sum(one.outcome == APPLIED for one in sent)
-        unknown = sum(not one.outcome for one in sent)
+        unknown = sum(one.is_unknown for one in sent)
         count = (log.get(entity) or {}).get("count", 0)
         if not told <= count <= told + unknown:
             yield Problem("tally", str(entity), f"{told} increments were acknowledged ({unknown} unknown): {count}")
