@@ -1,19 +1,24 @@
 """Pauses between attempts."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
+from syncline_client import timing
 from syncline_client.timing import Backoff, Timing
 
 TIMING = Timing(first_pause_seconds=0.5, longest_pause_seconds=30)
 
 
-@given(st.integers(0, 12))
-def test_a_pause_is_drawn_from_zero_to_a_bound_that_doubles_up_to_the_longest(failures: int):
+def test_a_pause_is_drawn_from_zero_to_a_bound_that_doubles_up_to_the_longest(monkeypatch: pytest.MonkeyPatch):
+    drawn: list[tuple[float, float]] = []
+
+    def uniform(least: float, most: float) -> float:
+        drawn.append((least, most))
+        return most
+
+    monkeypatch.setattr(timing.random, "uniform", uniform)
     backoff = Backoff(TIMING)
-    for _ in range(failures):
-        backoff.next_pause(0)
-    assert 0 <= backoff.next_pause(0) <= min(30, 0.5 * 2**failures)
+    assert [backoff.next_pause(0) for _ in range(9)] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert {least for least, _ in drawn} == {0}
 
 
 def test_pauses_differ_from_the_first_on():

@@ -138,7 +138,9 @@ def test_the_bytes_that_the_third_schema_writes_are_those_of_the_contract(
 
 
 def test_a_migration_knows_nothing_of_the_living_code():
-    for script in Path(versions.__file__).parent.glob("0*.py"):
+    scripts = list(Path(versions.__file__).parent.glob("0*.py"))
+    assert len(scripts) >= 3
+    for script in scripts:
         assert "syncline" not in script.read_text(), script.name
 
 
