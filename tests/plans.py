@@ -66,7 +66,7 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
     yield statement("positions", sql.positions, many, primary["positions"])
     yield statement("versions", sql.versions, [100, *many], primary["entities"])
     yield statement("large_data", sql.large_data, many, primary["entities"])
-    yield statement("standings", sql.standings, [project, *asked], "ix_entities_user_revision")
+    yield statement("news", sql.news, [project, *asked], "ix_entities_user_revision")
     version = ["key", "user1", "todo", "e", False, "{}", 2, 10**15, 10**15, 5, "", False, b"d", b"o"]
     position = ["session", "todo", 5, project, 5]
     if not is_sqlite:  # SQLite has no plan for what takes a row of values; its conflict target is the key itself.

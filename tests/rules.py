@@ -43,7 +43,7 @@ class Rules:
         self.project = project
         self.checkpoints = checkpoints
         self.pusher = Pusher(
-            self.store, limits=PushLimits(), on_commit=self.commits.append, on_clock_behind=self.behind_ms.append
+            self.store, limits=PushLimits(), on_commit=self.commits.append, on_clock_lag=self.behind_ms.append
         )
         self.puller = Puller(self.store, self.pusher)
 

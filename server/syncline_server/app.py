@@ -95,7 +95,7 @@ class _Rules:
         limits = PushLimits(max_data_bytes=settings.max_data_bytes, max_answer_bytes=settings.max_answer_bytes)
         self._listeners: list[Callable[[int], object]] = []
         self.checkpoints = checkpoints
-        self.pusher = Pusher(store, limits=limits, on_commit=self._committed, on_clock_behind=health.clock_is_behind)
+        self.pusher = Pusher(store, limits=limits, on_commit=self._committed, on_clock_lag=health.report_clock_lag)
         self.puller = Puller(store, self.pusher)
         self.feed = Feed(
             store,

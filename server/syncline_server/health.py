@@ -27,8 +27,8 @@ class HealthReport:
         self._lags.append(lag_seconds)
         self._feed_lag.set_function(self._lag_seconds)
 
-    def clock_is_behind(self, behind_ms: int) -> None:
-        """Take in how many ms the store's clock is behind the log (L2); 0: it is not."""
+    def report_clock_lag(self, behind_ms: int) -> None:
+        """Report how many ms the store's clock is behind the log (L2); 0: it is not."""
         if behind_ms and not self._behind_ms:
             _log.warning("the clock was set back; revisions go on from the head", behind_ms=behind_ms)
         elif self._behind_ms and not behind_ms:

@@ -14,12 +14,12 @@ from syncline_server.sync.changes import Action, Version
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import (
     LockedHead,
+    News,
+    NewsQuery,
     PageQuery,
     RecentPage,
     RecentVersion,
     ShownPosition,
-    Standing,
-    StandingQuery,
     StoredPage,
 )
 
@@ -63,11 +63,11 @@ class SqlTransaction(ABC):
             found.setdefault(key, {})[entity_type] = revision
         return found
 
-    async def standings(self, project_id: int, queries: Collection[StandingQuery]) -> dict[StandingQuery, Standing]:
-        """Return where users stand."""
+    async def news(self, project_id: int, queries: Collection[NewsQuery]) -> dict[NewsQuery, News]:
+        """Return what is news."""
         asked = list(queries)
-        rows = await self._rows(self._sql.standings, (project_id, *self._table(asked)), len(asked))
-        return {asked[ordinal - self._first_ordinal]: Standing(head, bool(foreign)) for ordinal, head, foreign in rows}
+        rows = await self._rows(self._sql.news, (project_id, *self._table(asked)), len(asked))
+        return {asked[ordinal - self._first_ordinal]: News(head, bool(by_others)) for ordinal, head, by_others in rows}
 
     async def versions(self, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
         """Return stored versions."""

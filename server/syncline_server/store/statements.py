@@ -31,8 +31,8 @@ class Statements:
     """project id → number, id, start in µs, fork of each epoch that has one; then the one in force, fork NULL."""
     positions: str
     """session keys → session key, entity type, revision."""
-    standings: str
-    """project id and queries → ordinal, head, foreign."""
+    news: str
+    """project id and queries → ordinal, head, by others."""
     versions: str
     """largest size in bytes, keys → columns of Version, data NULL where larger."""
     large_data: str

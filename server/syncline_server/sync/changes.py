@@ -1,4 +1,4 @@
-"""What a change, a stored version and a pushed batch are."""
+"""What a change, a stored version and a push are."""
 
 import binascii
 import hashlib
@@ -22,10 +22,10 @@ class Action(IntEnum):
 
 
 class Change(NamedTuple):
-    """One pushed change, in form. A named tuple, not a dataclass: a push builds hundreds of them."""
+    """One pushed change, well-formed. A named tuple, not a dataclass: a push builds hundreds of them."""
 
     key: str
-    """Of the entity; see `entity_key`."""
+    """The key of the entity; see `entity_key`."""
     entity_type: str
     entity_id: str
     action: Action
@@ -34,7 +34,7 @@ class Change(NamedTuple):
     client_timestamp_us: int | None
     base_revision: int | None
     required_keys: tuple[str, ...] = ()
-    """Of entities that have to be there."""
+    """The keys of entities that have to be there."""
     only_if_absent: bool = False
     retained_members: tuple[str, ...] = ()
     """What the tombstone of a delete keeps of the stored object."""
@@ -57,17 +57,17 @@ class Version(NamedTuple):
     data: str | None
     """JSON object text; None only where the store left out large data (see Store.versions)."""
     size_bytes: int
-    """Of `data`, as UTF-8."""
+    """The size of `data` as UTF-8."""
     revision: int
     created_revision: int
     client_timestamp_us: int
     session: str
-    """Who wrote it; empty when not known."""
+    """The session that wrote it; empty when not known."""
     merged_unseen: bool
     """It is merged over a version that its session had not been shown, or follows a change that lost to it in the same
     push, so the session may not know it all."""
     digest: bytes
-    """Of the change that made it."""
+    """The digest of the change that made it."""
 
     @property
     def server_ms(self) -> int:
@@ -128,7 +128,7 @@ def absent_version(change: Change, user_id: str) -> Version:
 
 
 class Push(NamedTuple):
-    """A batch of changes of one user, in form."""
+    """Changes that one user pushes at once, well-formed."""
 
     project_id: int
     user_id: str

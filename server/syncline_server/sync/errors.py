@@ -1,21 +1,21 @@
 """Everything that can go wrong in a way a client is told about.
 
     SyncError
-    ├── InvalidError             the request is out of form
+    ├── InvalidError             the request is malformed
     │   ├── RequestInvalid
     │   ├── ChangeInvalid
     │   └── CheckpointInvalid
     ├── CheckpointExpired
-    ├── RefusedError             the request is in form, the state is against it; nothing was applied
+    ├── PreconditionError        the request is well-formed, the state is against it; nothing was applied
     │   ├── HeadMismatch
     │   ├── EntityNotFound
     │   ├── DataTooLarge
     │   └── AnswerTooLarge
-    ├── IdentityError            who is speaking is not known
+    ├── IdentityError            who is calling is not known
     │   ├── KeyInvalid
     │   ├── SessionInvalid
     │   └── SessionExpired
-    ├── ForbiddenError           who is speaking may not do this
+    ├── ForbiddenError           the caller may not do this
     │   ├── ServerKeyRequired
     │   ├── UserForbidden
     │   └── TypeForbidden
@@ -40,11 +40,11 @@ class SyncError(Exception):
 
 
 class InvalidError(SyncError):
-    """The request is out of form."""
+    """The request is malformed."""
 
 
 class RequestInvalid(InvalidError):
-    """A field of the request is out of form."""
+    """A field of the request is malformed."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}", field=field)
@@ -53,7 +53,7 @@ class RequestInvalid(InvalidError):
 
 
 class ChangeInvalid(InvalidError):
-    """A field of one change is out of form."""
+    """A field of one change is malformed."""
 
     def __init__(self, index: int, field: str, problem: str) -> None:
         super().__init__(f"changes[{index}].{field}: {problem}", index=index, field=field)
@@ -75,11 +75,11 @@ class CheckpointExpired(SyncError):
     message = "The history this checkpoint belongs to is gone; start over without a checkpoint."
 
 
-class RefusedError(SyncError):
-    """The request is in form but the state is against it; nothing was applied."""
+class PreconditionError(SyncError):
+    """The request is well-formed but the state is against it; nothing was applied."""
 
 
-class HeadMismatch(RefusedError):
+class HeadMismatch(PreconditionError):
     """`expected_head_ms` is not the user's head."""
 
     def __init__(self, head_ms: int) -> None:
@@ -87,14 +87,14 @@ class HeadMismatch(RefusedError):
         self.head_ms = head_ms
 
 
-class EntityNotFound(RefusedError):
+class EntityNotFound(PreconditionError):
     """A change names an entity that has to exist and does not."""
 
     def __init__(self, index: int) -> None:
         super().__init__(f"changes[{index}]: there is no such entity", index=index)
 
 
-class DataTooLarge(RefusedError):
+class DataTooLarge(PreconditionError):
     """An update would make its entity's data larger than data may be."""
 
     def __init__(self, index: int, limit_bytes: int) -> None:
@@ -105,7 +105,7 @@ class DataTooLarge(RefusedError):
         )
 
 
-class AnswerTooLarge(RefusedError):
+class AnswerTooLarge(PreconditionError):
     """The versions to answer with are larger than an answer may be."""
 
     def __init__(self, limit_bytes: int) -> None:
@@ -116,7 +116,7 @@ class AnswerTooLarge(RefusedError):
 
 
 class IdentityError(SyncError):
-    """Who is speaking is not known."""
+    """Who is calling is not known."""
 
 
 class KeyInvalid(IdentityError):
@@ -138,7 +138,7 @@ class SessionExpired(IdentityError):
 
 
 class ForbiddenError(SyncError):
-    """Who is speaking may not do this."""
+    """The caller may not do this."""
 
 
 class ServerKeyRequired(ForbiddenError):

@@ -127,7 +127,7 @@ class Feed:
         wakeup.clear()
         size = _fitting(self._piece_size, page)
         task = asyncio.create_task(self._puller.read_on(reading, page.next_position, size))
-        task.add_done_callback(_take_note)
+        task.add_done_callback(_retrieve_error)
         return task
 
     async def _next(self, reading: Reading, page: Page, log: LiveLog, wakeup: Wakeup) -> Page:
@@ -188,8 +188,8 @@ class Feed:
         return log
 
 
-def _take_note(reading_ahead: "asyncio.Task[Page]") -> None:
-    """Take note of an error: the stream may have ended before it would have met it."""
+def _retrieve_error(reading_ahead: "asyncio.Task[Page]") -> None:
+    """Retrieve an error, which asyncio would log: the stream may have ended before it would have met it."""
     if not reading_ahead.cancelled():
         reading_ahead.exception()
 

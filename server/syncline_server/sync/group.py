@@ -14,17 +14,17 @@ from syncline_server.sync.shown import (
     Presented,
     SessionPositions,
     needs_stored_position,
+    news_before,
     position_for_answer,
-    standing_before,
 )
-from syncline_server.sync.store import LockedHead, Standing, StandingQuery, Store, WriteTransaction
+from syncline_server.sync.store import LockedHead, News, NewsQuery, Store, WriteTransaction
 
 _MAX_CLOCK_WAIT_MS: Final = 10
 """A head ahead of the clock by less is waited for; by more, the clock has stepped back."""
 _MAX_INLINE_BYTES: Final = 16 * 1024
 """Stored data larger than this is read only where it is needed."""
-_NOWHERE: Final = Standing(0, False)
-"""Of an item that is no push: nobody asks."""
+_NO_NEWS: Final = News(0, False)
+"""Stands for the news before an item that is no push: nobody asks for it."""
 
 Item = Push | Presented
 Answer = PushOutcome | SyncError | None
@@ -34,10 +34,10 @@ Answer = PushOutcome | SyncError | None
 class GroupCommit:
     """Applies one group in one transaction."""
 
-    def __init__(self, store: Store, limits: PushLimits, on_clock_behind: Callable[[int], None]) -> None:
+    def __init__(self, store: Store, limits: PushLimits, on_clock_lag: Callable[[int], None]) -> None:
         self._store = store
         self._limits = limits
-        self._on_clock_behind = on_clock_behind
+        self._on_clock_lag = on_clock_lag
 
     async def apply(self, project_id: int, items: Sequence[Item]) -> tuple[list[Answer], bool]:
         """Return what became of each item, and whether the commit brought something that readers wait for."""
@@ -48,9 +48,9 @@ class GroupCommit:
             # No time of an epoch is before its start: a reader who has it would pass for one of a lost history.
             revisions = RevisionAllocator(head.revision, max(head.clock_us, head.history.starts_us[-1]))
             answers: list[Answer] = []
-            for item, standing in zip(items, state.standings, strict=True):
+            for item, stored in zip(items, state.stored_news, strict=True):
                 if isinstance(item, Push):
-                    answers.append(await self._decide(transaction, item, standing, state, revisions))
+                    answers.append(await self._decide(transaction, item, stored, state, revisions))
                 else:
                     # Once more, over what earlier pushes of the group have moved.
                     state.positions.present(item)
@@ -64,32 +64,32 @@ class GroupCommit:
         if 0 < ahead_ms <= _MAX_CLOCK_WAIT_MS:
             await asyncio.sleep(ahead_ms / 1000)
             return replace(head, clock_us=head.clock_us + ahead_ms * MICROSECONDS_PER_MS)
-        self._on_clock_behind(max(ahead_ms, 0))
+        self._on_clock_lag(max(ahead_ms, 0))
         return head
 
     async def _decide(
         self,
         transaction: WriteTransaction,
         push: Push,
-        stored: Standing,
+        stored: News,
         state: "_GroupState",
         revisions: RevisionAllocator,
     ) -> PushOutcome | SyncError:
         """Decide one push; a refused one answers alone."""
         shown = state.positions.of_push(push)
-        standing = state.standing_before(push, shown, stored)
+        news = state.news_before(push, shown, stored)
         mark = revisions.mark(push.user_id)
         try:
             if push.expected_head_ms is not None:
                 # A client that names the head has read up to it.
-                shown = _check_head(push.expected_head_ms, standing)
+                shown = _check_head(push.expected_head_ms, news)
             if state.lacks_data:
                 await self._load_large_data(transaction, push, state.versions, revisions.now_ms)
             resolution = resolve(push, state.versions, shown, revisions, self._limits)
         except SyncError as error:
             revisions.rewind(mark)
             return error
-        return state.accept(push, resolution, shown, standing)
+        return state.accept(push, resolution, shown, news)
 
     async def _load_large_data(
         self, transaction: WriteTransaction, push: Push, versions: dict[str, Version], now_ms: int
@@ -109,8 +109,8 @@ class _GroupState:
 
     history: History
     positions: SessionPositions
-    standings: list[Standing]
-    """For each item, where its user stands in the store, seen from the position shown before the group."""
+    stored_news: list[News]
+    """For each item, what the store has that is news at the position shown before the group."""
     versions: dict[str, Version]
     lacks_data: bool
     """Data of some of these versions was left out."""
@@ -119,20 +119,20 @@ class _GroupState:
     """What the pushes have written so far, by user."""
     user_heads: dict[str, int] = field(default_factory=dict)
 
-    def standing_before(self, push: Push, shown: int, stored: Standing) -> Standing:
-        """Return where the user stands before this push, the group's earlier pushes included."""
+    def news_before(self, push: Push, shown: int, stored: News) -> News:
+        """Return what is news to the pusher, the group's earlier pushes included."""
         earlier = self.written_for.get(push.user_id, ())
-        return standing_before(push, shown, stored, earlier, self.user_heads.get(push.user_id))
+        return news_before(push, shown, stored, earlier, self.user_heads.get(push.user_id))
 
-    def accept(self, push: Push, resolution: Resolution, shown: int, standing: Standing) -> PushOutcome:
+    def accept(self, push: Push, resolution: Resolution, shown: int, news: News) -> PushOutcome:
         """Take in a decided push and return its outcome."""
-        written, head = resolution.written, standing.head
+        written, head = resolution.written, news.head
         if written:
             self.versions.update(written)
             self.written.update(written)
             self.written_for.setdefault(push.user_id, []).extend(written.values())
             head = self.user_heads[push.user_id] = resolution.head
-        position, goes_on = position_for_answer(push, shown, standing, written.values(), head)
+        position, goes_on = position_for_answer(push, shown, news, written.values(), head)
         if goes_on:
             self.positions.answered(push, position)
         return PushOutcome(resolution.results, self.history.at(position), head)
@@ -145,29 +145,29 @@ async def _read(transaction: WriteTransaction, head: LockedHead, project_id: int
     sessions.update([item.session_key for item in items if isinstance(item, Presented)])
     stored = await transaction.positions(sessions) if sessions else {}
     positions = SessionPositions(head.history, head.revision, stored)
-    standings = await _read_standings(transaction, project_id, items, positions)
+    stored_news = await _read_news(transaction, project_id, items, positions)
     versions: dict[str, Version] = {}
     if pushes:
         keys = {key for push in pushes for key in push.entity_keys()}
         versions = await transaction.versions(keys, max_inline_bytes=_MAX_INLINE_BYTES)
     lacks_data = any(version.data is None for version in versions.values())
-    return _GroupState(head.history, positions, standings, versions, lacks_data)
+    return _GroupState(head.history, positions, stored_news, versions, lacks_data)
 
 
-async def _read_standings(
+async def _read_news(
     transaction: WriteTransaction, project_id: int, items: Sequence[Item], positions: SessionPositions
-) -> list[Standing]:
-    """Return where each item's user stands, seen from what was shown before it but for what the group's pushes move."""
-    queries: list[StandingQuery | None] = []
+) -> list[News]:
+    """Return what is news to each item's session at the position it has shown, but for what the group's pushes move."""
+    queries: list[NewsQuery | None] = []
     for item in items:
         if isinstance(item, Presented):
             positions.present(item)
             queries.append(None)
         else:
-            queries.append(StandingQuery(item.user_id, item.session, positions.of_push(item)))
+            queries.append(NewsQuery(item.user_id, item.session, positions.of_push(item)))
     asked = {query for query in queries if query is not None}
-    found = await transaction.standings(project_id, asked) if asked else {}
-    return [_NOWHERE if query is None else found[query] for query in queries]
+    found = await transaction.news(project_id, asked) if asked else {}
+    return [_NO_NEWS if query is None else found[query] for query in queries]
 
 
 async def _write(
@@ -181,9 +181,9 @@ async def _write(
         await transaction.move_head(project_id, revisions.head)
 
 
-def _check_head(expected_head_ms: int, standing: Standing) -> int:
+def _check_head(expected_head_ms: int, news: News) -> int:
     """Return the user's head if it is the expected one (P7)."""
-    head_ms = standing.head // MICROSECONDS_PER_MS
+    head_ms = news.head // MICROSECONDS_PER_MS
     if expected_head_ms != head_ms:
         raise HeadMismatch(head_ms)
-    return standing.head
+    return news.head

@@ -27,13 +27,13 @@ class History:
     """The epochs of one project, oldest first; immutable, since only a new epoch can change it."""
 
     epoch_id: int
-    """Of the epoch in force: random, 63 bits, never reused."""
+    """The epoch in force: a random number of 63 bits, never reused."""
     forks: Sequence[int] = ()
     """The project's head at the end of each epoch in which it moved; ascending."""
     epoch_ids: Sequence[int] = ()
-    """Of those epochs."""
+    """Those epochs."""
     starts_us: Sequence[int] = (0,)
-    """When each of those epochs began, and the one in force: one more than forks. Whole ms, in µs."""
+    """When each of those epochs, and then the one in force, began: one more than forks. Whole ms, in µs."""
 
     def at(self, revision: int) -> Position:
         """Return the position of a revision: every one has one name, which all copies that share it agree on."""
@@ -50,7 +50,7 @@ class History:
     def lacks_time(self, time_us: int) -> bool:
         """Tell whether a time (whole ms, in µs) lies between a fork and the beginning of the next epoch.
 
-        This history has committed nothing there. Who has seen a commit of that time has seen a lost history.
+        This history has committed nothing there. A reader that has seen a commit of that time has seen a lost history.
         """
         following = bisect_left(self.forks, time_us)
         return 0 < time_us < self.starts_us[following]

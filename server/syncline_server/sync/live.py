@@ -1,4 +1,4 @@
-"""The recent changes of one project, read from the store once for all who follow it in this process."""
+"""The recent changes of one project, read from the store once for all readers of it in this process."""
 
 import asyncio
 import logging
@@ -58,7 +58,7 @@ class Wakeup:
 
 
 class LiveLog:
-    """A bounded window of a project's latest changes, and the readers who wait for more.
+    """A bounded window of a project's latest changes, and the readers that wait for more.
 
     The window holds every change after `floor` up to `position`. A reader whose position is before the floor has
     fallen out of it and reads from the store until it is back. Wake-ups carry no data and go only to readers whose
@@ -70,7 +70,7 @@ class LiveLog:
     ) -> None:
         """Look for changes when nudged, and every `poll_seconds` (jittered) all the same.
 
-        Readers who wait until some time are woken at most `tick_seconds` after it.
+        Readers that wait until some time are woken at most `tick_seconds` after it.
         """
         self._store = store
         self._project_id = project_id
@@ -89,7 +89,7 @@ class LiveLog:
         """None: the head has yet to be read."""
         self.position = 0
         self.history = History(0)
-        """That the window is of."""
+        """The history that the window is a part of."""
 
     def nudge(self) -> None:
         """Say that there may be something new."""
@@ -107,7 +107,7 @@ class LiveLog:
 
     @property
     def knows_head(self) -> bool:
-        """Whether there is a window yet; every reader is woken when there is."""
+        """Tell whether there is a window yet; every reader is woken when there is."""
         return self.floor is not None
 
     def lag_seconds(self) -> float:
@@ -200,7 +200,7 @@ class LiveLog:
             # The window may be of a history that is lost. Each reader finds out whether its position is, too.
             self._forget()
         if self.floor is None:
-            # Who waits at an older position reads from the store first.
+            # A reader that waits at an older position reads from the store first.
             self.history = stored.history
             self.floor = self.position = stored.head
             self.wake_all()

@@ -23,11 +23,11 @@ _MAX_GROUP_BYTES: Final = 16 * 1024 * 1024
 _MAX_GATHERING_SECONDS: Final = 0.03
 _PAUSE_SECONDS: Final = 0.001
 _IDLE_PAUSES: Final = 2
-"""In a row, for most of which the event loop has had nothing to do."""
+"""So many pauses in a row, for most of which the event loop had nothing to do, end the gathering."""
 _QUIET_TURNS: Final = 8
-"""Of the event loop, in which no push has come."""
+"""So many turns of the event loop in which no push came end it, too."""
 _MAX_PUSHES_OF_A_USER: Final = 4
-"""In one group: each takes a millisecond of its own, and the log must not run ahead of the clock."""
+"""The most pushes of one user in a group: each takes a millisecond of its own, and the log is not to run ahead."""
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class _Waiting:
     item: Item
     changes: int
     size: int
-    """Of its data, in characters."""
+    """How long its data is, in characters."""
     future: "asyncio.Future[PushOutcome | None]"
 
 
@@ -51,16 +51,16 @@ class Pusher:
         *,
         limits: PushLimits,
         on_commit: Callable[[int], object],
-        on_clock_behind: Callable[[int], None],
+        on_clock_lag: Callable[[int], None],
     ) -> None:
-        """Call `on_commit` with the project of every commit, and `on_clock_behind` with the clock's lag.
+        """Call `on_commit` with the project of every commit, and `on_clock_lag` with the clock's lag.
 
         The lag is how many ms the store's clock is behind the log; 0: it is not.
         """
         self._store = store
         self._limits = limits
         self._on_commit = on_commit
-        self._on_clock_behind = on_clock_behind
+        self._on_clock_lag = on_clock_lag
         self._committers: dict[int, _Committer] = {}
         self._presenting: Counter[str] = Counter()
 
@@ -90,7 +90,7 @@ class Pusher:
 
     def _presented(self, session_key: str, future: "asyncio.Future[PushOutcome | None]") -> None:
         if not future.cancelled():
-            future.exception()  # taken note of, as its reader may have gone
+            future.exception()  # retrieved, or asyncio would log it where the reader has gone
         self._presenting[session_key] -= 1
         if not self._presenting[session_key]:
             del self._presenting[session_key]
@@ -102,7 +102,7 @@ class Pusher:
     def _committer(self, project_id: int) -> "_Committer":
         committer = self._committers.get(project_id)
         if committer is None:
-            group = GroupCommit(self._store, self._limits, self._on_clock_behind)
+            group = GroupCommit(self._store, self._limits, self._on_clock_lag)
             committer = self._committers[project_id] = _Committer(project_id, group, self._on_commit)
         return committer
 
@@ -117,7 +117,7 @@ class _Committer:
         self._queue: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
         self._expected = 0
-        """How many pushes the next group may have: as many as lately."""
+        """How many pushes the next group is likely to have: as many as the last ones had."""
 
     def submit(self, item: Item) -> "asyncio.Future[PushOutcome | None]":
         future: asyncio.Future[PushOutcome | None] = asyncio.get_running_loop().create_future()
@@ -145,9 +145,9 @@ class _Committer:
     async def _gather(self) -> None:
         """Let pushes that are on their way join the group, for as long as they keep coming; nobody waits alone.
 
-        Without this, a group is what came during the commit before, and a fast disk makes many small ones. Who has
-        pushed lately is likely to push again: as many are waited for while the event loop is busy, since calls wait for
-        it then anyway; and then whoever comes close behind is let in.
+        Without this, a group is what came during the commit before, and a fast disk makes many small ones. Clients
+        that have pushed lately are likely to push again: as many are waited for while the event loop is busy, since
+        calls wait for it then anyway; and then those that come close behind are let in.
         """
         if self._expected <= 1:
             return

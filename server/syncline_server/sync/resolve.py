@@ -1,4 +1,4 @@
-"""Who wins: what becomes of each change of a push, given what is stored (P2 to P8). Pure."""
+"""Which side wins: what becomes of each change of a push, given what is stored (P2 to P8). Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from syncline_server.sync.changes import (
 )
 from syncline_server.sync.errors import AnswerTooLarge, DataTooLarge, EntityNotFound
 from syncline_server.sync.revision import RevisionAllocator
-from syncline_server.sync.shown import is_foreign
+from syncline_server.sync.shown import is_news
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class PushLimits:
     """What a push may not exceed."""
 
     max_data_bytes: int = 256 * 1024
-    """Of one entity's data."""
+    """The largest data of one entity."""
     max_answer_bytes: int = 16 * 1024 * 1024
-    """Of all the versions that one answer carries."""
+    """The most data of all the versions that one answer carries."""
 
 
 @dataclass(slots=True)
@@ -148,7 +148,7 @@ class _Resolver:
         if current is None or not (retains or merges):
             return change.data, False
         assert current.data is not None, "loaded, see needed_data"
-        unseen = current.revision > self._shown and is_foreign(current, self._push.session)
+        unseen = current.revision > self._shown and is_news(current, self._push.session)
         if retains:
             return members.retain(current.data, change.retained_members, change.data), unseen
         return members.merge(current.data, change.data), unseen

@@ -3,7 +3,7 @@
 Each question has one answer here, and reading and writing ask for it without knowing of each other:
 - `shown_by_pull`: what a session shows by asking for a page;
 - `SessionPositions`: which position a session has shown, over what the transaction has moved so far;
-- `is_foreign` and `standing_before`: whether something after that position may be news to the session;
+- `is_news` and `news_before`: whether anything after that position may be news to the session;
 - `position_for_answer`: which position the answer to a push carries.
 """
 
@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from syncline_server.sync.changes import Push, Version
 from syncline_server.sync.history import History, Position
 from syncline_server.sync.reading import Reading
-from syncline_server.sync.store import ShownPosition, Standing
+from syncline_server.sync.store import News, ShownPosition
 
 EVERYTHING: Final = 2**62
 """A position after everything; a client that names the head it expects has read up to it."""
@@ -131,33 +131,33 @@ class SessionPositions:
             self._moved[session_key, entity_type] = ShownPosition(session_key, entity_type, revision)
 
 
-def is_foreign(version: Version, session: str) -> bool:
-    """Tell whether a version may hold what this session has neither written nor been shown."""
+def is_news(version: Version, session: str) -> bool:
+    """Tell whether a version may hold what a session that has not read it does not know."""
     return session == "" or version.session != session or version.merged_unseen
 
 
-def standing_before(push: Push, shown: int, stored: Standing, earlier: Iterable[Version], head: int | None) -> Standing:
-    """Return where the user stands before a push of a group, seen from the position `shown`.
+def news_before(push: Push, shown: int, stored: News, earlier: Iterable[Version], head: int | None) -> News:
+    """Return what is news to the session of a push, after the position `shown`.
 
-    `stored` is the standing at the position that was shown before the group; `earlier` is what earlier pushes of the
+    `stored` is the news after the position that was shown before the group; `earlier` is what earlier pushes of the
     group have written for the user, up to `head` (None: nothing).
     """
     # An earlier push may have moved the position, to the user's head as a rule; then nothing stored is after it.
-    foreign = (stored.foreign and shown < stored.head) or any(
-        version.revision > shown and is_foreign(version, push.session) for version in earlier
+    by_others = (stored.by_others and shown < stored.head) or any(
+        version.revision > shown and is_news(version, push.session) for version in earlier
     )
-    return Standing(stored.head if head is None else head, foreign)
+    return News(stored.head if head is None else head, by_others)
 
 
 def position_for_answer(
-    push: Push, shown: int, before: Standing, written: Iterable[Version], head: int
+    push: Push, shown: int, before: News, written: Iterable[Version], head: int
 ) -> tuple[int, bool]:
     """Return the position that the answer to a push carries, and whether the session goes on from it.
 
-    `before` is the standing before the push, `written` what the push has stored, `head` the user's head after it. A
+    `before` is the news before the push, `written` what the push has stored, `head` the user's head after it. A
     session that may lack something of what lies before the head stays at the position that it has shown.
     """
     merged_unseen = any(version.merged_unseen for version in written)
-    if push.expected_head_ms is None and (before.foreign or merged_unseen):
+    if push.expected_head_ms is None and (before.by_others or merged_unseen):
         return shown, False
     return max(head, shown), True

@@ -28,17 +28,17 @@ class LockedHead:
     """No new epoch begins while the head is locked."""
 
 
-class Standing(NamedTuple):
-    """Where a user's log stands, seen from one session at one position."""
+class News(NamedTuple):
+    """What a user's log holds that is news to one session at one position."""
 
     head: int
     """The user's last revision; 0 without changes."""
-    foreign: bool
+    by_others: bool
     """After the position there is a version that this session has not itself written, or not all of it."""
 
 
-class StandingQuery(NamedTuple):
-    """Asks for a standing. An empty session has written nothing."""
+class NewsQuery(NamedTuple):
+    """Asks what is news to a session after a position. An empty session has written nothing."""
 
     user_id: str
     session: str
@@ -57,7 +57,7 @@ class RecentVersion(NamedTuple):
     """One stored version on its way to many readers."""
 
     unclosed: bytes
-    """Laid out, but for the closing, which depends on the reader."""
+    """The version, laid out but for the closing, which depends on the reader."""
     revision: int
     user_id: str
     entity_type: str
@@ -78,11 +78,11 @@ class PageQuery:
     limit: int
     """0: only the heads are asked for."""
     max_bytes: int
-    """Of laid out versions in a page. At least one is returned whatever its size."""
+    """The most bytes of laid out versions in a page. At least one version is returned whatever its size."""
     skip: int = 0
     include_total: bool = False
     session_key: str = ""
-    """Also return what this session has shown; empty: nobody."""
+    """The session whose shown positions are returned, too; empty: nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ class StoredPage:
     changes: bytes
     """Versions, laid out for a reader at the position asked for, and joined."""
     count: int
-    """How many these are."""
+    """How many versions are on the page."""
     last_revision: int
-    """Of these; 0 without any."""
+    """The revision of the last version on the page; 0: there is none."""
     cut: bool
     """There was more."""
     project_head: int
@@ -127,8 +127,8 @@ class WriteTransaction(Protocol):
     async def positions(self, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
         """Return what sessions have shown: session key → entity type → revision."""
 
-    async def standings(self, project_id: int, queries: Collection[StandingQuery]) -> dict[StandingQuery, Standing]:
-        """Return where each query's user stands."""
+    async def news(self, project_id: int, queries: Collection[NewsQuery]) -> dict[NewsQuery, News]:
+        """Return what is news, for each query."""
 
     async def versions(self, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
         """Return the stored versions of these entities, without data larger than `max_inline_bytes`."""

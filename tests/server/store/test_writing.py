@@ -7,7 +7,7 @@ import pytest
 
 from storage import changes_of, revisions_of
 from syncline_server.rpc.codec import LAYOUT
-from syncline_server.sync.store import ShownPosition, Standing, StandingQuery, StoreRejected
+from syncline_server.sync.store import News, NewsQuery, ShownPosition, StoreRejected
 
 ODD_IDS = ["e1", "a%b_c", "E1", "é", "😀", "'; --", '"', "\\", "a b", " ", "x" * 128]
 
@@ -117,7 +117,7 @@ async def test_positions_are_kept_for_each_session_and_type(log):
 
 
 @pytest.mark.parametrize(
-    ("session", "after", "foreign"),
+    ("session", "after", "by_others"),
     [
         ("device:phone", 0, True),
         ("device:phone", 11, True),
@@ -131,7 +131,7 @@ async def test_positions_are_kept_for_each_session_and_type(log):
         ("device:phone", 2**62, False),
     ],
 )
-async def test_a_standing_tells_the_head_and_whether_others_wrote_since(log, session: str, after: int, foreign: bool):
+async def test_news_tells_the_head_and_whether_others_wrote_since(log, session: str, after: int, by_others: bool):
     await log.write(
         log.version("e1", 10),
         log.version("e2", 11, session="device:laptop"),
@@ -139,22 +139,22 @@ async def test_a_standing_tells_the_head_and_whether_others_wrote_since(log, ses
         log.version("e4", 13),
         log.version("x1", 14, user_id="bob"),
     )
-    query = StandingQuery("ada", session, after)
-    nobody = StandingQuery("nobody'; --é😀", session, after)
+    query = NewsQuery("ada", session, after)
+    nobody = NewsQuery("nobody'; --é😀", session, after)
     async with log.store.writing() as transaction:
-        found = await transaction.standings(log.project, [query, nobody])
-    assert found == {query: Standing(13, foreign), nobody: Standing(0, False)}
+        found = await transaction.news(log.project, [query, nobody])
+    assert found == {query: News(13, by_others), nobody: News(0, False)}
 
 
 async def test_many_values_fit_into_each_statement(log):
     many = [log.version(f"e{at}", 100 + at, data=json.dumps({"at": at})) for at in range(3000)]
     positions = [ShownPosition(log.session(f"s{at}"), "todo", at) for at in range(600)]
-    queries = [StandingQuery("ada", f"device:{at}", at) for at in range(600)]
+    queries = [NewsQuery("ada", f"device:{at}", at) for at in range(600)]
     await log.write(*many, positions=positions)
     async with log.store.writing() as transaction:
         assert len(await transaction.versions([one.key for one in many], max_inline_bytes=100)) == 3000
         assert len(await transaction.positions([one.session_key for one in positions])) == 600
-        assert set(await transaction.standings(log.project, queries)) == set(queries)
+        assert set(await transaction.news(log.project, queries)) == set(queries)
 
 
 async def test_a_value_that_the_database_refuses_is_told_from_a_database_that_is_away(log):

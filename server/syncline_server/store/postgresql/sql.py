@@ -23,7 +23,7 @@ POSTGRESQL: Final = Statements(
     history=HISTORY,
     positions="""
         SELECT session_key, entity_type, revision FROM session_positions WHERE session_key = ANY($1::text[])""",
-    standings="""
+    news="""
         SELECT query.ordinal,
             coalesce((SELECT max(revision) FROM entities WHERE project_id = $1 AND user_id = query.user_id), 0),
             (SELECT true FROM entities AS other

@@ -29,7 +29,7 @@ SQLITE: Final = Statements(
     positions="""
         SELECT session_key, entity_type, revision FROM session_positions
         WHERE session_key IN (SELECT value FROM json_each(?))""",
-    standings="""
+    news="""
         WITH query AS MATERIALIZED (
             SELECT key AS ordinal, value ->> 0 AS user_id, value ->> 1 AS session, value ->> 2 AS after_revision
             FROM json_each(?2)
