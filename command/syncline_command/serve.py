@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final, NoReturn
 
 import structlog
 
@@ -37,9 +37,9 @@ async def run_server(settings: ServerSettings) -> None:
     stop = stop_signal()
     if settings.exit_with_parent:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
-    async with running_server(settings):
+    async with running_server(settings) as server:
         _calm_collector()
-        await stop.wait()
+        await _until(stop, server.ended)
 
 
 async def run_all(settings: ServerSettings) -> None:
@@ -49,11 +49,11 @@ async def run_all(settings: ServerSettings) -> None:
         _calm_collector()
         if settings.no_http:
             await _welcome(settings, server)
-            await stop.wait()
+            await _until(stop, server.ended)
             return
         async with _bridge(settings, server) as bridge:
             await _welcome(settings, server)
-            await _until(stop, bridge)
+            await _until(stop, server.ended, asyncio.ensure_future(_bridge_ends(bridge)))
 
 
 def _calm_collector() -> None:
@@ -139,16 +139,21 @@ async def _ended(bridge: asyncio.subprocess.Process) -> None:
         await bridge.wait()
 
 
-async def _until(stop: asyncio.Event, bridge: asyncio.subprocess.Process) -> None:
-    """Wait for the stop signal. Raises BridgeFailed when the bridge ends before."""
-    stopped, ended = asyncio.create_task(stop.wait()), asyncio.create_task(bridge.wait())
+async def _until(stop: asyncio.Event, *failing: "asyncio.Future[NoReturn]") -> None:
+    """Wait for the stop signal. Raises what ends one of the others before."""
+    stopped = asyncio.create_task(stop.wait())
+    waiting: list[asyncio.Future[Any]] = [stopped, *failing]
     try:
-        await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        stopped.cancel()
-        ended.cancel()
-    if not stop.is_set():
-        raise BridgeFailed(f"the HTTP bridge ended with code {bridge.returncode}")
+        for one in waiting:
+            one.cancel()
+    for one in done - {stopped}:
+        one.result()
+
+
+async def _bridge_ends(bridge: asyncio.subprocess.Process) -> NoReturn:
+    raise BridgeFailed(f"the HTTP bridge ended with code {await bridge.wait()}")
 
 
 def _reachable(address: str) -> str:

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import structlog
 from prometheus_client import start_http_server
@@ -47,6 +48,8 @@ class RunningServer:
 
     grpc_address: str
     registry: SqlRegistry
+    ended: "asyncio.Task[NoReturn]"
+    """Ends with NoDatabaseFile when the server can serve no more: its database is no longer where it was."""
 
 
 @asynccontextmanager
@@ -78,7 +81,9 @@ async def running_server(
         )
         address = words.join_address(words.split_address(settings.grpc_address)[0], port)
         _log.info("serving gRPC", address=address, database=str(engines), sqlite=sqlite3.sqlite_version)
-        yield RunningServer(address, registry)
+        ended = asyncio.create_task(engines.stays(), name="database stays")
+        stack.push_async_callback(_cancelled, ended)
+        yield RunningServer(address, registry, ended)
 
 
 class _Rules:
@@ -154,7 +159,7 @@ def _options(settings: ServerSettings) -> ServerOptions:
     )
 
 
-async def _cancelled(task: "asyncio.Task[None]") -> None:
+async def _cancelled(task: "asyncio.Task[Any]") -> None:
     task.cancel()
     await asyncio.wait([task])
 

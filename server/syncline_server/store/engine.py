@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -61,6 +61,10 @@ class Engines(ABC):
     @abstractmethod
     def owned(self) -> AbstractContextManager[None]:
         """Own the database for the time of the block, where one process has to. Raises DatabaseInUse."""
+
+    @abstractmethod
+    async def stays(self) -> NoReturn:
+        """Return never. Raises NoDatabaseFile once the database that is owned is no longer where it was."""
 
     @abstractmethod
     def writing_alone(self) -> AbstractContextManager[None]:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from syncline_server.store.histories import EpochMoved
+from syncline_server.store.sqlite.file import DatabaseReplaced
 from syncline_server.sync.errors import StoreUnavailable
 from syncline_server.sync.store import StoreRejected
 
@@ -55,7 +56,7 @@ def translated() -> Iterator[None]:
     except (sqlite3.OperationalError, sqlite3.InterfaceError) as error:
         raise StoreUnavailable from error
     # OSError: asyncpg could not connect; InternalClientError: it found the connection in mid-farewell.
-    except (PoolTimeout, OSError, asyncpg.InternalClientError, ConnectionLost, EpochMoved) as error:
+    except (PoolTimeout, OSError, asyncpg.InternalClientError, ConnectionLost, EpochMoved, DatabaseReplaced) as error:
         raise StoreUnavailable from error
 
 

@@ -1,5 +1,6 @@
 """How a database is opened: to be served or written, or only to be read where there is one."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,7 +17,7 @@ async def opened_engines(where: Database) -> AsyncIterator[Engines]:
     """
     engines = where.open_engines()
     try:
-        engines.make_place()
+        await asyncio.to_thread(engines.make_place)
         yield engines
     finally:
         await engines.close()
@@ -30,7 +31,7 @@ async def existing_engines(where: Database) -> AsyncIterator[Engines]:
     """
     engines = where.open_engines()
     try:
-        engines.require_place()
+        await asyncio.to_thread(engines.require_place)
         await schema.check_current(engines)
         yield engines
     finally:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -69,6 +69,11 @@ class PostgresqlEngines(Engines):
     def owned(self) -> AbstractContextManager[None]:
         """Own nothing: other processes may serve it, too."""
         return nullcontext()
+
+    async def stays(self) -> NoReturn:
+        """Return never: each connection looks for itself."""
+        while True:
+            await asyncio.Event().wait()
 
     def writing_alone(self) -> AbstractContextManager[None]:
         """Keep nothing from happening."""

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from syncline_server.store.sqlite.file import SqliteCheckpointer
+from syncline_server.store.sqlite.checkpoints import SqliteCheckpointer
+from syncline_server.store.sqlite.file import OwnedFile
 from syncline_server.store.sqlite.pragmas import BUSY_SECONDS, READING, WRITING_ON_THE_LOOP, set_up
 
 _READING_THREADS: Final = 4
@@ -33,10 +34,10 @@ Work = Callable[[sqlite3.Connection], T]
 class SqliteWriter:
     """The connection that writes; transactions take turns on it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: OwnedFile) -> None:
         """Write to this database file; the connection is opened when it is needed."""
-        self._path = path
-        self._checkpointer = SqliteCheckpointer(path)
+        self._file = file
+        self._checkpointer = SqliteCheckpointer(file)
         self._connection: sqlite3.Connection | None = None
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-write")
@@ -45,7 +46,7 @@ class SqliteWriter:
     async def transaction(self) -> AsyncIterator[None]:
         """Hold the write lock of the database; commits at the end of the block, rolls back on an error.
 
-        Raises sqlite3.Error and TimeoutError.
+        Raises sqlite3.Error, TimeoutError, and DatabaseReplaced where the file is no longer the one that was opened.
         """
         async with asyncio.timeout(_TURN_SECONDS):
             await self._turn.acquire()
@@ -71,9 +72,11 @@ class SqliteWriter:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._file.set_wal_aside()
 
     async def _begin(self) -> None:
         """Begin; other processes that write are waited for, without the loop."""
+        self._file.check()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + BUSY_SECONDS
         while True:
@@ -88,6 +91,7 @@ class SqliteWriter:
 
     def _commit(self) -> None:
         connection = self._opened()
+        self._file.check()
         connection.execute("COMMIT")
         self._checkpointer.committed(connection)
 
@@ -104,7 +108,8 @@ class SqliteWriter:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = _open(self._path, WRITING_ON_THE_LOOP)
+            self._file.remember()
+            self._connection = _open(self._file.path, WRITING_ON_THE_LOOP)
         return self._connection
 
 
@@ -165,10 +170,10 @@ class SqliteReaders:
 class SqliteConnections:
     """All of them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: OwnedFile) -> None:
         """Use this database file."""
-        self.writer = SqliteWriter(path)
-        self.readers = SqliteReaders(path)
+        self.writer = SqliteWriter(file)
+        self.readers = SqliteReaders(file.path)
 
 
 def _open(path: Path, pragmas: tuple[str, ...]) -> sqlite3.Connection:

@@ -2,11 +2,11 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -15,13 +15,17 @@ from syncline_server.store import epochs
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import POOL_TIMEOUT_SECONDS, READ_CONNECTIONS, Engines
 from syncline_server.store.errors import translated
+from syncline_server.store.sqlite.checkpoints import checkpoint_excluded
 from syncline_server.store.sqlite.connections import SqliteConnections
-from syncline_server.store.sqlite.file import check_file, checkpoint_excluded, owned, require_file
+from syncline_server.store.sqlite.file import DatabaseInUse, OwnedFile, check_file, owned, require_file
 from syncline_server.store.sqlite.pragmas import READING, WRITING, set_up
+from syncline_server.store.sqlite.soundness import check_sound
 from syncline_server.store.sqlite.sql import numbered
 from syncline_server.store.sqlite.store import SqliteStore
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import Store
+
+_LOOK_SECONDS: Final = 1.0
 
 T = TypeVar("T")
 
@@ -33,23 +37,41 @@ class SqliteEngines(Engines):
 
     def __init__(self, url: URL) -> None:
         assert url.database is not None
-        self.path = Path(url.database)
-        url = url.set(drivername="sqlite+aiosqlite")
+        # The file itself, whatever links lead to it: its WAL and its locks lie beside it.
+        self.path = Path(url.database).resolve()
+        url = url.set(drivername="sqlite+aiosqlite", database=str(self.path))
         super().__init__(str(url), _writing(url), _engine(url, READ_CONNECTIONS, READING))
-        self.log = SqliteConnections(self.path)
+        self.file = OwnedFile(self.path)
+        self.log = SqliteConnections(self.file)
         self._unfinished: set[asyncio.Task[Any]] = set()
 
     def make_place(self) -> None:
-        """Make the folder of the file, and see that nothing else is in its place. Raises NoDatabaseFile."""
+        """Make the folder of the file, and see that it is sound and nothing else. Raises NoDatabaseFile."""
         check_file(self.path)
+        self._check_sound()
 
     def require_place(self) -> None:
-        """See that the file is there. Raises NoDatabaseFile."""
+        """See that the file is there, and sound. Raises NoDatabaseFile."""
         require_file(self.path)
+        self._check_sound()
 
-    def owned(self) -> AbstractContextManager[None]:
+    def _check_sound(self) -> None:
+        """Look before the first connection does: the last one to be closed writes the WAL into the file."""
+        with suppress(DatabaseInUse), owned(self.path):
+            check_sound(self.path)
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
         """Own the file; see sqlite.file.owned."""
-        return owned(self.path)
+        with owned(self.path):
+            self.file.remember()
+            yield
+
+    async def stays(self) -> NoReturn:
+        """Return never; see Engines.stays."""
+        while True:
+            self.file.check()
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def writing_alone(self) -> AbstractContextManager[None]:
         """Keep the log's writer from checkpointing; see sqlite.file.checkpoint_excluded."""

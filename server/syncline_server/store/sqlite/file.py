@@ -1,19 +1,18 @@
-"""What is particular to SQLite: who may checkpoint its WAL, and that one server owns the file."""
+"""The file of a SQLite database: that it is there, is ours alone, and stays the one that was opened."""
 
 import fcntl
-import logging
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-_log = logging.getLogger(__name__)
-
 _MAGIC: Final = b"SQLite format 3\0"
-_CHECKPOINT_AFTER_COMMITS: Final = 128
-_LARGE_WAL_BYTES: Final = 64 * 1024 * 1024
+_OURS_ALONE: Final = 0o600
+"""The file holds the secrets of all projects; SQLite gives its WAL the same mode."""
+
+Identity = tuple[int, int]
+"""Of a file, whatever names it has: device and inode."""
 
 
 class DatabaseInUse(Exception):
@@ -24,18 +23,32 @@ class NoDatabaseFile(Exception):
     """A SQLite database cannot be at a path, or something else is there."""
 
 
+class DatabaseReplaced(NoDatabaseFile):
+    """The file that a server owns was removed, or another was put in its place."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"the database {path} was moved or replaced while the server ran, which has acknowledged nothing since: "
+            f"to restore a copy, put it there now that the server has stopped, remove {path.name}-wal and "
+            f"{path.name}-shm, and start it again; what is in {path.name}-wal belongs to the file that was there"
+        )
+
+
 def check_file(path: Path) -> None:
-    """Make the folder of a SQLite file, and see that nothing else is in its place. Raises NoDatabaseFile."""
+    """Make a SQLite file and its folder, and see that nothing else is in their place. Raises NoDatabaseFile."""
     try:
-        # The file holds the secrets of all projects.
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("ab+") as file:
-            file.seek(0)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OURS_ALONE)
+        with open(descriptor, "rb") as file:
             head = file.read(len(_MAGIC))
+        links = path.stat().st_nlink
     except OSError as error:
         raise NoDatabaseFile(f"cannot keep a database at {path}: {error.strerror}") from None
     if head not in {b"", _MAGIC}:
         raise NoDatabaseFile(f"{path} is not a SQLite database")
+    if links > 1:
+        # SQLite would keep a WAL of its own beside each name.
+        raise NoDatabaseFile(f"{path} has {links} names (hard links): remove the others, or copy it and serve the copy")
 
 
 def require_file(path: Path) -> None:
@@ -44,56 +57,54 @@ def require_file(path: Path) -> None:
         raise NoDatabaseFile(f"there is no database at {path.absolute()}")
 
 
+class OwnedFile:
+    """Remembers which file is at a path, since a path may come to name another one."""
+
+    def __init__(self, path: Path) -> None:
+        """Watch this path, once it is told to remember what is there."""
+        self.path = path
+        self._wal = Path(f"{path}-wal")
+        self._identity: Identity | None = None
+        self._wal_identity: Identity | None = None
+
+    def remember(self) -> None:
+        """Take the file that is there now for the right one, unless there is one already."""
+        if self._identity is None:
+            self._identity = _identity(self.path)
+
+    def check(self) -> None:
+        """Raise DatabaseReplaced where the path no longer names the file that was remembered."""
+        if self._identity is None:
+            return
+        if _identity(self.path) != self._identity:
+            raise DatabaseReplaced(self.path)
+        self._wal_identity = _identity(self._wal)
+
+    def set_wal_aside(self) -> None:
+        """Once all connections are closed, keep the WAL from being played into another file that is there now."""
+        found = _identity(self.path)
+        if found not in (None, self._identity) and _identity(self._wal) == self._wal_identity is not None:
+            self._wal.rename(f"{self._wal}.replaced")
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 @contextmanager
 def owned(path: Path) -> Iterator[None]:
     """Own a SQLite file for the time of the block; raises DatabaseInUse when another process does."""
-    with _locked(path.with_suffix(".owner"), fcntl.LOCK_EX | fcntl.LOCK_NB):
+    with locked(path.with_suffix(".owner"), fcntl.LOCK_EX | fcntl.LOCK_NB):
         yield
 
 
 @contextmanager
-def checkpoint_excluded(path: Path) -> Iterator[None]:
-    """Keep the owner from checkpointing for the time of the block, in which another process writes.
-
-    SQLite before 3.51.3 can corrupt a database in which one connection commits while another checkpoints (the
-    WAL-reset bug), and long-lived Linux distributions ship older ones.
-    """
-    with _locked(path.with_suffix(".checkpoint"), fcntl.LOCK_EX):
-        yield
-
-
-class SqliteCheckpointer:
-    """Moves the WAL into the database file, on the writing connection, while no other process writes."""
-
-    def __init__(self, path: Path) -> None:
-        """Watch the WAL of this database file."""
-        self._path = path
-        self._commits = 0
-
-    def committed(self, connection: sqlite3.Connection) -> None:
-        """Checkpoint when it is due; put off to the next commit while another process writes."""
-        self._commits += 1
-        if self._commits < _CHECKPOINT_AFTER_COMMITS:
-            return
-        try:
-            with _locked(self._path.with_suffix(".checkpoint"), fcntl.LOCK_EX | fcntl.LOCK_NB):
-                self._checkpoint(connection)
-            self._commits = 0
-        except DatabaseInUse:
-            return
-        except (sqlite3.Error, OSError):
-            # What was committed is; a full disk, say, must not make the answer to it an error.
-            _log.exception("the WAL could not be checkpointed")
-
-    def _checkpoint(self, connection: sqlite3.Connection) -> None:
-        # PASSIVE waits for nobody; readers that overlap without end keep the WAL from starting over, so once it is
-        # large they are waited for.
-        large = os.stat(f"{self._path}-wal").st_size > _LARGE_WAL_BYTES
-        connection.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if large else 'PASSIVE'})").fetchall()
-
-
-@contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
+def locked(path: Path, how: int) -> Iterator[None]:
+    """Hold a lock file for the time of the block. Raises DatabaseInUse where it is not to be waited for."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

@@ -6,6 +6,8 @@ BUSY_SECONDS: Final = 3
 """Another process that writes is waited for so long."""
 _NO_CHECKPOINT: Final = "wal_autocheckpoint = 0"
 """See SqliteCheckpointer."""
+WAL_BYTES: Final = 4 * 1024 * 1024
+"""How long the WAL gets before it is checkpointed, and how long it stays when it starts over."""
 _WAITING: Final = f"busy_timeout = {BUSY_SECONDS * 1000}"
 WRITING_ON_THE_LOOP: Final = (
     # Nothing blocks the event loop; whoever writes asks again.
@@ -14,6 +16,7 @@ WRITING_ON_THE_LOOP: Final = (
     "synchronous = FULL",
     "foreign_keys = ON",
     "cache_size = -65536",
+    f"journal_size_limit = {WAL_BYTES}",
     _NO_CHECKPOINT,
 )
 WRITING: Final = (_WAITING, *WRITING_ON_THE_LOOP[1:])
