@@ -21,7 +21,7 @@ import uvloop
 
 from bench.messages import Headers
 from syncline_server import admin
-from syncline_server.identity.authenticator import issue_token
+from syncline_server.identity.session_tokens import issue_token
 from syncline_server.settings import ServerSettings
 
 KINDS: Final = ("sqlite", "postgresql")

@@ -14,7 +14,7 @@ from grpc_status import rpc_status
 
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline_server.app import running_server
-from syncline_server.identity.authenticator import issue_token
+from syncline_server.identity.session_tokens import issue_token
 from syncline_server.settings import ServerSettings
 from syncline_server.store import opening
 from syncline_server.store.database import database

@@ -13,7 +13,7 @@ import structlog
 
 from syncline_command.welcome import welcome
 from syncline_server.app import RunningServer, running_server
-from syncline_server.identity.authenticator import issue_token
+from syncline_server.identity.session_tokens import issue_token
 from syncline_server.settings import ServerSettings
 from syncline_server.store.registry import NewProject
 

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from syncline_server.identity.authenticator import issue_token
 from syncline_server.identity.projects import Project, check_project_name
+from syncline_server.identity.session_tokens import issue_token
 from syncline_server.settings import ServerSettings
 from syncline_server.store import epochs as store_epochs
 from syncline_server.store import schema

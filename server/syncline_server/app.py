@@ -14,6 +14,7 @@ from syncline import words
 from syncline_server.health import HealthReport
 from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.call_limits import CallLimiter
+from syncline_server.identity.key_cache import KeyCache
 from syncline_server.identity.tickets import Tickets
 from syncline_server.rpc.codec import LAYOUT
 from syncline_server.rpc.metrics import Metrics
@@ -137,9 +138,10 @@ def _join_other_processes(stack: AsyncExitStack, engines: Engines, rules: _Rules
 
 def _service(settings: ServerSettings, rules: _Rules, registry: SqlRegistry, metrics: Metrics) -> SyncService:
     limits = RequestLimits(settings.max_push_changes, settings.max_data_bytes, settings.max_page_bytes)
+    keys = KeyCache(registry)
     return SyncService(
-        authenticator=Authenticator(registry),
-        tickets=Tickets(registry),
+        authenticator=Authenticator(keys),
+        tickets=Tickets(keys),
         limiter=CallLimiter(settings.calls_per_minute),
         requests=Requests(rules.checkpoints, limits),
         pusher=rules.pusher,

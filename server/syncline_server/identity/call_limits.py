@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from syncline_server.identity.authenticator import Principal
+from syncline_server.identity.principal import Principal
 from syncline_server.sync.errors import RateLimited
 
 _WINDOW_SECONDS: Final = 60
 
-Caller = tuple[int, str | None]
+CallerId = tuple[int, str | None]
+"""A project, and its user (None: its server key)."""
 
 
 class CallLimiter:
@@ -24,8 +25,8 @@ class CallLimiter:
         self._calls_per_minute = calls_per_minute
         self._now = now
         self._window = 0
-        self._current: dict[Caller, int] = {}
-        self._previous: dict[Caller, int] = {}
+        self._current: dict[CallerId, int] = {}
+        self._previous: dict[CallerId, int] = {}
 
     def check(self, principal: Principal) -> None:
         """Count a call; raises RateLimited."""

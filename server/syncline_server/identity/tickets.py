@@ -4,16 +4,17 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-import jwt
-
-from syncline_server.identity.authenticator import ALGORITHM, USE_CLAIM, Metadata, Principal, credentials_of
-from syncline_server.identity.projects import KeyKind, Registry
+from syncline_server.identity.key_cache import KeyCache
+from syncline_server.identity.principal import Principal
+from syncline_server.identity.projects import KeyKind
 from syncline_server.identity.scopes import Scopes
+from syncline_server.identity.signatures import USE_CLAIM, key_id_in, signed, verified
 from syncline_server.sync.errors import SessionExpired, SessionInvalid
 
 _LIFE_SECONDS: Final = 60
 _USE: Final = "stream"
 _NOT_VALID: Final = "x-ticket: not a valid ticket"
+_CLAIMS: Final = ("exp", "sub", "session", "device_known", "session_exp", USE_CLAIM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,9 @@ class Ticket:
 class Tickets:
     """Makes tickets and redeems them. A ticket is a JWT of the project that names its key; nothing is stored."""
 
-    def __init__(self, registry: Registry) -> None:
-        """Look keys up in `registry`."""
-        self._registry = registry
+    def __init__(self, keys: KeyCache) -> None:
+        """Look keys up in `keys`."""
+        self._keys = keys
 
     def issue(self, principal: Principal) -> Ticket:
         """Return a ticket for a session; it never outlives it. Raises SessionInvalid where there is none."""
@@ -47,16 +48,12 @@ class Tickets:
             "session_exp": principal.expires_at,
             "exp": expires_at,
         }
-        text = jwt.encode(claims, key.project.session_secret, algorithm=ALGORITHM, headers={"kid": key.id})
-        return Ticket(text, expires_at)
+        return Ticket(signed(claims, key.project.session_secret, key_id=key.id), expires_at)
 
     async def redeem(self, text: str) -> Principal:
         """Return the principal of a ticket. Raises SessionInvalid, SessionExpired and StoreUnavailable."""
-        try:
-            key_id = jwt.get_unverified_header(text).get("kid")
-        except (jwt.InvalidTokenError, ValueError):
-            raise SessionInvalid(_NOT_VALID) from None
-        key = await self._registry.find_key(key_id) if isinstance(key_id, str) else None
+        key_id = key_id_in(text)
+        key = await self._keys.of_id(key_id) if key_id else None
         if key is None:
             raise SessionInvalid(_NOT_VALID)
         claims = _claims(text, key.project.session_secret)
@@ -71,18 +68,12 @@ class Tickets:
         )
 
 
-def ticket_of(metadata: Metadata | None) -> str:
-    """Return the ticket in the metadata of a call; empty: there is none. Raises RequestInvalid for two."""
-    return credentials_of(metadata).get("x-ticket", "")
-
-
 def _claims(text: str, secret: str) -> dict[str, Any]:
-    options: Any = {"require": ["exp", "sub", "session", "device_known", "session_exp", USE_CLAIM]}
     try:
-        claims: dict[str, Any] = jwt.decode(text, secret, algorithms=[ALGORITHM], options=options)
-    except jwt.ExpiredSignatureError:
+        claims = verified(text, (secret,), require=_CLAIMS)
+    except SessionExpired:
         raise SessionExpired("x-ticket: the ticket has expired") from None
-    except (jwt.InvalidTokenError, ValueError):
+    except SessionInvalid:
         raise SessionInvalid(_NOT_VALID) from None
     if claims[USE_CLAIM] != _USE:
         raise SessionInvalid(_NOT_VALID)

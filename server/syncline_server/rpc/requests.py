@@ -10,9 +10,9 @@ from typing import Final
 
 from syncline import words
 from syncline.v1 import sync_pb2
-from syncline_server.identity.authenticator import Principal
+from syncline_server.identity.principal import Principal
 from syncline_server.rpc.changes import ENTITY_TYPE_PROBLEM, changes_of
-from syncline_server.sync.changes import Push
+from syncline_server.sync.changes import Push, session_key
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.errors import RequestInvalid
 from syncline_server.sync.history import START, Position
@@ -109,7 +109,7 @@ class Requests:
         return Reading(
             project_id=principal.project_id,
             user_id=principal.user_id,
-            session_key=principal.session_key,
+            session_key=_session_key(principal),
             entity_types=tuple(filter(principal.scopes.cover, dict.fromkeys(request.entity_types))),
             position=position,
             is_plain=is_plain,
@@ -133,6 +133,11 @@ class Requests:
 
     def _scope_tag(self, principal: Principal) -> bytes:
         return self._checkpoints.scope_tag(principal.project_id, principal.user_id)
+
+
+def _session_key(principal: Principal) -> str:
+    """Return what the positions of the session are kept under (P9); empty: nothing is kept."""
+    return session_key(principal.project_id, principal.user, principal.session) if principal.user_id else ""
 
 
 def _types_of(request: sync_pb2.PushRequest) -> set[str]:

@@ -4,9 +4,11 @@ import asyncio
 from typing import Any
 
 from syncline.v1 import sync_pb2, sync_pb2_grpc
-from syncline_server.identity.authenticator import Authenticator, Principal
+from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.call_limits import CallLimiter
-from syncline_server.identity.tickets import Tickets, ticket_of
+from syncline_server.identity.credentials import credentials_of
+from syncline_server.identity.principal import Principal
+from syncline_server.identity.tickets import Tickets
 from syncline_server.rpc import codec
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.requests import Requests
@@ -87,15 +89,15 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         return codec.ticket_response(ticket)
 
     async def _principal(self, user_id: str, context: Any) -> Principal:
-        principal = await self._authenticator.authenticate(context.invocation_metadata())
-        principal = principal.acting_for(user_id)
+        caller = await self._authenticator.authenticate(credentials_of(context.invocation_metadata()))
+        principal = caller.acting_for(user_id)
         self._limiter.check(principal)
         return principal
 
     async def _stream_principal(self, request: sync_pb2.StreamPullRequest, context: Any) -> Principal:
-        metadata = context.invocation_metadata()
-        ticket = ticket_of(metadata)
-        caller = await (self._tickets.redeem(ticket) if ticket else self._authenticator.authenticate(metadata))
+        credentials = credentials_of(context.invocation_metadata())
+        ticket = credentials.ticket
+        caller = await (self._tickets.redeem(ticket) if ticket else self._authenticator.authenticate(credentials))
         principal = caller.acting_for_all() if request.all_users else caller.acting_for(request.user_id)
         self._limiter.check(principal)
         return principal

@@ -89,7 +89,7 @@ async def test_a_merge_answers_with_what_it_made(server: Server):
         assert (tombstone.action, tombstone.json()) == (Action.DELETE, {"title": "x"})
 
 
-async def test_an_answer_to_what_was_read_wins_although_the_report_clock_lag(
+async def test_an_answer_to_what_was_read_wins_although_the_clock_is_behind(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ):
     hour_ago = time.time_ns() - 3600 * 10**9

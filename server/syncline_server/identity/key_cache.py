@@ -1,0 +1,54 @@
+"""Project keys by their ids, looked up in the registry once in a while and once for a crowd."""
+
+import asyncio
+import hmac
+from typing import Final
+
+from cachetools import TTLCache
+
+from syncline_server.identity.projects import ProjectKey, Registry, hash_key, key_id_of
+from syncline_server.sync.errors import KeyInvalid
+
+CACHE_SECONDS: Final = 15
+"""How long a key is known, and what was made of it: a key that is withdrawn works at most twice as long."""
+_CACHED_KEYS: Final = 1000
+_NO_HASH: Final = bytes(32)
+
+
+class KeyCache:
+    """Finds project keys, for calls that come with one and for tickets that name one."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Look keys up in `registry`."""
+        self._registry = registry
+        self._keys: TTLCache[str, ProjectKey] = TTLCache(_CACHED_KEYS, CACHE_SECONDS)
+        self._looked_up: dict[str, asyncio.Task[ProjectKey | None]] = {}
+
+    async def of_text(self, text: str) -> ProjectKey:
+        """Return the key that this is the text of. Raises KeyInvalid and StoreUnavailable."""
+        key_id = key_id_of(text)
+        key = await self.of_id(key_id) if key_id else None
+        # As long for an unknown key as for a wrong one.
+        if not hmac.compare_digest(hash_key(text), key.secret_hash if key else _NO_HASH) or key is None:
+            raise KeyInvalid
+        return key
+
+    async def of_id(self, key_id: str) -> ProjectKey | None:
+        """Return the key of a public id. A crowd of sessions that comes with one at once looks it up once.
+
+        Raises StoreUnavailable.
+        """
+        key = self._keys.get(key_id)
+        if key is not None:
+            return key
+        lookup = self._looked_up.get(key_id)
+        if lookup is None:
+            lookup = self._looked_up[key_id] = asyncio.create_task(self._registry.find_key(key_id))
+            lookup.add_done_callback(lambda done: self._keep(key_id, done))
+        return await asyncio.shield(lookup)
+
+    def _keep(self, key_id: str, lookup: "asyncio.Task[ProjectKey | None]") -> None:
+        del self._looked_up[key_id]
+        # An error is retrieved, or asyncio would log it where all who asked have gone.
+        if not lookup.cancelled() and lookup.exception() is None and (key := lookup.result()) is not None:
+            self._keys[key_id] = key
