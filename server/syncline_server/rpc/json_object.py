@@ -29,7 +29,7 @@ def json_problem(data: bytes) -> str | None:
     if data.count(b"{") + data.count(b"[") > _MAX_DEPTH and _depth(value) > _MAX_DEPTH:
         return f"must be nested at most {_MAX_DEPTH} deep"
     may_overflow = len(data) > _DIGITS_OF_A_DOUBLE or _EXPONENT.search(data)
-    if may_overflow and not all(math.isfinite(number) for number in _floats(value)):
+    if may_overflow and not all(map(_fits_a_double, _numbers(value))):
         return "must not contain numbers beyond the range of a double"
     return None
 
@@ -54,10 +54,18 @@ def _items(value: Any) -> Iterator[Any]:
         yield from value
 
 
-def _floats(value: Any) -> Iterator[float]:
+def _fits_a_double(number: float) -> bool:
+    """Tell whether readers that know doubles alone get a number, however it is spelled: 1e400, or its 401 digits."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # of a whole number
+        return False
+
+
+def _numbers(value: Any) -> Iterator[float]:
     waiting = [value]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, float):
+        if isinstance(value, float | int):
             yield value
         waiting.extend(_items(value))

@@ -85,6 +85,7 @@ async def test_a_missing_member_is_named_with_its_index(app: App, member: str) -
     [
         (DEEP, "nested at most 32 deep"),
         ('{"a":1e400}', "beyond the range of a double"),
+        ('{"a":%s}' % ("9" * 400), "beyond the range of a double"),
         ('{"a":"%s"}' % ("x" * 262_144), "at most 262144 bytes"),
     ],
 )

@@ -166,6 +166,7 @@ async def test_last_mutation_at_is_required_before_the_body_is_looked_at(app: Ap
     [
         ('{"a":%s}' % ("[" * 40 + "]" * 40), "must be nested at most 32 deep"),
         ('{"a":1e400}', "must not contain numbers beyond the range of a double"),
+        ('{"a":%s}' % ("9" * 400), "must not contain numbers beyond the range of a double"),
         ('{"a":"%s"}' % ("x" * 262_144), "must be at most 262144 bytes, got 262152"),
     ],
 )
