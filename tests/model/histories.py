@@ -1,8 +1,10 @@
 """Random histories of readers that cannot be told apart, and the check that nobody lacks what no token speaks of.
 
 A history is a seed. Its readers share sessions without a device, forget their cursors, are cloned and lose answers.
-Left out: rows that a reader holds and the log no longer has (known limits), and a reader's own pushes without an
-answer.
+Some keep a cursor a type, some one for both types, which they name or not; some read on while there is more.
+Left out: rows that a reader holds when the log purges their tombstones (known limits; a restore that brings the
+tombstones back changes nothing for it), and a reader's own pushes without an answer, which a restore may lose while its
+token is older than they are.
 """
 
 from collections.abc import Iterable
@@ -10,14 +12,29 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from model import readers
-from model.readers import Entity, Page, Row, Token
+from model.readers import EVERY, Entity, Row, Token
+from model.user_log import Server
 
 KINDS = ("note", "todo")
 SIZES = (1, 2, 3, 5, 10, 30, 100)
+CURSORS = (("note", "todo"), ("note", "todo"), ("note,todo",), ("",))
+"""What readers keep cursors for: a type, both types by name, every type."""
 
 
 class Diverged(AssertionError):
-    """A reader lacks a row that its token does not speak of, or does not end with the server's state."""
+    """A reader is left behind."""
+
+
+class Lacks(Diverged):
+    """A reader lacks a row that its token does not speak of (R4)."""
+
+
+class EndsWithoutAll(Diverged):
+    """A reader has read to the end and does not have the server's state."""
+
+
+class ReadsForEver(Diverged):
+    """A reader needs more pages than there is to read."""
 
 
 @dataclass
@@ -26,16 +43,29 @@ class Reader:
     size: int
     shows: bool
     """Whether it shows its token in a push; the public SDK does not."""
+    loops: bool = False
+    """Whether it reads on while there is more; the public SDK does not."""
+    names: tuple[str, ...] = KINDS
+    """What it keeps a cursor for, each a list of types."""
     cursors: dict[str, Token] = field(default_factory=dict)
     store: dict[Entity, int] = field(default_factory=dict)
+    dead: set[Entity] = field(default_factory=set)
+    """What it holds although its tombstone has been purged."""
+    reading: "Reading | None" = None
 
     def clone(self) -> "Reader":
-        return replace(self, cursors=dict(self.cursors), store=dict(self.store))
+        return replace(self, cursors=dict(self.cursors), store=dict(self.store), dead=set(self.dead), reading=None)
+
+    def name_of(self, kind: str) -> str:
+        return next(name for name in self.names if not name or kind in name.split(","))
 
     def lacks(self, row: Row) -> bool:
-        return row.entity in self.store if row.deleted else self.store.get(row.entity) != row.version
+        if row.deleted:
+            return row.entity in self.store and row.entity not in self.dead
+        return self.store.get(row.entity) != row.version
 
     def take(self, row: Row) -> None:
+        self.dead.discard(row.entity)
         if row.deleted:
             self.store.pop(row.entity, None)
         else:
@@ -43,92 +73,17 @@ class Reader:
 
 
 @dataclass
-class Server:
-    """One user's log with what the server keeps beside it; a planted fault is a subclass."""
+class Reading:
+    """A loop over pages for one cursor: how many arrived since the version at which it began or was started over."""
 
-    rng: Random
-    log: dict[Entity, Row] = field(default_factory=dict)
-    answered: dict[tuple[str, str], int] = field(default_factory=dict)
-    places: dict[tuple[str, str], int] = field(default_factory=dict)
-    restores: list[int] = field(default_factory=list)
-    floor: int = 0
-    versions: int = 0
-    backups: list[tuple[dict[Entity, Row], dict[tuple[str, str], int], int]] = field(default_factory=list)
+    name: str
+    since: int
+    pages: int = 0
+    resets: int = 0
 
-    @property
-    def head(self) -> int:
-        return readers.head(self.log.values())
 
-    @property
-    def epoch(self) -> int:
-        return len(self.restores)
-
-    def write(self, entity: Entity, deleted: bool = False) -> Row:
-        self.versions += 1
-        self.log[entity] = Row(entity, self.head + self.rng.choice((1, 1, 7)), self.versions, deleted)
-        return self.log[entity]
-
-    def back_up(self) -> None:
-        self.backups.append((dict(self.log), dict(self.answered), self.floor))
-
-    def restore(self) -> None:
-        """Go back to a backup; what was backed up later is gone, too."""
-        if self.backups:
-            del self.backups[self.rng.randrange(len(self.backups)) + 1 :]
-            log, answered, self.floor = self.backups[-1]
-            self.log, self.answered = dict(log), dict(answered)
-            self.restores.append(self.head)
-            self.places.clear()
-
-    def purge(self) -> None:
-        revisions = sorted(row.revision for row in self.log.values())
-        if revisions:  # the youngest row stays, and so does the head
-            self.floor = max(self.floor, self.rng.choice(revisions))
-            kept = [row for row in self.log.values() if not row.deleted or not row.revision < self.floor]
-            self.log = {row.entity: row for row in kept}
-
-    def is_expired(self, token: Token) -> bool:
-        return readers.is_lost(token, self.restores) or readers.is_purged(token, self.floor)
-
-    def high(self, session: str, kinds: set[str]) -> int:
-        return readers.high([self.answered.get((session, kind)) for kind in kinds], self.head)
-
-    def answer_bare(self, session: str, kinds: set[str], high: int, before: int) -> Token:
-        token, moves = readers.answer_bare(high, before, self.head, self.floor, self.epoch)
-        if moves:
-            self.answered.update(((session, kind), self.head) for kind in kinds)
-        return token
-
-    def answer_shown(self, token: Token, session: str, before: int, in_full: bool) -> Token:
-        return readers.answer_shown(token, before, self.head, in_full, self.is_expired(token), self.epoch)
-
-    def shows(self, token: Token, kinds: set[str]) -> bool:
-        return readers.shows(token, kinds)
-
-    def page(self, token: Token, size: int, kind: str, place: int) -> Page:
-        return readers.pull(list(self.log.values()), token, size, {kind}, place, self.epoch, self.rng)
-
-    def pull(self, session: str, token: Token | None, size: int, kind: str) -> tuple[Page, bool]:
-        """Answer a page and whether the reader starts over."""
-        reset = token is not None and self.is_expired(token)
-        token = Token() if token is None or reset else token
-        where = (session, kind)
-        page = self.page(token, size, kind, self.places.get(where, 0))
-        self.places[where] = page.place
-        self.answered[where] = max(self.answered.get(where, 0), page.token.m)
-        return page, reset
-
-    def push(self, session: str, token: Token | None, changes: list[tuple[Entity, str]]) -> tuple[Token, list[Row]]:
-        """Write changes ("set", "merge", "delete", or "lose") and answer the token and what was written."""
-        kinds = {entity[0] for entity, _ in changes}
-        before, high = self.head, self.high(session, kinds)
-        merged = [self.log[one].revision for one, action in changes if action == "merge" and one in self.log]
-        written = [self.write(one, action == "delete") for one, action in changes if action != "lose"]
-        if token is None or not self.shows(token, kinds):
-            return self.answer_bare(session, kinds, high, before), written
-        lost = any(action == "lose" for _, action in changes)
-        in_full = readers.is_in_full(token, merged, lost)
-        return self.answer_shown(token, session, before, in_full), written
+def kinds_of(name: str) -> frozenset[str]:
+    return frozenset(name.split(",")) if name else EVERY
 
 
 @dataclass
@@ -142,7 +97,8 @@ class History:
     def run(self, steps: int) -> None:
         self.entities = self.rng.choice((5, 12, 40))
         for _ in range(self.rng.randint(2, 4)):
-            self.readers.append(Reader(self.rng.choice("ssst"), self.rng.choice(SIZES), self.rng.random() < 0.4))
+            session, size, shows = self.rng.choice("ssst"), self.rng.choice(SIZES), self.rng.random() < 0.4
+            self.readers.append(Reader(session, size, shows, self.rng.random() < 0.4, self.rng.choice(CURSORS)))
         self.foreign(self.rng.randint(0, self.entities))
         for _ in range(steps):
             self.step()
@@ -152,16 +108,16 @@ class History:
 
     def step(self) -> None:
         reader, dice = self.rng.choice(self.readers), self.rng.random()
-        if dice < 0.35:
+        if dice < 0.75 and reader.reading:
+            self.read_on(reader, reader.reading)
+        elif dice < 0.35:
             self.push(reader)
         elif dice < 0.75:
-            self.pull(reader, self.rng.choice(KINDS))
+            self.read_on(reader, Reading(self.rng.choice(reader.names), self.server.versions))
         elif dice < 0.87:
             self.foreign(self.rng.choice((1, 1, 3, 10)))
         elif dice < 0.92:
-            reader.cursors.clear()
-            if self.rng.random() < 0.7:
-                reader.store.clear()
+            self.forget(reader)
         elif dice < 0.94 and len(self.readers) < 6:
             self.readers.append(reader.clone())
         elif dice < 0.97:
@@ -169,7 +125,20 @@ class History:
         elif dice < 0.98:
             self.server.restore()
         elif dice < 0.99:
-            self.server.purge()
+            self.purge()
+
+    def purge(self) -> None:
+        before = set(self.server.log)
+        self.server.purge()
+        for reader in self.readers:
+            reader.dead |= (before - set(self.server.log)) & set(reader.store)
+
+    def forget(self, reader: Reader) -> None:
+        """Reload the page, mostly with its rows gone, too."""
+        reader.cursors.clear()
+        reader.reading = None
+        if self.rng.random() < 0.7:
+            reader.store.clear()
 
     def foreign(self, count: int) -> None:
         for _ in range(count):
@@ -185,11 +154,10 @@ class History:
         for entity in changes:
             if entity in self.server.log and self.rng.random() < 0.15:
                 changes[entity] = "lose"
-        kinds = {one for one, _ in changes}
-        cursor = reader.cursors.get(self.rng.choice(sorted(kinds))) if reader.shows else None
+        names = sorted({reader.name_of(one) for one, _ in changes})
+        cursor = reader.cursors.get(self.rng.choice(names)) if reader.shows else None
         if cursor and self.rng.random() < 0.1:  # a push of a type that the cursor was not read with (X14)
             changes[self.entity()] = "set"
-            kinds = {one for one, _ in changes}
         versions = {one: self.server.log[one] for one in changes if one in self.server.log}
         token, written = self.server.push(reader.session, cursor, list(changes.items()))
         if self.rng.random() < 0.1:
@@ -198,46 +166,54 @@ class History:
             old = versions.get(row.entity)
             if changes[row.entity] != "merge" or old is None or not reader.lacks(old):
                 reader.take(row)
-        for one in kinds:
-            reader.cursors[one] = token
+        reader.cursors.update((reader.name_of(one), token) for one, _ in changes)
 
-    def pull(self, reader: Reader, kind: str, *, arrives: bool = False) -> bool:
+    def read_on(self, reader: Reader, reading: Reading) -> None:
+        """Read a page; a reader that loops goes on at its next turn, whatever the others do until then."""
+        has_more = self.pull(reader, reading)
+        reader.reading = reading if has_more and reader.loops else None
+        if has_more and reading.pages > self.most_pages(reader, self.server.versions - reading.since):
+            raise ReadsForEver(f"{reader} after {reading}")
+
+    def most_pages(self, reader: Reader, news: int) -> int:
+        """Return ⌈(N + w + k/4) / k⌉ + 1."""
+        return -(-(4 * (len(self.server.log) + news) + reader.size) // (4 * reader.size)) + 1
+
+    def pull(self, reader: Reader, reading: Reading, *, arrives: bool = False) -> bool:
         """Read a page, which `arrives` for sure or may get lost; return whether there is more."""
-        page, reset = self.server.pull(reader.session, reader.cursors.get(kind), reader.size, kind)
+        kinds, cursor = kinds_of(reading.name), reader.cursors.get(reading.name)
+        skip = 0 if arrives or self.rng.random() < 0.95 else self.rng.choice((1, reader.size))
+        page, reset = self.server.pull(reader.session, cursor, reader.size, kinds, skip)
         if not arrives and self.rng.random() < 0.1:
             return True
+        reading.pages += not skip
         if reset:
-            reader.store = {one: version for one, version in reader.store.items() if one[0] != kind}
+            reading.since, reading.pages, reading.resets = self.server.versions, 1, reading.resets + 1
+            reader.store = {one: version for one, version in reader.store.items() if kinds and one[0] not in kinds}
         for row in page.rows:
             reader.take(row)
-        reader.cursors[kind] = page.token
+        reader.cursors[reading.name] = page.token
         return page.has_more or reset
 
     def check(self) -> None:
         """R4 after each step."""
         for reader in self.readers:
             for row in self.server.log.values():
-                token = reader.cursors.get(row.entity[0])
+                token = reader.cursors.get(reader.name_of(row.entity[0]))
                 if token is None or readers.may_lack(token, row.revision) or not reader.lacks(row):
                     continue
                 if not self.server.is_expired(token):
-                    raise Diverged(f"{reader} lacks {row}")
+                    raise Lacks(f"{reader} lacks {row}")
 
     def finish(self, reader: Reader) -> None:
-        """Pull to the end, in at most ⌈(N + k/4) / k⌉ + 1 pages of size k, and as many again for one who
-        starts over.
-        """
-        for kind in KINDS:
-            rows = [row for row in self.server.log.values() if row.entity[0] == kind]
-            pages = -(-(4 * len(rows) + reader.size) // (4 * reader.size)) + 1
-            cursor = reader.cursors.get(kind)
-            pages *= 1 if cursor is None or cursor.h == 0 else 2
-            while self.pull(reader, kind, arrives=True):
-                pages -= 1
-                if pages <= 0:
-                    raise Diverged(f"{reader} reads for ever")
-            if any(reader.lacks(row) for row in rows):
-                raise Diverged(f"{reader} ends without all")
+        """Pull to the end; who is told to start over is told once."""
+        for name in reader.names:
+            reading = Reading(name, self.server.versions)
+            while self.pull(reader, reading, arrives=True):
+                if reading.resets > 1 or reading.pages > self.most_pages(reader, 0):
+                    raise ReadsForEver(f"{reader} after {reading}")
+        if any(reader.lacks(row) for row in self.server.log.values()):
+            raise EndsWithoutAll(f"{reader} ends without all")
 
 
 def run(seed: int, server: type[Server] = Server, steps: int = 60) -> None:
@@ -246,11 +222,11 @@ def run(seed: int, server: type[Server] = Server, steps: int = 60) -> None:
     History(rng, server(rng)).run(steps)
 
 
-def diverged(server: type[Server], seeds: Iterable[int]) -> int | None:
-    """Return the first seed whose history diverges."""
+def diverged(server: type[Server], seeds: Iterable[int], kind: type[Diverged] = Diverged) -> int | None:
+    """Return the first seed in whose history a reader is left behind; another kind of finding is raised."""
     for seed in seeds:
         try:
             run(seed, server)
-        except Diverged:
+        except kind:
             return seed
     return None
