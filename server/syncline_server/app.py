@@ -72,7 +72,7 @@ async def running_server(
         rules = _Rules(stack, settings, store, await schema.open_checkpoints(engines), health)
         rules.on_commit(lambda _: metrics.commits.inc())
         _join_other_processes(stack, engines, rules, health)
-        stack.push_async_callback(_cancelled, asyncio.create_task(keep_forgetting(engines), name="retention"))
+        stack.push_async_callback(_cancel, asyncio.create_task(keep_forgetting(engines), name="retention"))
         registry = SqlRegistry(engines)
         service = _service(settings, rules, registry, metrics)
         if settings.metrics_address:
@@ -83,7 +83,7 @@ async def running_server(
         address = words.join_address(words.split_address(settings.grpc_address)[0], port)
         _log.info("serving gRPC", address=address, database=str(engines), sqlite=sqlite3.sqlite_version)
         ended = asyncio.create_task(engines.stays(), name="database stays")
-        stack.push_async_callback(_cancelled, ended)
+        stack.push_async_callback(_cancel, ended)
         yield RunningServer(address, registry, ended)
 
 
@@ -161,7 +161,7 @@ def _options(settings: ServerSettings) -> ServerOptions:
     )
 
 
-async def _cancelled(task: "asyncio.Task[Any]") -> None:
+async def _cancel(task: "asyncio.Task[Any]") -> None:
     task.cancel()
     await asyncio.wait([task])
 

@@ -38,7 +38,7 @@ class HealthReport:
             self._behind_ms = behind_ms
 
     def is_ready(self) -> bool:
-        """Whether readers here get what is committed anywhere, within bounds."""
+        """Tell whether readers here get what is committed anywhere, within bounds."""
         return self._lag_seconds() <= _MOST_LAG_SECONDS
 
     def details(self) -> dict[str, str]:

@@ -134,4 +134,6 @@ def _translated() -> Iterator[None]:
     except HeadMismatch as error:
         raise _HeadMoved from error
     except SynclineError as error:
-        raise (Unanswered if error.mends else Refused)(f"{error.reason or error.failure.code.name}: {error}") from error
+        raise (Unanswered if error.retryable else Refused)(
+            f"{error.reason or error.failure.code.name}: {error}"
+        ) from error

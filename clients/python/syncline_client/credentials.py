@@ -1,4 +1,4 @@
-"""Who is speaking: the metadata of every call, and session tokens that are renewed when they expire."""
+"""Who is calling: the metadata of every call, and session tokens that are renewed when they expire."""
 
 import asyncio
 import inspect

@@ -9,7 +9,7 @@
     ├── TooLarge                 push less at once, or smaller data
     ├── Unauthenticated          the key or the session token is not known
     │   └── SessionExpired       sign in again; with a function as session token, the client does so by itself
-    ├── PermissionDenied         who is speaking may not do this
+    ├── PermissionDenied         the caller may not do this
     ├── RateLimited              wait for retry_after_seconds
     ├── ReaderTooSlow            a stream's reader took nothing for too long
     ├── Unavailable              the server was not reached, or cannot serve now
@@ -30,7 +30,7 @@ from syncline.failed_call import FailedCall, Violation
 class SynclineError(Exception):
     """Base of all errors of a call."""
 
-    mends: ClassVar[bool] = False
+    retryable: ClassVar[bool] = False
     """Whether the same call may succeed later."""
 
     def __init__(self, failure: FailedCall, *, outcome_unknown: bool = False) -> None:
@@ -102,25 +102,25 @@ class SessionExpired(Unauthenticated):
 
 
 class PermissionDenied(SynclineError):
-    """Who is speaking may not do this."""
+    """The caller may not do this."""
 
 
 class RateLimited(SynclineError):
     """Too many calls; see `retry_after_seconds`."""
 
-    mends = True
+    retryable = True
 
 
 class ReaderTooSlow(SynclineError):
     """The reader of a stream took nothing for too long."""
 
-    mends = True
+    retryable = True
 
 
 class Unavailable(SynclineError):
     """The server was not reached, or cannot serve now. What a push came to is not known."""
 
-    mends = True
+    retryable = True
 
 
 class DeadlineExceeded(Unavailable):
@@ -130,7 +130,7 @@ class DeadlineExceeded(Unavailable):
 class ServerFailed(SynclineError):
     """A defect of the server; nothing was applied."""
 
-    mends = True
+    retryable = True
 
     @property
     def request_id(self) -> str:

@@ -100,7 +100,7 @@ class _Attempts:
     async def wait_out(self, error: SynclineError) -> None:
         """Wait before the next attempt; raises the error when there is none."""
         pause = self._backoff.next_pause(error.retry_after_seconds)
-        if not error.mends or time.monotonic() + pause >= self._progress_at + self._total_seconds:
+        if not error.retryable or time.monotonic() + pause >= self._progress_at + self._total_seconds:
             raise error
         level = logging.INFO if self._attempts else logging.WARNING
         _log.log(level, "the stream is away (%s); next attempt in %.1f s", error.reason or error, pause)

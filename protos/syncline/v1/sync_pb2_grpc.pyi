@@ -4,7 +4,7 @@ isort:skip_file
 The contract of Syncline: one gap-free change log per project, pushed to, paged and followed.
 
 Credentials travel as call metadata: `x-api-key` (a project key, always), `authorization: Bearer <session token>`
-(who the user is; a server key can do without) and, optionally, `x-device-id` (which installation is speaking).
+(who the user is; a server key can do without) and, optionally, `x-device-id` (which installation is calling).
 
 Every error is a google.rpc.Status with a google.rpc.ErrorInfo whose domain is `syncline.v1` and whose reason is
 a value of ErrorReason without its prefix; BadRequest and RetryInfo are added where they fit. Only what gRPC

@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}", re.ASCII)
 
 
 class KeyKind(StrEnum):
-    """Who a project key is for."""
+    """What a project key is for."""
 
     CLIENT = "client"
     """Apps; needs a session token beside it."""

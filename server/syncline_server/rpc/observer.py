@@ -63,26 +63,26 @@ class CallObserver:
         # All in one frame: each that waits is a part of what an idle stream costs.
         async def observed(request: Any, context: Any) -> Any:
             call = _Call(served, context)
-            self._began()
+            self._begin()
             try:
                 if request is _UNDECODABLE:
                     raise RequestInvalid("request", "must be a message of the contract, with strings in UTF-8")
                 response = await behaviour(request, context)
             except BaseException as error:
-                await call.failed(error)
+                await call.fail(error)
                 raise
             finally:
-                self._ended()
-            call.ended("OK")
+                self._end()
+            call.end("OK")
             return response
 
         return observed
 
-    def _began(self) -> None:
+    def _begin(self) -> None:
         self._running += 1
         self._idle.clear()
 
-    def _ended(self) -> None:
+    def _end(self) -> None:
         self._running -= 1
         if not self._running:
             self._idle.set()
@@ -113,13 +113,13 @@ class _Call:
         if served.open_calls is not None:
             served.open_calls.inc()
 
-    async def failed(self, error: BaseException) -> None:
+    async def fail(self, error: BaseException) -> None:
         """End the call with the status of an error; does not return unless there is none to send."""
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
-            self.ended("CANCELLED")
+            self.end("CANCELLED")
             return
         if isinstance(error, aio.AbortError):
-            self.ended("ABORTED_BY_HANDLER")
+            self.end("ABORTED_BY_HANDLER")
             return
         if isinstance(error, SyncError):
             status = status_of(error)
@@ -131,10 +131,10 @@ class _Call:
             request_id = self._request_id()
             status = internal_status(request_id)
             self._served.log.error("call failed", request_id=request_id, exc_info=error)
-        self.ended(status.code.name)
+        self.end(status.code.name)
         await self._context.abort_with_status(status)
 
-    def ended(self, code: str) -> None:
+    def end(self, code: str) -> None:
         """Count and log the end of the handler; its status may wait for a peer that takes nothing."""
         served = self._served
         if served.open_calls is not None:

@@ -35,18 +35,18 @@ class ServerOptions:
     address: str
     """HOST:PORT; port 0 takes a free one."""
     max_message_bytes: int
-    """Of a request."""
+    """The largest request."""
     reuse_port: bool
     """Let several processes share the port."""
     drain_seconds: float
-    """What calls get to finish when the server ends."""
+    """How long calls may take to finish when the server ends."""
 
 
 class HealthReport(Protocol):
     """What a server says of its own health."""
 
     def is_ready(self) -> bool:
-        """Whether calls should come here."""
+        """Tell whether calls should come here."""
 
     def details(self) -> dict[str, str]:
         """Return what else there is to say, as metadata."""

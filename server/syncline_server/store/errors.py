@@ -10,7 +10,6 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from syncline_server.store.histories import EpochMoved
-from syncline_server.store.sqlite.file import DatabaseReplaced
 from syncline_server.sync.errors import StoreUnavailable
 from syncline_server.sync.store import StoreRejected
 
@@ -31,6 +30,10 @@ _UNAVAILABLE_SQLSTATE_CLASSES: Final = frozenset(
 
 class ConnectionLost(Exception):
     """The connection that was used has ended, perhaps long before; another may do. It never leaves the store."""
+
+
+class DatabaseLost(Exception):
+    """The database that was opened is no longer the one that is there."""
 
 
 @contextmanager
@@ -56,7 +59,7 @@ def translated() -> Iterator[None]:
     except (sqlite3.OperationalError, sqlite3.InterfaceError) as error:
         raise StoreUnavailable from error
     # OSError: asyncpg could not connect; InternalClientError: it found the connection in mid-farewell.
-    except (PoolTimeout, OSError, asyncpg.InternalClientError, ConnectionLost, EpochMoved, DatabaseReplaced) as error:
+    except (PoolTimeout, OSError, asyncpg.InternalClientError, ConnectionLost, EpochMoved, DatabaseLost) as error:
         raise StoreUnavailable from error
 
 

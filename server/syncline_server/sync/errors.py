@@ -116,7 +116,7 @@ class AnswerTooLarge(PreconditionError):
 
 
 class IdentityError(SyncError):
-    """Who is calling is not known."""
+    """The caller is not known."""
 
 
 class KeyInvalid(IdentityError):

@@ -81,14 +81,14 @@ class Pusher:
         """
         future = self._committer(presented.project_id).submit(presented)
         self._presenting[presented.session_key] += 1
-        future.add_done_callback(lambda done: self._presented(presented.session_key, done))
+        future.add_done_callback(lambda done: self._end_presenting(presented.session_key, done))
         await future
 
     def is_presenting(self, session_key: str) -> bool:
         """Tell whether a position of this session is on its way, so that what is stored of it is old."""
         return session_key in self._presenting
 
-    def _presented(self, session_key: str, future: "asyncio.Future[PushOutcome | None]") -> None:
+    def _end_presenting(self, session_key: str, future: "asyncio.Future[PushOutcome | None]") -> None:
         if not future.cancelled():
             future.exception()  # retrieved, or asyncio would log it where the reader has gone
         self._presenting[session_key] -= 1
@@ -97,7 +97,7 @@ class Pusher:
 
     async def close(self) -> None:
         """Wait until everything that was taken is answered."""
-        await asyncio.gather(*(committer.finished() for committer in self._committers.values()))
+        await asyncio.gather(*(committer.finish() for committer in self._committers.values()))
 
     def _committer(self, project_id: int) -> "_Committer":
         committer = self._committers.get(project_id)
@@ -127,7 +127,7 @@ class _Committer:
             self._task = asyncio.create_task(self._run(), name=f"committer-{self._project_id}")
         return future
 
-    async def finished(self) -> None:
+    async def finish(self) -> None:
         if self._task is not None:
             await asyncio.wait([self._task])
 
@@ -194,7 +194,7 @@ class _Committer:
         try:
             answers, committed = await self._group.apply(self._project_id, [waiting.item for waiting in group])
         except Exception as error:
-            await self._failed(group, error)
+            await self._fail(group, error)
             return
         for waiting, answer in zip(group, answers, strict=True):
             if waiting.future.cancelled():
@@ -206,7 +206,7 @@ class _Committer:
         if committed:
             self._on_commit(self._project_id)
 
-    async def _failed(self, group: list[_Waiting], error: Exception) -> None:
+    async def _fail(self, group: list[_Waiting], error: Exception) -> None:
         """Answer a group that could not be committed; unless the store was away, it is tried push by push (L4)."""
         if not isinstance(error, StoreUnavailable) and len(group) > 1:
             for waiting in group:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from syncline_server.store.errors import DatabaseLost
+
 _MAGIC: Final = b"SQLite format 3\0"
 _OURS_ALONE: Final = 0o600
 """The file holds the secrets of all projects; SQLite gives its WAL the same mode."""
@@ -23,7 +25,7 @@ class NoDatabaseFile(Exception):
     """A SQLite database cannot be at a path, or something else is there."""
 
 
-class DatabaseReplaced(NoDatabaseFile):
+class DatabaseReplaced(NoDatabaseFile, DatabaseLost):
     """The file that a server owns was removed, or another was put in its place."""
 
     def __init__(self, path: Path) -> None:
