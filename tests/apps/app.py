@@ -239,8 +239,8 @@ class App:
             if not pushed.isdisjoint(cursor) and self._trusts(pending, cursor):
                 self.tokens[cursor] = answer.token
                 self.from_pushes.add(cursor)
-        for kind in pushed:
-            self.replica.pushed[kind] = self.replica.pushed.get(kind, 0) + 1
+                for kind in cursor:
+                    self.replica.pushed[kind] = self.replica.pushed.get(kind, 0) + 1
         self.news.pushed(self.name, pending.changes)
 
     def _trusts(self, pending: Pending, cursor: Cursor) -> bool:

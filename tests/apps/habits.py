@@ -54,6 +54,10 @@ SDK = Habits("sdk", forgets=True)
 """The public SDK of checkpoint sync."""
 
 MENU: tuple[tuple[Habits, ...], ...] = (
+    (SDK,),
+    (replace(SDK, pushes=1.0, forgets=False),),
+    (replace(SDK, name="loops", loops=True),),
+    (Habits("native", "native", pushes=0.3),),
     (SDK, replace(SDK, pushes=1.0)),
     (replace(SDK, kinds=BOTH), replace(SDK, kinds=BOTH, pushes=1.0), replace(SDK, forgets=False, pushes=0.1)),
     (replace(SDK, name="loops", loops=True), replace(SDK, name="loops", loops=True, pushes=1.0, forgets=False)),
@@ -84,7 +88,7 @@ def household(random: Random, apps: int) -> list[Habits]:
         group = groups.pop()
         session = f"session-{len(groups)}"
         drawn += [_settled(random, one, session, len(drawn) + number) for number, one in enumerate(group)]
-    drawn.append(Habits("desk", random.choice(("http", "native")), device="desk-0", shows_token=True, loops=True))
+    drawn.append(Habits("tower", random.choice(("http", "native")), device="tower", shows_token=True, loops=True))
     return [replace(one, name=f"{one.name}-{number}") for number, one in enumerate(drawn)]
 
 

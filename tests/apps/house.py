@@ -2,35 +2,30 @@
 
 import asyncio
 import math
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Any
 
 from apps.acts import TALLIES, TALLY, Acts, Pool
 from apps.app import App
-from apps.book import Book, Data, Entity
+from apps.book import Book, Data, Entity, Sent
 from apps.clocks import Clock
-from apps.doors import CheckpointSync, Door, Native, native_stub
 from apps.habits import Habits, household
-from apps.mutation import BookedClient, MutationApp, NumberingClient
+from apps.mutation import MutationApp
 from apps.news import News
 from apps.rereading import check_lives
-from bridge.bridged import Bridged
+from apps.site import Site
 from bridge.dialects.mutation_sync.device import Device
-from bridge.dialects.mutation_sync.strict_client import StrictClient
-from harness import change
 
 CHECKPOINT_SIZES = {"todo": 260, "memo": 60}
 MIXED_SIZES = {"NOTE": 130}
-_HOUR_SECONDS = 3600
+MUTATION_APPS = 3
 _BURST = 0.15
 """How likely several apps do something at once."""
 _LOSES = 0.12
 _GROWTH = 1.3
 """How many times as many entities there are in the end as in the beginning, at most."""
-_NUMBERED_PAGE = 20
 
 
 @dataclass
@@ -38,11 +33,11 @@ class House:
     """Use `open`, then `live`, then `settle`."""
 
     seed: str
-    bridged: Bridged
-    stack: AsyncExitStack
-    mixed: bool
+    site: Site
     apps_count: int
     push_ids: bool
+    mixed: bool = False
+    """It has devices of mutation sync, too."""
     book: Book = field(default_factory=Book)
     apps: list[App] = field(default_factory=list)
     mutation_apps: list[MutationApp] = field(default_factory=list)
@@ -50,31 +45,25 @@ class House:
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
-        self.user = f"user-{self.random.getrandbits(48):x}-{time.time_ns():x}"
         # Devices of mutation sync know what they have created by its tag: others leave it alone.
         self.pool = Pool(MIXED_SIZES, "edited") if self.mixed else Pool(CHECKPOINT_SIZES, "tag")
-        self._sessions: dict[tuple[str, str], str] = {}
         self._clocks: dict[str, Clock] = {}
 
     async def open(self) -> None:
         """Fill the user's log, and let the apps in."""
-        address = self.bridged.server.address
-        self.stub = await self.stack.enter_async_context(native_stub(address))
-        self.service = await self.stack.enter_async_context(self.bridged.server.service())
         await self._fill()
-        tenants = household(self.random, self.apps_count - (3 if self.mixed else 0))
+        tenants = household(self.random, self.apps_count - (MUTATION_APPS if self.mixed else 0))
         if self.mixed:
             tenants = [replace(one, kinds=tuple(self.pool.sizes)) for one in tenants]
         self.news = News.among(self.book, tenants)
         self.apps = [self._app(one) for one in tenants]
         if self.mixed:
-            self.mutation_apps = [self._mutation_app(number) for number in range(3)]
+            self.mutation_apps = [self._mutation_app(number) for number in range(MUTATION_APPS)]
 
-    async def live(self, seconds: float) -> None:
+    async def live(self, goes_on: Callable[[], bool]) -> None:
         """Let the apps work, one at a time or several at once."""
-        until = time.monotonic() + seconds
         everybody: list[App | MutationApp] = [*self.apps, *self.mutation_apps]
-        while time.monotonic() < until:
+        while goes_on():
             at_once = self.random.randint(2, 4) if self.random.random() < _BURST else 1
             drawn = self.random.sample(everybody, at_once)
             await together(one.step() for one in drawn)
@@ -97,11 +86,11 @@ class House:
 
     async def log(self) -> dict[Entity, Data | None]:
         """Return the same with what is deleted."""
-        native = Native(self.stub, self.service.metadata, 1000, self.user)
+        service = self.site.service()
         found: dict[Entity, Data | None] = {}
         token, has_more = "", True
         while has_more:
-            page = await native.pull((), token)
+            page = await service.pull((), token)
             found.update((row.entity, row.data) for row in page.rows)
             for row in page.rows:
                 self.book.saw(row)
@@ -176,7 +165,7 @@ class House:
                     break
         if not self.mutation_apps:
             return
-        fresh = StrictClient(self.bridged.http, self.mutation_apps[0].client.headers)
+        fresh = self.site.fresh(self.mutation_apps[0].client)  # type: ignore[attr-defined]
         await fresh.pull()
         for app in self.mutation_apps:
             await app.client.pull()
@@ -186,14 +175,9 @@ class House:
     async def _fill(self) -> None:
         for kind, size in self.pool.sizes.items():
             data = {"body": "b", "ranges": []} if self.mixed else {}
-            changes = [
-                change("create", f"p{number}", {**data, "n": number}, entity_type=kind) for number in range(size)
-            ]
-            tallies = [
-                change("create", f"{TALLY}{number}", {**data, "count": 0}, entity_type=kind)
-                for number in range(TALLIES)
-            ]
-            await self.service.push(*changes, *tallies, user_id=self.user)
+            things = [_there(kind, f"p{number}", {**data, "n": number}) for number in range(size)]
+            things += [_there(kind, f"{TALLY}{number}", {**data, "count": 0}) for number in range(TALLIES)]
+            await self.site.service().push(things, None, "")
 
     def _app(self, habits: Habits) -> App:
         random = Random(f"{self.seed}/{habits.name}")
@@ -201,46 +185,21 @@ class House:
         has_push_id = self.push_ids and habits.shows_token
         counts = has_push_id or (bool(habits.device) and habits.device != "twin")
         acts = Acts(habits, self.pool, clock, random, counts, has_push_id)
-        return App(habits, acts, self.book, self.news, random, lambda name: self._door(habits, name), _LOSES)
-
-    def _door(self, habits: Habits, name: str) -> Door:
-        headers = self._credentials(habits, name)
-        if habits.door == "http":
-            return CheckpointSync(self.bridged.http, headers)
-        page_size = sum(name.encode()) % 3 * 30 + (40 if habits.is_in_circles else 10)
-        user = self.user if habits.is_service else ""
-        return Native(self.stub, tuple(headers.items()), page_size, user)
-
-    def _credentials(self, habits: Habits, name: str) -> dict[str, str]:
-        project = self.bridged.server.project
-        if habits.is_service:
-            return {"x-api-key": project.server_key}
-        in_claim = habits.device if sum(habits.name.encode()) % 2 else ""
-        token = self._sessions.get((name, in_claim))
-        if token is None:  # tokens that end at different times are different
-            token = project.token(self.user, device=in_claim or None, ttl=_HOUR_SECONDS + len(self._sessions))
-            self._sessions[name, in_claim] = token
-        device = {"x-device-id": habits.device} if habits.device and not in_claim else {}
-        return {"x-api-key": project.client_key, "authorization": f"Bearer {token}", **device}
+        return App(habits, acts, self.book, self.news, random, lambda name: self.site.door(habits, name), _LOSES)
 
     def _mutation_app(self, number: int) -> MutationApp:
         name = f"mutation-{number}"
-        headers = {
-            "x-client-id": self.bridged.server.project.client_key,
-            "x-auth-token": self.bridged.server.project.token(self.user, ttl=_HOUR_SECONDS + 500 + number),
-        }
-        if number == 0:
-            client = BookedClient(self.bridged.http, headers, 50, name=name, book=self.book)
-        else:
-            client = NumberingClient(
-                self.bridged.http, headers, _NUMBERED_PAGE, name=name, book=self.book, takes_last=number == 1
-            )
-        device = Device(name, client, Random(f"{self.seed}/{name}"))
-        return MutationApp(device, client, _LOSES)
+        client = self.site.mutation_client(number, name, self.book)  # type: ignore[attr-defined]
+        return MutationApp(Device(name, client, Random(f"{self.seed}/{name}")), client, _LOSES)
 
 
-async def together(calls: "object") -> None:
+def _there(kind: str, entity_id: str, data: Data) -> Sent:
+    """Build a change that makes what is there from the beginning."""
+    return Sent("", "", (kind, entity_id), "create", data, None, None, False, retry_is_exact=False)
+
+
+async def together(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Do several things at once."""
     async with asyncio.TaskGroup() as tasks:
-        for call in calls:  # type: ignore[attr-defined]
+        for call in calls:
             tasks.create_task(call)

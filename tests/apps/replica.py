@@ -16,7 +16,7 @@ class Replica:
     given_again: dict[str, int] = field(default_factory=dict)
     """How many versions came on a page more than once, by entity type."""
     pushed: dict[str, int] = field(default_factory=dict)
-    """How many pushes each type was in."""
+    """How many pushes have put a cursor of each type somewhere."""
     last_pages: dict[tuple[str, ...], set[Entity]] = field(default_factory=dict)
     """What each cursor brought since it was last at a page's end, not where a push put it."""
     before_page: dict[tuple[str, ...], set[Entity]] = field(default_factory=dict)

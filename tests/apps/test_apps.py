@@ -7,6 +7,7 @@ the five apps of that user live alone, each as it was drawn; what races in a rou
 import asyncio
 import os
 import time
+import uuid
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import pytest
 from apps import verdict
 from apps.book import Problem
 from apps.house import House
+from apps.site import live_site
 from bridge.bridged import bridged_on
 from harness import Server, settings_for, started_server
 
@@ -54,21 +56,23 @@ async def a_round(server: Server, seed: int, report: Report) -> None:
     """Let twenty apps of four users live together and settle."""
     async with AsyncExitStack() as stack:
         bridged = await stack.enter_async_context(bridged_on(server))
-        houses = [
-            House(f"{seed}/{number}", bridged, stack, number == HOUSES - 1, APPS + (number == HOUSES - 1), PUSH_IDS)
-            for number in range(HOUSES)
-            if ONLY in {"", str(number)}
-        ]
+        houses = []
+        for number in range(HOUSES):
+            if ONLY in {"", str(number)}:
+                name, mixed = f"{seed}/{number}", number == HOUSES - 1
+                site = await stack.enter_async_context(live_site(bridged, f"user-{name}-{uuid.uuid4().hex[:8]}"))
+                houses.append(House(name, site, APPS + mixed, PUSH_IDS, mixed))
+        until = time.monotonic() + min(_ROUND_SECONDS, SECONDS)
         async with asyncio.TaskGroup() as living:
             for house in houses:
-                living.create_task(_live(house, min(_ROUND_SECONDS, SECONDS)))
+                living.create_task(_live(house, until))
         for house in houses:
             report.add(house, verdict.problems(house.book, await house.log()))
 
 
-async def _live(house: House, seconds: float) -> None:
+async def _live(house: House, until: float) -> None:
     await house.open()
-    await house.live(seconds)
+    await house.live(lambda: time.monotonic() < until)
     await house.settle()
 
 

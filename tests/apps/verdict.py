@@ -102,6 +102,6 @@ def _tallies(book: Book, log: Mapping[Entity, Data | None]) -> Iterator[Problem]
 
 def _leases(book: Book) -> Iterator[Problem]:
     for entity, sent in book.by_entity().items():
-        owners = {one.app for one in sent if one.outcome == APPLIED}
+        owners = {one.app for one in sent if one.outcome == APPLIED and one.base == 0}
         if entity[1].startswith(LEASE) and len(owners) > 1:
             yield Problem("lease", str(entity), f"{sorted(owners)} were each told that it is theirs")

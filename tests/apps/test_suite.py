@@ -1,0 +1,41 @@
+"""The suite is tried itself: on a server in memory that keeps the rules it finds nothing, and every planted fault."""
+
+import itertools
+from random import Random
+
+import pytest
+
+from apps import verdict
+from apps.house import House
+from apps.modelled import ModelledSite, Rules
+from apps.planted import FAULTS
+
+STEPS = 400
+SEEDS = range(5)
+MOST_SEEDS = 40
+
+
+async def found_in(rules: type[Rules], seed: int, *, push_ids: bool) -> list[verdict.Problem]:
+    house = House(f"suite-{seed}", ModelledSite(rules(Random(seed))), 5, push_ids)
+    await house.open()
+    steps = itertools.count()
+    await house.live(lambda: next(steps) < STEPS)
+    await house.settle()
+    return verdict.problems(house.book, await house.log())
+
+
+@pytest.mark.parametrize("push_ids", [True, False])
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_a_server_that_keeps_the_rules_breaks_no_promise(seed: int, push_ids: bool):
+    found = await found_in(Rules, seed, push_ids=push_ids)
+    assert not found, "\n".join(map(str, found[:3]))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+async def test_a_planted_fault_is_found(fault: type[Rules]):
+    kinds: set[str] = set()
+    for seed in range(MOST_SEEDS):
+        kinds |= {one.kind for one in await found_in(fault, seed, push_ids=seed % 2 == 0)}
+        if kinds & FAULTS[fault]:
+            return
+    raise AssertionError(f"found {kinds or 'nothing'}")
