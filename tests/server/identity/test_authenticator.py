@@ -164,7 +164,7 @@ async def test_a_push_with_one_forbidden_type_changes_nothing(shared_server: Ser
 
 
 @pytest.mark.parametrize("size", [65, 100_000])
-async def test_a_forbidden_type_out_of_form_is_refused_for_its_form(shared_server: Server, user: str, size: int):
+async def test_a_malformed_forbidden_type_is_refused_for_its_form(shared_server: Server, user: str, size: int):
     """It would not fit into an error."""
     async with shared_server.client(user, scope="sync todo") as client:
         for call in (client.push(change(entity_type="x" * size)), client.pull("x" * size)):

@@ -1,3 +1,5 @@
+"""Which entity types the scope claim of a session token covers."""
+
 import pytest
 
 from syncline_server.identity.scopes import Scopes

@@ -1,3 +1,5 @@
+"""What one client pushes, another pulls: the shortest use of the whole server."""
+
 from harness import Server, change, ids, outcomes
 
 

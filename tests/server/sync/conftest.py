@@ -1,3 +1,5 @@
+"""The rules over a project of a test's own."""
+
 from collections.abc import AsyncIterator, Callable
 
 import pytest
