@@ -131,7 +131,7 @@ BAD_FIELDS = {
 
 
 @pytest.mark.parametrize(("field", "values", "limit"), BAD_FIELDS.values(), ids=BAD_FIELDS)
-async def test_a_change_out_of_form_is_refused(shared_server: Server, user: str, field: str, values: Any, limit: str):
+async def test_a_malformed_change_is_refused(shared_server: Server, user: str, field: str, values: Any, limit: str):
     bad = sync_pb2.Change(**{"entity_type": "todo", "entity_id": "e", "action": sync_pb2.ACTION_CREATE, **values})
     async with shared_server.client(user) as client:
         told = await refused(client.push(change(), change("create", "e2"), bad))
@@ -197,7 +197,7 @@ BAD_PULLS = {
 
 
 @pytest.mark.parametrize(("fields", "field", "limit"), BAD_PULLS.values(), ids=BAD_PULLS)
-async def test_a_pull_out_of_form_is_refused(shared_server: Server, user: str, fields: Any, field: str, limit: str):
+async def test_a_malformed_pull_is_refused(shared_server: Server, user: str, fields: Any, field: str, limit: str):
     async with shared_server.client(user) as client:
         types = fields.get("entity_types", ())
         told = await refused(client.pull(*types, **{k: v for k, v in fields.items() if k != "entity_types"}))
