@@ -100,6 +100,8 @@ class Pushed:
     results: list[Result]
     position: int
     head_ms: int
+    keeps_token: bool = False
+    """The token that the push has shown is of a lost history, and comes back as it is."""
 
 
 @dataclass(frozen=True)

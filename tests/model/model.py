@@ -62,10 +62,13 @@ class Project:
                 revision += 1
         written = [one for one in now.values() if one.revision >= first_revision]
         passed = [one for one in (*before.values(), *replaced) if one.user == push.user]
-        others = [one for one in passed if not _knows(push.session, one)] + [one for one in written if not one.in_full]
-        others = [one for one in others if one.revision > shown]
+        # A reader that shows its token knows what is not after it. One that shows none is taken for its session.
+        others = [one for one in passed if push.token is not None or not _knows(push.session, one)]
+        others = [one for one in (*others, *(one for one in written if not one.in_full)) if one.revision > shown]
         self._store(written)
         position = shown if others else max(self.head(push.user), shown if shown < EVERYTHING else 0)
+        if push.token is not None and push.expected_head_ms is None and self._is_lost(push.token):
+            return Pushed(results, push.token.position, self.head(push.user) // MS, keeps_token=True)
         if not others and push.session and push.token is None and push.expected_head_ms is None:
             self.shown.setdefault((push.user, push.session), {}).update((kind, position) for kind, _ in last)
         return Pushed(results, position, self.head(push.user) // MS)

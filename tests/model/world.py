@@ -173,7 +173,10 @@ class World:
         """Note what an answer has told; as text, for its canaries."""
         self.check_canaries(caller, answer)
         if isinstance(expected, Pushed):
-            self.learn(caller, token, expected.position)
+            if expected.keeps_token:
+                assert self.tokens[token].is_of_lost_history or self.tokens[token].position == expected.position
+            else:
+                self.learn(caller, token, expected.position)
             self.remember(caller, expected)
 
     def remember(self, caller: Principal, pushed: Pushed) -> None:

@@ -135,6 +135,8 @@ class _GroupState:
         position, goes_on = position_for_answer(push, shown, news, written.values(), head)
         if goes_on:
             self.positions.answered(push, position)
+        if push.shown is not None and push.expected_head_ms is None and self.positions.is_lost(push):
+            return PushOutcome(resolution.results, push.shown, head)
         return PushOutcome(resolution.results, self.history.at(position), head)
 
 

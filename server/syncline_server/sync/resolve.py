@@ -16,7 +16,6 @@ from syncline_server.sync.changes import (
 )
 from syncline_server.sync.errors import AnswerTooLarge, DataTooLarge, EntityNotFound
 from syncline_server.sync.revision import RevisionAllocator
-from syncline_server.sync.shown import is_news
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,9 @@ class _Resolver:
         if current is None or not (retains or merges):
             return change.data, False
         assert current.data is not None, "loaded, see needed_data"
-        unseen = current.revision > self._shown and is_news(current, self._push.session)
+        # What this very push has written is known to whoever pushes, also to one without a session.
+        by_another = current.session != self._push.session or current.merged_unseen
+        unseen = current.revision > self._shown and by_another
         if retains:
             return members.retain(current.data, change.retained_members, change.data), unseen
         return members.merge(current.data, change.data), unseen

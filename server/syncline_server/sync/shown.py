@@ -99,13 +99,17 @@ class SessionPositions:
         if push.expected_head_ms is not None:
             return EVERYTHING
         if push.shown is not None:
-            return push.shown.revision if self._history.holds(push.shown, self._head) else 0
+            return 0 if self.is_lost(push) else push.shown.revision
         shown = self._shown.get(push.session_key) if push.session else None
         if not shown:
             return 0
         if not push.changes:
             return min(shown.values())
         return min([shown_for(shown, entity_type) for entity_type in push.entity_types()])
+
+    def is_lost(self, push: Push) -> bool:
+        """Tell whether the token in a push is of a lost history: its reader has to be told so by its next pull."""
+        return push.shown is not None and not self._history.holds(push.shown, self._head)
 
     def present(self, presented: Presented) -> None:
         """Take in a presented position; one for all types replaces the ones of single types."""
@@ -137,16 +141,20 @@ def is_news(version: Version, session: str) -> bool:
 
 
 def news_before(push: Push, shown: int, stored: News, earlier: Iterable[Version], head: int | None) -> News:
-    """Return what is news to the session of a push, after the position `shown`.
+    """Return what is news to the reader that pushes, after the position `shown`.
 
     `stored` is the news after the position that was shown before the group; `earlier` is what earlier pushes of the
     group have written for the user, up to `head` (None: nothing).
     """
+    user_head = stored.head if head is None else head
+    if push.shown is not None:
+        # Who wrote it is not asked: the readers of one session may be several, such as the tabs of one login.
+        return News(user_head, user_head > shown)
     # An earlier push may have moved the position, to the user's head as a rule; then nothing stored is after it.
     by_others = (stored.by_others and shown < stored.head) or any(
         version.revision > shown and is_news(version, push.session) for version in earlier
     )
-    return News(stored.head if head is None else head, by_others)
+    return News(user_head, by_others)
 
 
 def position_for_answer(

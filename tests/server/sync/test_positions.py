@@ -72,10 +72,32 @@ async def test_the_requests_own_token_goes_before_what_was_pulled(rules: Rules):
     assert early.checkpoint.revision == theirs.head_revision - 1
 
 
-async def test_a_token_past_the_head_shows_nothing(rules: Rules):
-    """It belongs to a history that is lost."""
+@pytest.mark.parametrize("session", [PHONE, LAPTOP, TOKEN_SESSION])
+async def test_a_reader_that_shows_its_token_skips_nothing_whoever_wrote_it(rules: Rules, session: str):
+    """Two tabs of one login share a session: the second shows its own token, and has not read what the first wrote."""
+    both = await rules.push(edit("create", "e0"), session=session)
+    first = await rules.push(edit("create", "e1"), session=session, shown=both.checkpoint)
+    assert first.checkpoint.revision == first.head_revision
+    second = await rules.push(edit("create", "e2"), session=session, shown=both.checkpoint)
+    assert second.checkpoint == both.checkpoint
+
+
+async def test_a_reader_that_shows_its_token_skips_nothing_of_the_same_group(rules: Rules):
+    both = await rules.push(edit("create", "e0"))
+    first, second = await asyncio.gather(
+        *(rules.push(edit("create", name), shown=both.checkpoint) for name in ("e1", "e2"))
+    )
+    assert first.checkpoint.revision == first.head_revision
+    assert second.checkpoint == both.checkpoint
+
+
+async def test_a_token_of_a_lost_history_comes_back_as_it_is(rules: Rules):
     await rules.push(edit("create", "theirs"), session=LAPTOP)
-    assert (await rules.push(edit("create"), shown=await rules.position(2**61))).checkpoint.revision == 0
+    lost = await rules.position(2**61)
+    assert (await rules.push(edit("create"), shown=lost)).checkpoint == lost
+    assert (
+        await rules.push(edit("create", "e2"), edit("create", "n1", entity_type="note"), shown=lost)
+    ).checkpoint == lost
 
 
 async def test_the_lowest_position_of_the_pushed_types_counts(rules: Rules):
