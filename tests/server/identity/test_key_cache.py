@@ -83,7 +83,11 @@ async def test_a_key_that_is_not_known_is_asked_for_again():
     assert registry.asked == [unknown.id, unknown.id]
 
 
-@pytest.mark.parametrize("text", ["", "sl", "sl_client__x", "no_client_key_at_all", MADE.text[:-1], MADE.text + "0"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "sl", "sl_client__x", "no_client_key_at_all", MADE.text[:-1], MADE.text + "0"],
+    ids=["nothing", "a beginning", "no id", "another form", "one character less", "one more"],
+)
 async def test_a_text_that_is_not_the_key_is_refused(text: str):
     with pytest.raises(KeyInvalid):
         await KeyCache(Registry()).of_text(text)
