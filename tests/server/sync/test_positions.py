@@ -218,3 +218,9 @@ async def test_what_is_committed_by_a_clock_behind_the_epochs_start_is_of_this_h
     page = await rules.pull("todo", after_revision=first.head_revision // 1000 * 1000 + 999, reset_when_expired=True)
     assert not page.reset
     assert [one.entity_id for one in changes_of(page)] == ["e2"]
+
+
+@pytest.mark.parametrize("session", [PHONE, TOKEN_SESSION, ""])
+async def test_what_a_push_has_itself_written_it_may_merge_over(rules: Rules, session: str):
+    outcome = await rules.push(edit("create", data='{"a":1}'), edit("update", data='{"b":2}'), session=session)
+    assert outcome.checkpoint.revision == outcome.head_revision
