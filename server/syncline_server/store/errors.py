@@ -26,6 +26,8 @@ _UNAVAILABLE_SQLSTATE_CLASSES: Final = frozenset(
         "58",  # I/O error
     }
 )
+_RESTORED_OR_POOLED: Final = frozenset({"42P01", "26000", "42P05"})
+"""No such table, as while a dump is restored; no such prepared statement or two, as behind a pooler."""
 
 
 class ConnectionLost(Exception):
@@ -66,7 +68,9 @@ def translated() -> Iterator[None]:
 def _is_trouble(error: object) -> bool:
     """Tell trouble with the database from a defect; a driver's error without a SQLSTATE is about its connection."""
     sqlstate = getattr(error, "sqlstate", None)
-    return not isinstance(sqlstate, str) or sqlstate[:2] in _UNAVAILABLE_SQLSTATE_CLASSES
+    return not isinstance(sqlstate, str) or (
+        sqlstate[:2] in _UNAVAILABLE_SQLSTATE_CLASSES or sqlstate in _RESTORED_OR_POOLED
+    )
 
 
 def _is_unavailable(error: DBAPIError) -> bool:

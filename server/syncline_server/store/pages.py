@@ -19,6 +19,8 @@ class SqlDialect:
     """The condition that a version is of one of the types asked for."""
     shown: str
     """What a session has shown, as JSON."""
+    place: str
+    """Which tables these are, where they may be replaced under a connection."""
     declared: str
     """A parameter has to be in a statement for PostgreSQL to know its type."""
 
@@ -50,7 +52,8 @@ def page(dialect: SqlDialect, shape: PageShape, by_size: bool) -> str:
                 max(revision) AS last
             FROM ({_rows(laid_out, "revision", found, ("$6 OFFSET $7", size, "$11"), by_size=by_size)}) AS page
         )
-        SELECT epoch_id, head, {user_head}, {total}, {shown}, changes, found, left_out, last, {more}
+        SELECT epoch_id, head, {user_head}, {total}, {shown}, changes, found, left_out, last, {more},
+            {dialect.place} AS place
         FROM joined CROSS JOIN (SELECT * FROM projects WHERE id = $1{dialect.declared} LIMIT 1) AS project"""
 
 

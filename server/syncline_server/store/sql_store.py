@@ -51,7 +51,8 @@ class SqlTransaction(ABC):
 
     async def lock_head(self, project_id: int) -> LockedHead:
         """Lock the head, as sync.store.WriteTransaction says; so do all of these."""
-        ((head, clock_us, epoch_id),) = await self._rows(self._sql.lock_head, (project_id,))
+        rows = await self._rows(self._sql.lock_head, (project_id,))
+        head, clock_us, epoch_id, _ = the_row(rows)
         history = await self._log.histories.of(project_id, epoch_id, self._rows)
         return LockedHead(head, self._log.clock_us() if self._log.clock_us else clock_us, history)
 
@@ -143,11 +144,11 @@ class SqlStore(ABC):
         types = self._log.statements.many(query.entity_types)
         asked = (query.project_id, query.user_id, query.session_key, query.after_revision, types)
         parameters = (*asked, query.limit, query.skip, *self._closings)
-        (row,) = await self._rows(statement(False), (*parameters, _small_bytes(query.limit, query.max_bytes)))
-        *_, changes, _, left_out, _, _ = row
+        row = the_row(await self._rows(statement(False), (*parameters, _small_bytes(query.limit, query.max_bytes))))
+        *_, changes, _, left_out, _, _, _ = row
         if left_out or len(changes or b"") > query.max_bytes:
-            (row,) = await self._rows(statement(True), (*parameters, query.max_bytes))
-        epoch_id, project_head, user_head, total, shown, changes, count, _, last_revision, more = row
+            row = the_row(await self._rows(statement(True), (*parameters, query.max_bytes)))
+        epoch_id, project_head, user_head, total, shown, changes, count, _, last_revision, more, _ = row
         return StoredPage(
             changes=changes or b"",
             count=count,
@@ -178,6 +179,13 @@ class SqlStore(ABC):
     @abstractmethod
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
         """Run a statement that reads. Raises ConnectionLost, and errors of the driver."""
+
+
+def the_row(rows: Sequence[Row]) -> Row:
+    """Return the one row of a project. Raises ConnectionLost where there is none: its database is being restored."""
+    if not rows:
+        raise ConnectionLost
+    return rows[0]
 
 
 def _small_bytes(limit: int, max_bytes: int) -> int:

@@ -3,14 +3,24 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from typing import Any, Final, NoReturn, TypeVar
 
+import asyncpg
 from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from syncline_server.store.engine import POOL_TIMEOUT_SECONDS, READ_CONNECTIONS, Engines
-from syncline_server.store.postgresql.incarnation import check_incarnation, check_primary, check_when_connected
+from syncline_server.store.postgresql.committing import watch_commits
+from syncline_server.store.postgresql.incarnation import (
+    check_incarnation,
+    check_primary,
+    check_when_connected,
+    check_whole,
+    remember_place,
+)
 from syncline_server.store.postgresql.notifications import PostgresqlNotifications
+from syncline_server.store.postgresql.sessions import Connect, set_up
 from syncline_server.store.postgresql.store import PostgresqlStore
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import Store
@@ -29,15 +39,12 @@ _PLANNED_ONCE: Final = {
     "jit": "off",
 }
 _WRITING: Final = {
-    "application_name": "syncline-write",
     "lock_timeout": "3s",
     "statement_timeout": "10s",
     "idle_in_transaction_session_timeout": "5s",
-    "synchronous_commit": "on",
     **_PLANNED_ONCE,
 }
 _READING: Final = {
-    "application_name": "syncline-read",
     "statement_timeout": "30s",
     "default_transaction_read_only": "on",
     **_PLANNED_ONCE,
@@ -55,10 +62,19 @@ class PostgresqlEngines(Engines):
         self._url = url.set(drivername="postgresql")
         super().__init__(
             self._url.render_as_string(hide_password=True),
-            writing=_engine(url, _WRITING, _WRITE_CONNECTIONS),
+            writing=_engine(url, "syncline-write", _WRITE_CONNECTIONS),
             # One statement a read: no transaction to open or to roll back.
-            reading=_engine(url, _READING, READ_CONNECTIONS, isolation_level="AUTOCOMMIT", pool_reset_on_return=None),
+            reading=_engine(
+                url, "syncline-read", READ_CONNECTIONS, isolation_level="AUTOCOMMIT", pool_reset_on_return=None
+            ),
         )
+        self._connect: Connect = partial(
+            asyncpg.connect, self._url.render_as_string(hide_password=False), timeout=_CONNECT_TIMEOUT_SECONDS
+        )
+        for engine, wanted in ((self.writing, _WRITING), (self.reading, _READING)):
+            check_when_connected(engine, partial(set_up, wanted=wanted, connect=self._connect))
+            remember_place(engine)
+        watch_commits(self.writing)
 
     def make_place(self) -> None:
         """Do nothing: the operator has made the database."""
@@ -110,11 +126,15 @@ class PostgresqlEngines(Engines):
         Before a connection can write, the epoch of the database's incarnation is recorded.
         """
 
-        async def check_writing(driver: Any) -> None:
+        async def check_reading(driver: Any) -> None:
             await check_primary(driver)
+            await check_whole(driver)
+
+        async def check_writing(driver: Any) -> None:
+            await check_reading(driver)
             await check_incarnation(driver, clock_us)
 
-        for engine, check in ((self.reading, check_primary), (self.writing, check_writing)):
+        for engine, check in ((self.reading, check_reading), (self.writing, check_writing)):
             check_when_connected(engine, check)
             await engine.dispose()  # of connections that were not checked
 
@@ -137,13 +157,13 @@ class PostgresqlEngines(Engines):
                 await self.writing.dispose()
 
 
-def _engine(url: URL, server_settings: dict[str, str], size: int, **options: Any) -> AsyncEngine:
+def _engine(url: URL, name: str, size: int, **options: Any) -> AsyncEngine:
     return create_async_engine(
         url.set(drivername="postgresql+asyncpg"),
         pool_size=size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         hide_parameters=True,  # payloads stay out of errors, and so out of logs
-        connect_args={"server_settings": server_settings, "timeout": _CONNECT_TIMEOUT_SECONDS},
+        connect_args={"server_settings": {"application_name": name}, "timeout": _CONNECT_TIMEOUT_SECONDS},
         **options,
     )

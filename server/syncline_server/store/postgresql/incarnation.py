@@ -10,12 +10,22 @@ from typing import Any, Final, TypeAlias
 
 import asyncpg
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from syncline_server.store import epochs
+from syncline_server.store.errors import ConnectionLost
+from syncline_server.store.postgresql.committing import CommitWatch
+from syncline_server.store.tables import metadata
 from syncline_server.sync.errors import StoreUnavailable
 
 _UNKNOWN: Final = "-"
+_PLACE: Final = "place"
+PLACE: Final = "to_regclass('projects')::oid::bigint"
+"""Which tables these are: a dump that is restored over a database makes them anew."""
+_UNFINISHED: Final = """
+    SELECT name FROM unnest($1::text[]) AS name
+    WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(name) AND contype = 'p') LIMIT 1"""
+"""A restore gives a table its primary key once it has its rows."""
 _INCARNATION: Final = """
     SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint || '/' || (
         SELECT oid FROM pg_database WHERE datname = current_database()) || '/' || 'projects'::regclass::oid"""
@@ -37,7 +47,7 @@ def check_when_connected(engine: AsyncEngine, check: Callable[[Driver], Awaitabl
             await check(driver)
         except BaseException as error:
             driver.terminate()
-            if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+            if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError | ConnectionLost):
                 raise StoreUnavailable from error
             raise
 
@@ -53,6 +63,29 @@ async def check_primary(driver: Driver) -> None:
         raise StoreUnavailable from ConnectionError("it is a standby; connect to the primary")
 
 
+async def check_whole(driver: Driver) -> None:
+    """Refuse tables that are just being restored. Raises StoreUnavailable."""
+    unfinished = await driver.fetchval(_UNFINISHED, list(metadata.tables))
+    if unfinished:
+        raise StoreUnavailable from ConnectionError(f"its table {unfinished} is not whole; is it being restored?")
+
+
+def remember_place(engine: AsyncEngine) -> None:
+    """Have every connection know which tables it was made for; see `place_of`."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        async def find(driver: Driver) -> None:
+            record.info[_PLACE] = await driver.fetchval(f"SELECT {PLACE}")
+
+        connection.run_async(find)
+
+
+def place_of(connection: AsyncConnection) -> int | None:
+    """Return the tables that a connection was made for; None: there were none yet."""
+    return connection.info.get(_PLACE)
+
+
 async def check_incarnation(driver: Driver, clock_us: Callable[[], int] | None) -> None:
     """Begin an epoch where the newest one began in another incarnation."""
 
@@ -62,12 +95,14 @@ async def check_incarnation(driver: Driver, clock_us: Callable[[], int] | None) 
     incarnation = await _incarnation(driver)
     if _is_same(await epochs.recorded_incarnation(execute), incarnation):
         return
-    async with driver.transaction(isolation="read_committed"):
-        await driver.execute("SELECT pg_advisory_xact_lock($1)", epochs.LOCK)
-        if not _is_same(await epochs.recorded_incarnation(execute), incarnation):
-            clock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-            now_us = clock_us() if clock_us else await driver.fetchval(clock)
-            await epochs.begin(execute, epochs.Cause.INCARNATION, incarnation, now_us)
+    with CommitWatch(driver) as watch:
+        async with driver.transaction(isolation="read_committed"):
+            await driver.execute("SELECT pg_advisory_xact_lock($1)", epochs.LOCK)
+            if not _is_same(await epochs.recorded_incarnation(execute), incarnation):
+                clock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+                now_us = clock_us() if clock_us else await driver.fetchval(clock)
+                await epochs.begin(execute, epochs.Cause.INCARNATION, incarnation, now_us)
+            watch.begin()
 
 
 async def _incarnation(driver: Driver) -> str:

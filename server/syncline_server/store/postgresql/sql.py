@@ -4,6 +4,7 @@ from functools import cache, partial
 from typing import Final
 
 from syncline_server.store.pages import SqlDialect, page, recent
+from syncline_server.store.postgresql.incarnation import PLACE
 from syncline_server.store.statements import HISTORY, UPSERT, UPSERT_POSITION, VERSION_COLUMNS, Statements
 
 _DIALECT: Final = SqlDialect(
@@ -12,13 +13,15 @@ _DIALECT: Final = SqlDialect(
     joined="string_agg(laid_out, ''::bytea)",
     of_types="entity_type = ANY($5::text[])",
     shown="json_object_agg(entity_type, revision)::text",
+    place=PLACE,
     declared=" AND ($2::text IS NULL OR true) AND ($3::text IS NULL OR true) AND ($5::text[] IS NULL OR true)",
 )
 
 POSTGRESQL: Final = Statements(
     many=list,
-    lock_head="""
-        SELECT head, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, epoch_id
+    lock_head=f"""
+        SELECT head, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, epoch_id,
+            {PLACE} AS place
         FROM projects WHERE id = $1 FOR UPDATE""",
     history=HISTORY,
     positions="""

@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.errors import ConnectionLost, translated
 from syncline_server.store.histories import Histories
+from syncline_server.store.postgresql.committing import CommitWatch
+from syncline_server.store.postgresql.incarnation import place_of
 from syncline_server.store.postgresql.sql import POSTGRESQL
 from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
 from syncline_server.sync.layout import Layout
@@ -43,16 +45,16 @@ class PostgresqlStore(SqlStore):
     async def writing(self) -> AsyncIterator[WriteTransaction]:
         """Open a transaction, as sync.store.Store says."""
         with translated():
-            async with (
-                _driver(self._writing, MAX_WRITING_SECONDS) as driver,
-                driver.transaction(isolation="read_committed"),
-            ):
-                yield _PostgresqlTransaction(driver, self._log)
+            async with _driver(self._writing, MAX_WRITING_SECONDS) as (driver, place):
+                with CommitWatch(driver) as watch:
+                    async with driver.transaction(isolation="read_committed"):
+                        yield _PostgresqlTransaction(driver, place, self._log)
+                        watch.begin()
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
-        async with _driver(self._reading, MAX_READING_SECONDS) as driver:
+        async with _driver(self._reading, MAX_READING_SECONDS) as (driver, place):
             try:
-                return await driver.fetch(statement, *parameters)
+                return _of_place(driver, place, await driver.fetch(statement, *parameters))
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
                 # The pool may hold connections from before PostgreSQL was restarted, or one that it is ending now.
                 if not driver.is_closed() and not isinstance(error, asyncpg.InternalClientError):
@@ -64,9 +66,10 @@ class PostgresqlStore(SqlStore):
 class _PostgresqlTransaction(SqlTransaction):
     _first_ordinal = 1
 
-    def __init__(self, driver: Driver, log: LogSql) -> None:
+    def __init__(self, driver: Driver, place: int | None, log: LogSql) -> None:
         super().__init__(log)
         self._driver = driver
+        self._place = place
 
     async def _write(self, project_id: int, rows: list[tuple[Any, ...]]) -> None:
         await self._rows(self._sql.write, (project_id, *self._table(rows)))
@@ -78,15 +81,15 @@ class _PostgresqlTransaction(SqlTransaction):
         await self._rows(self._sql.save_positions, self._table(rows))
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:
-        return await self._driver.fetch(statement, *parameters)
+        return _of_place(self._driver, self._place, await self._driver.fetch(statement, *parameters))
 
     def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
         return tuple(zip(*rows, strict=True))
 
 
 @asynccontextmanager
-async def _driver(engine: AsyncEngine, most_seconds: float) -> AsyncIterator[Driver]:
-    """Take the driver's connection out of the pool; one that has broken does not go back.
+async def _driver(engine: AsyncEngine, most_seconds: float) -> AsyncIterator[tuple[Driver, int | None]]:
+    """Take the driver's connection out of the pool, with the tables it is for; one that has broken does not go back.
 
     It is broken off when it is needed for too long (T6). A database that is gone without a word answers nothing and
     refuses nothing, and who waited for it would hold the head of a project's log, or keep its followers waiting. The
@@ -96,7 +99,7 @@ async def _driver(engine: AsyncEngine, most_seconds: float) -> AsyncIterator[Dri
         driver = await _driver_of(connection)
         timer = asyncio.get_running_loop().call_later(most_seconds, driver.terminate)
         try:
-            yield driver
+            yield driver, place_of(connection)
         except asyncpg.InternalClientError:
             driver.terminate()
             raise
@@ -104,6 +107,19 @@ async def _driver(engine: AsyncEngine, most_seconds: float) -> AsyncIterator[Dri
             timer.cancel()
             if driver.is_closed():
                 await connection.invalidate()
+
+
+def _of_place(driver: Driver, place: int | None, rows: Any) -> Sequence[Row]:
+    """Return rows, unless they are of other tables than the connection is for. Raises ConnectionLost.
+
+    A dump that is restored over the database makes the tables anew; the next connection sees the new incarnation.
+    """
+    found = rows[0].get("place") if rows else None
+    if found is not None and place is not None and found != place:
+        driver.terminate()
+        raise ConnectionLost
+    found_rows: Sequence[Row] = rows
+    return found_rows
 
 
 async def _driver_of(connection: AsyncConnection) -> Driver:

@@ -19,12 +19,13 @@ _DIALECT: Final = SqlDialect(
     joined="CAST(group_concat(CAST(laid_out AS TEXT), '') AS BLOB)",
     of_types="entity_type IN (SELECT value FROM json_each($5))",
     shown="json_group_object(entity_type, revision)",
+    place="NULL",
     declared="",
 )
 
 SQLITE: Final = Statements(
     many=lambda values: json.dumps(list(values)),
-    lock_head="SELECT head, NULL, epoch_id FROM projects WHERE id = ?",
+    lock_head="SELECT head, NULL, epoch_id, NULL FROM projects WHERE id = ?",
     history=numbered(HISTORY),
     positions="""
         SELECT session_key, entity_type, revision FROM session_positions
