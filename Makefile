@@ -64,8 +64,9 @@ KILLS ?= 100
 chaos: install ## Break everything under load; SECONDS=120 SEED=1
 	CHAOS_SECONDS=$(or $(SECONDS),120) CHAOS_SEED=$(SEED) CHAOS_LEAST_CHANGES_A_SECOND=300 $(BIN)/pytest tests/chaos -s -q
 
-apps: install ## Let apps as there are in the field live together, twenty a round; SECONDS=600 SEED=1 HOUSE=0
-	APPS_SECONDS=$(or $(SECONDS),600) APPS_SEED=$(SEED) APPS_HOUSE=$(HOUSE) $(BIN)/pytest tests/apps --numprocesses 2 --dist load
+apps: install ## Let apps as there are in the field live together, twenty a round; SECONDS=600 SEED=1 HOUSE=0 EVERYTHING=1
+	APPS_SECONDS=$(or $(SECONDS),600) APPS_SEED=$(SEED) APPS_HOUSE=$(HOUSE) APPS_EVERYTHING=$(EVERYTHING) \
+		$(BIN)/pytest tests/apps --numprocesses 2 --dist load
 
 kills: install ## Kill the server under load; KILLS=100
 	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py -k sigkill -s -q

@@ -10,9 +10,10 @@ from apps.house import House
 from apps.modelled import ModelledSite, Rules
 from apps.planted import FAULTS
 
-STEPS = 400
-SEEDS = range(5)
-MOST_SEEDS = 40
+STEPS = 250
+SEEDS = range(3)
+SEEDS_OF_FAULTS = (12, 3, 0, 10, *range(20, 60))
+"""The first ones find most of them; others follow, should the houses be drawn otherwise one day."""
 
 
 async def found_in(rules: type[Rules], seed: int, *, push_ids: bool) -> list[verdict.Problem]:
@@ -34,7 +35,7 @@ async def test_a_server_that_keeps_the_rules_breaks_no_promise(seed: int, push_i
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 async def test_a_planted_fault_is_found(fault: type[Rules]):
     kinds: set[str] = set()
-    for seed in range(MOST_SEEDS):
+    for seed in SEEDS_OF_FAULTS:
         kinds |= {one.kind for one in await found_in(fault, seed, push_ids=seed % 2 == 0)}
         if kinds & FAULTS[fault]:
             return
