@@ -20,9 +20,14 @@ import asyncpg
 import uvloop
 
 from bench.messages import Headers
-from syncline_server import admin
 from syncline_server.identity.session_tokens import issue_token
-from syncline_server.settings import ServerSettings
+from syncline_server.operate import projects
+from syncline_server.operate.migration import migrate
+from syncline_server.store.catalogue import project_named
+from syncline_server.store.database import database
+from syncline_server.store.looking import EngineCatalogue
+from syncline_server.store.opening import opened_engines
+from syncline_server.store.registry import SqlRegistry
 
 KINDS: Final = ("sqlite", "postgresql")
 _START_SECONDS: Final = 60
@@ -88,10 +93,10 @@ class Databases:
     async def project(self, kind: str) -> Project:
         """Make a new, migrated database of this kind with one project."""
         url = await self._url(kind)
-        settings = ServerSettings(database=url)
-        await admin.migrate(settings)
-        made = await admin.create_project(settings, _PROJECT)
-        found = await admin.project(settings, _PROJECT)
+        async with opened_engines(database(url, self._folder)) as engines:
+            await migrate(engines)
+            made = await projects.create(SqlRegistry(engines), _PROJECT)
+            found = await project_named(EngineCatalogue(engines), _PROJECT)
         return Project(url, found.id, made.client_key.text, made.server_key.text, found.session_secret)
 
     async def _url(self, kind: str) -> str:
@@ -139,7 +144,7 @@ async def bridge(grpc_target: str) -> AsyncIterator[Process]:
     """Run `syncline bridge` before a server."""
     address = _free_address()
     environment = {"http_address": address, "grpc_target": grpc_target, "log_level": "error"}
-    async with _running("syncline_bridge", address=address, environment=environment) as process:
+    async with _running("syncline_command", "bridge", address=address, environment=environment) as process:
         yield process
 
 

@@ -15,10 +15,12 @@ from grpc_status import rpc_status
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline_server.app import running_server
 from syncline_server.identity.session_tokens import issue_token
+from syncline_server.operate import projects
 from syncline_server.settings import ServerSettings
 from syncline_server.store import opening
 from syncline_server.store.database import database
 from syncline_server.store.engine import Engines
+from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.opening import prepare_schema
 from syncline_server.store.registry import SqlRegistry
 
@@ -188,11 +190,9 @@ async def make_project(settings: ServerSettings, name: str = "default") -> Proje
     """Make a project on a database, beside a server that may be running on it."""
     async with opened_engines(settings) as engines:
         await prepare_schema(engines)
-        registry = SqlRegistry(engines)
-        made = await registry.create(name)
-        project = await registry.find_project(name)
-        assert project is not None
-        return Project(name, made.client_key.text, made.server_key.text, project.session_secret)
+        made = await projects.create(SqlRegistry(engines), name)
+        session_secret = await projects.session_secret(EngineCatalogue(engines), name)
+        return Project(name, made.client_key.text, made.server_key.text, session_secret)
 
 
 @asynccontextmanager

@@ -7,7 +7,9 @@ from typing import Any
 
 from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store import schema
+from syncline_server.store.catalogue import project_named
 from syncline_server.store.engine import Engines
+from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.changes import Change, Push, PushOutcome, entity_key, session_key
 from syncline_server.sync.checkpoint import CheckpointCodec
@@ -86,10 +88,8 @@ class Rules:
 
 @asynccontextmanager
 async def rules_on(engines: Engines, name: str) -> AsyncIterator[Rules]:
-    registry = SqlRegistry(engines)
-    await registry.create(name)
-    project = await registry.find_project(name)
-    assert project is not None
+    await SqlRegistry(engines).create(name)
+    project = await project_named(EngineCatalogue(engines), name)
     rules = Rules(engines, project.id, await schema.open_checkpoints(engines))
     try:
         yield rules

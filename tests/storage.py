@@ -8,7 +8,9 @@ import asyncpg
 
 from syncline.v1 import sync_pb2
 from syncline_server.rpc.codec import LAYOUT
+from syncline_server.store.catalogue import project_named
 from syncline_server.store.engine import Engines
+from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.changes import Version, entity_key
 from syncline_server.sync.reading import Page
@@ -67,10 +69,8 @@ class Log:
 
 
 async def log_in(engines: Engines, name: str) -> Log:
-    registry = SqlRegistry(engines)
-    await registry.create(name)
-    project = await registry.find_project(name)
-    assert project is not None
+    await SqlRegistry(engines).create(name)
+    project = await project_named(EngineCatalogue(engines), name)
     return Log(engines.open_store(LAYOUT), engines, project.id)
 
 

@@ -1,14 +1,11 @@
 """The one place where the bridge is put together: channel, dialects, limits, socket, and their end in reverse."""
 
-import asyncio
-import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-import structlog
 from starlette.types import ASGIApp
 
 from syncline_bridge.describe.openapi import DocumentedApp
@@ -38,19 +35,6 @@ class ServedDialect:
 
     dialect: Dialect[Any]
     operations: Sequence[Operation]
-
-
-async def run(settings: OwnSettings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is in progress."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    log = structlog.get_logger(__name__)
-    async with serving(settings) as address:
-        log.info("bridge started", http_address=address, grpc_target=settings.grpc_target, version=version("syncline"))
-        await stop.wait()
-        log.info("bridge stopping", grace_seconds=settings.shutdown_grace_seconds)
-    log.info("bridge stopped")
 
 
 @asynccontextmanager

@@ -67,7 +67,7 @@ class OwnSettings(Knobs):
     """How log lines look: json for machines, console for people."""
 
     exit_with_parent: bool = False
-    """Stop when the process that started this one dies (Linux)."""
+    """Stop when standard input, a pipe of the process that started this one, ends: that process has died."""
 
     @field_validator("http_address")
     @classmethod

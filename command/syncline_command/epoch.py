@@ -1,49 +1,54 @@
-"""The commands about epochs: `syncline epoch …`."""
+"""`syncline epoch …`: where the history of a database may have forked."""
 
+import argparse
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Final
 
-import typer
+from syncline_command.options import add_json, add_place, place_of
+from syncline_command.parsing import Command, Parser
 
-from syncline_command.options import Database, DataDir, examples
+
+def _new(arguments: argparse.Namespace) -> None:
+    from syncline_command.databases import change
+    from syncline_server.operate import epochs
+
+    print(f"Epoch {change(place_of(arguments), epochs.begin).number} has begun.")
 
 
-def epoch_app(run: Callable[..., Any]) -> typer.Typer:
-    """Return the commands; `run` does async work with the settings it is given, and returns what comes of it."""
-    app = typer.Typer(no_args_is_help=True, help="Epochs: where the history of the database may have forked.")
+def _list_options(parser: Parser) -> None:
+    add_json(parser, "Print one JSON object a line.")
+    add_place(parser)
 
-    @app.command(epilog=examples("syncline epoch new", "syncline epoch new --database postgresql://…"))
-    def new(data_dir: DataDir = None, database: Database = None) -> None:
-        """Begin an epoch by hand: after restoring tables of a PostgreSQL database while it ran.
 
-        Starts of the server on SQLite, and starts, promotions and full restores of PostgreSQL, begin one by themselves.
-        """
-        from syncline_server import admin
+def _list(arguments: argparse.Namespace) -> None:
+    from syncline_command.databases import ask
+    from syncline_server.operate import epochs
 
-        begun = run(admin.new_epoch, data_dir=data_dir, database=database)
-        typer.echo(f"Epoch {begun.number} has begun.")
+    for epoch in ask(place_of(arguments), epochs.recorded):
+        facts = {
+            "number": epoch.number,
+            "id": epoch.id,
+            "started_at": datetime.fromtimestamp(epoch.started_at_us / 1_000_000, UTC).isoformat(),
+            "cause": epoch.cause,
+            "incarnation": epoch.incarnation,
+        }
+        print(json.dumps(facts) if arguments.json else "  ".join(str(fact) for fact in facts.values()))
 
-    @app.command("list", epilog=examples("syncline epoch list", "syncline epoch list --json"))
-    def list_all(
-        as_json: Annotated[
-            bool, typer.Option("--json", envvar="SYNCLINE_JSON", help="Print one JSON object a line.")
-        ] = False,
-        data_dir: DataDir = None,
-        database: Database = None,
-    ) -> None:
-        """Print all epochs, oldest first: their number, when and why they began, and in which incarnation."""
-        from syncline_server import admin
 
-        for epoch in run(admin.epochs, data_dir=data_dir, database=database):
-            facts = {
-                "number": epoch.number,
-                "id": epoch.id,
-                "started_at": datetime.fromtimestamp(epoch.started_at_us / 1_000_000, UTC).isoformat(),
-                "cause": epoch.cause,
-                "incarnation": epoch.incarnation,
-            }
-            typer.echo(json.dumps(facts) if as_json else "  ".join(str(fact) for fact in facts.values()))
-
-    return app
+COMMANDS: Final = {
+    "new": Command(
+        about="Begin an epoch by hand: after restoring tables of a PostgreSQL database while it ran.\n\n"
+        "Starts of the server on SQLite, and starts, promotions and full restores of PostgreSQL, begin one by "
+        "themselves.",
+        examples=("syncline epoch new", "syncline epoch new --database postgresql://syncline@db/syncline"),
+        add_options=add_place,
+        run=_new,
+    ),
+    "list": Command(
+        about="Print all epochs, oldest first: their number, when and why they began, and in which incarnation.",
+        examples=("syncline epoch list", "syncline epoch list --json"),
+        add_options=_list_options,
+        run=_list,
+    ),
+}

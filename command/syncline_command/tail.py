@@ -1,106 +1,67 @@
-"""Follows a log from the command line: a stream pull as one JSON object a line."""
+"""`syncline tail`: the log of a server, read as any client reads it."""
 
-import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+import argparse
+from typing import Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from syncline_client import Change, SyncClient, SynclineError, Timing, revision_at
-
-_END = "end"
-
-
-class TailFailed(Exception):
-    """The log cannot be read."""
+from syncline_command.options import (
+    add_api_key,
+    add_grpc_address,
+    api_key_of,
+    given_or_set,
+    grpc_address_of,
+)
+from syncline_command.parsing import Command, CommandMisused, Parser
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """What to follow, and as whom."""
-
-    grpc_address: str
-    api_key: str
-    token: str | None
-    all_users: bool
-    user: str | None
-    entity_types: Sequence[str]
-    start: str | None
-    """A checkpoint token, an RFC 3339 time or `end`; None: from the start."""
-    follow: bool
+def _add_options(parser: Parser) -> None:
+    add_api_key(parser, "A project key.")
+    parser.option("--token", metavar="TOKEN", about="A session token.", variable="SYNCLINE_TOKEN")
+    parser.option("--user", metavar="ID", about="One user, with a server key.")
+    parser.flag("--all-users", about="The whole project, with a server key.")
+    parser.add_argument(
+        "--entity-type", metavar="TYPE", action="append", default=[], help="Only this type; may be repeated."
+    )
+    parser.add_argument("--from", dest="start", metavar="WHERE", help="A checkpoint token, an RFC 3339 time, or end.")
+    parser.flag("-f", "--follow", about="Go on live.")
+    add_grpc_address(parser)
 
 
-async def lines(tail: Tail) -> AsyncIterator[str]:
-    """Yield the log, a JSON object a line; the last line of each batch carries the token to resume from.
+def _run(arguments: argparse.Namespace) -> None:
+    import asyncio
 
-    Lost connections are made anew when it follows. Raises TailFailed.
-    """
-    try:
-        async with _client(tail) as client, aclosing(client.follow(**_reading(tail))) as batches:
-            async for batch in batches:
-                last = len(batch.changes) - 1
-                for index, change in enumerate(batch.changes):
-                    yield line(change, batch.checkpoint_token if index == last else None)
-    except SynclineError as error:
-        raise TailFailed(f"{error.failure.code.name}: {error}") from error
+    from syncline_command.log_lines import Tail, print_tail
 
-
-async def print_tail(tail: Tail) -> None:
-    """Print a log, line by line. Raises TailFailed."""
-    async for text in lines(tail):
-        print(text, flush=True)
-
-
-def line(change: Change, checkpoint_token: str | None) -> str:
-    """Return a change as one line of JSON; `data` keeps its text, so that no number changes on the way."""
-    made = Timestamp()
-    made.FromDatetime(change.client_timestamp)
-    members = {
-        "revision": change.revision,
-        "created_revision": change.created_revision,
-        "user_id": change.user_id,
-        "entity_type": change.entity_type,
-        "entity_id": change.entity_id,
-        "action": change.action,
-        "client_timestamp": made.ToJsonString(),
-    }
-    if checkpoint_token is not None:
-        members["checkpoint_token"] = checkpoint_token
-    # Line breaks in valid JSON are white space, never part of a string.
-    data = change.data.decode().replace("\n", " ").replace("\r", " ")
-    return json.dumps(members, ensure_ascii=False)[:-1] + f', "data": {data}' + "}"
+    asyncio.run(
+        print_tail(
+            Tail(
+                grpc_address=grpc_address_of(arguments),
+                api_key=api_key_of(arguments),
+                token=_token_of(arguments),
+                all_users=arguments.all_users,
+                user=arguments.user,
+                entity_types=arguments.entity_type,
+                start=arguments.start,
+                follow=arguments.follow,
+            )
+        )
+    )
 
 
-def time_to_revision(text: str) -> int | None:
-    """Return the revision of an RFC 3339 time; None when the text is not one."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return revision_at(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+def _token_of(arguments: argparse.Namespace) -> str | None:
+    token = given_or_set(arguments.token, "SYNCLINE_TOKEN")
+    if token is None and arguments.user is None and not arguments.all_users:
+        raise CommandMisused("say whose log: --token with a client key, --user or --all-users with a server key")
+    return token
 
 
-def _client(tail: Tail) -> SyncClient:
-    # Who only reads what is there wants to be told at once when it cannot be read.
-    timing = Timing() if tail.follow else Timing(total_seconds=0)
-    return SyncClient(tail.grpc_address, api_key=tail.api_key, session_token=tail.token, timing=timing)
-
-
-def _reading(tail: Tail) -> dict[str, Any]:
-    return {
-        "entity_types": tail.entity_types,
-        "until_caught_up": not tail.follow,
-        "user_id": tail.user or "",
-        "all_users": tail.all_users,
-        **_position(tail.start),
-    }
-
-
-def _position(start: str | None) -> dict[str, Any]:
-    if start == _END:
-        return {"from_end": True}
-    revision = time_to_revision(start) if start else None
-    return {"checkpoint_token": start} if revision is None else {"after_revision": revision}
+COMMAND: Final = Command(
+    about="Print the log, one JSON object a line.\n\n"
+    "The last line of each batch carries the token to go on from, by --from.",
+    examples=(
+        "syncline tail --api-key $SERVER_KEY --all-users --follow",
+        "syncline tail --api-key $CLIENT_KEY --token $TOKEN --entity-type todo",
+        "syncline tail --api-key $SERVER_KEY --all-users --from 2026-11-21T08:00:00Z",
+    ),
+    add_options=_add_options,
+    run=_run,
+)

@@ -3,8 +3,8 @@
 import json
 from datetime import UTC, datetime
 
+from syncline_server.identity.projects import NewProject
 from syncline_server.settings import ServerSettings
-from syncline_server.store.registry import NewProject
 
 _TEMPLATE = """\
 Syncline is running: gRPC on {grpc}{http}

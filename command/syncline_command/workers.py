@@ -1,4 +1,4 @@
-"""Several server processes on one port: they are started, kept running and ended together."""
+"""The workers of `syncline server`: processes on one port, started, kept running and ended together."""
 
 import asyncio
 import os
@@ -9,7 +9,9 @@ from typing import Final
 
 import structlog
 
-from syncline_command.serve import stop_signal
+from syncline_command.parsing import CommandFailed
+from syncline_command.settings import environment_of
+from syncline_command.stopping import stop_signal
 from syncline_server.settings import ServerSettings
 from syncline_server.store.database import database
 from syncline_server.store.opening import opened_engines, prepare_schema
@@ -22,22 +24,18 @@ _STOP_SECONDS: Final = 15.0
 _log = structlog.get_logger()
 
 
-class WorkersRefused(Exception):
-    """The workers cannot be started, or do not stay alive."""
-
-
 async def run_workers(settings: ServerSettings) -> None:
     """Run `settings.workers` servers until SIGTERM or SIGINT; one that dies is started again.
 
-    Raises WorkersRefused, and what opening the database raises.
+    Raises CommandFailed, and what opening the database raises.
     """
-    stop = stop_signal()
+    stop = stop_signal(exit_with_parent=settings.exit_with_parent)
     async with opened_engines(database(settings.database, settings.data_dir)) as engines:
         if not engines.is_shared:
-            raise WorkersRefused("several workers need PostgreSQL: one process owns a SQLite database")
+            raise CommandFailed("several workers need PostgreSQL: one process owns a SQLite database")
         await prepare_schema(engines)
     if settings.grpc_address.endswith(":0"):
-        raise WorkersRefused("several workers need a port to share, not port 0")
+        raise CommandFailed("several workers need a port to share, not port 0")
     keepers = [asyncio.create_task(_keep_running(settings, number)) for number in range(settings.workers)]
     stopped = asyncio.create_task(stop.wait())
     try:
@@ -51,7 +49,7 @@ async def run_workers(settings: ServerSettings) -> None:
 
 
 async def _keep_running(settings: ServerSettings, number: int) -> None:
-    """Run one worker, again and again. Raises WorkersRefused when it keeps dying at once."""
+    """Run one worker, again and again. Raises CommandFailed when it keeps dying at once."""
     short_lives = 0
     while short_lives < _SHORT_LIVES:
         started_at = time.monotonic()
@@ -59,7 +57,7 @@ async def _keep_running(settings: ServerSettings, number: int) -> None:
         short_lives = short_lives + 1 if time.monotonic() - started_at < _SHORT_LIFE_SECONDS else 0
         _log.error("a worker ended; it is started again", worker=number, code=code)
         await asyncio.sleep(_RESTART_SECONDS)
-    raise WorkersRefused(f"worker {number} does not stay alive; its log says why")
+    raise CommandFailed(f"worker {number} does not stay alive; its log says why")
 
 
 async def _run_once(settings: ServerSettings, number: int) -> int:
@@ -82,7 +80,7 @@ async def _run_once(settings: ServerSettings, number: int) -> int:
 
 def _environment(settings: ServerSettings, number: int) -> dict[str, str]:
     given = settings.model_dump(mode="json", exclude_none=True, exclude={"workers", "reuse_port", "metrics_address"})
-    environment = {f"SYNCLINE_{name.upper()}": str(value) for name, value in given.items()}
+    environment = environment_of(given)
     environment |= {"SYNCLINE_WORKERS": "1", "SYNCLINE_REUSE_PORT": "1", "SYNCLINE_EXIT_WITH_PARENT": "1"}
     if settings.metrics_address:
         host, _, port = settings.metrics_address.rpartition(":")

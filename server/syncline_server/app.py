@@ -48,7 +48,7 @@ class RunningServer:
     """A server that accepts calls."""
 
     grpc_address: str
-    registry: SqlRegistry
+    engines: Engines
     ended: "asyncio.Task[NoReturn]"
     """Ends with NoDatabaseFile when the server can serve no more: its database is no longer where it was."""
 
@@ -84,7 +84,7 @@ async def running_server(
         _log.info("serving gRPC", address=address, database=str(engines), sqlite=sqlite3.sqlite_version)
         ended = asyncio.create_task(engines.stays(), name="database stays")
         stack.push_async_callback(_cancel, ended)
-        yield RunningServer(address, registry, ended)
+        yield RunningServer(address, engines, ended)
 
 
 class _Rules:

@@ -82,7 +82,7 @@ class ServerSettings(BaseSettings):
     """How long calls in progress may take to finish after SIGTERM."""
 
     exit_with_parent: bool = False
-    """Stop when standard input ends, as it does when the process that started this one dies."""
+    """Stop when standard input, a pipe of the process that started this one, ends: that process has died."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log line that is written."""

@@ -24,7 +24,6 @@ LEVELS = {
     "logs": 2,
     "health": 3,
     "operate": 3,
-    "admin": 3,
     "app": 4,
 }
 
@@ -52,9 +51,10 @@ OPERATOR = (
     "server: an operator's use cases ask identity, the store and the rules; the store implements the ports of both"
 )
 NEVER_MEET = "server: rpc and the store never meet"
-SETTINGS = "server: only the app and an operator's use cases know the settings"
+WHOEVER_ASKS = "server: what an operator does is the same whoever asks"
+SETTINGS = "server: only the app knows the settings"
 IDENTITY = "server: identity knows of the rules their errors alone"
-REGISTRY = "server: the store knows of identity what a project is, for the registry alone"
+REGISTRY = "server: the store knows of identity what a project is, to make it and to look it up"
 SPOKEN = "server: neither the store, nor identity, nor the rules know how the contract is spoken"
 RULES = "server: the rules know nothing of ours but themselves"
 DATABASE = "only the store knows a database"
@@ -85,6 +85,9 @@ PLANTED = [
     Planted(OPERATOR, f"{SERVER}/sync/store.py", "import syncline_server.store.clock"),
     Planted(NEVER_MEET, f"{SERVER}/rpc/codec.py", "import syncline_server.store.clock"),
     Planted(NEVER_MEET, f"{SERVER}/store/pages.py", "import syncline_server.rpc.codec"),
+    Planted(OPERATOR, f"{SERVER}/store/registry.py", "import syncline_server.operate.projects"),
+    Planted(WHOEVER_ASKS, f"{SERVER}/operate/projects.py", "import syncline_server.rpc.status"),
+    Planted(SETTINGS, f"{SERVER}/operate/tokens.py", "import syncline_server.settings"),
     Planted(SETTINGS, f"{SERVER}/rpc/server.py", "import syncline_server.settings"),
     Planted(SETTINGS, f"{SERVER}/store/engine.py", "import syncline_server.app"),
     Planted(IDENTITY, f"{SERVER}/identity/principal.py", "import syncline_server.sync.changes"),

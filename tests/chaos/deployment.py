@@ -153,4 +153,4 @@ def _server(commands: Commands, name: str, url: str, environment: Mapping[str, s
 def _bridge(commands: Commands, target: str) -> Supervised:
     address = free_address()
     arguments = ("--http-address", address, "--grpc-target", target, "--log-level", "warning")
-    return Supervised("bridge", address, lambda: commands.running(*arguments, module="syncline_bridge"))
+    return Supervised("bridge", address, lambda: commands.running("bridge", *arguments))

@@ -19,6 +19,9 @@ from syncline_server.app import running_server
 from syncline_server.logs import configure_logs
 from syncline_server.settings import ServerSettings
 from syncline_server.store import schema
+from syncline_server.store.catalogue import project_named
+from syncline_server.store.engine import Engines
+from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.history import Position
@@ -41,37 +44,33 @@ async def main(database: str, clock_path: str) -> None:
             while True:
                 async with running_server(settings, read_clock) as running:
                     _say(addresses)
-                    if not await _serve(commands, running.registry, checkpoints):
+                    if not await _serve(commands, running.engines, checkpoints):
                         return
 
 
-async def _serve(commands: asyncio.StreamReader, registry: SqlRegistry, checkpoints: CheckpointCodec) -> bool:
+async def _serve(commands: asyncio.StreamReader, engines: Engines, checkpoints: CheckpointCodec) -> bool:
     """Do what is asked for; returns whether to start again."""
     while line := await commands.readline():
         asked = json.loads(line)
         if asked == "restart":
             return True
         if "project" in asked:
-            _say(await _project(registry, asked["project"]))
+            _say(await _project(engines, asked["project"]))
         else:
-            _say(await _token(registry, checkpoints, **asked))
+            _say(await _token(engines, checkpoints, **asked))
     return False
 
 
-async def _project(registry: SqlRegistry, name: str) -> dict[str, str]:
-    made = await registry.create(name)
-    project = await registry.find_project(name)
-    assert project is not None
+async def _project(engines: Engines, name: str) -> dict[str, str]:
+    made = await SqlRegistry(engines).create(name)
+    project = await project_named(EngineCatalogue(engines), name)
     keys = {"client_key": made.client_key.text, "server_key": made.server_key.text}
     return {"name": name, "session_secret": project.session_secret, **keys}
 
 
-async def _token(
-    registry: SqlRegistry, checkpoints: CheckpointCodec, scope: str, user: str | None, position: int
-) -> str:
+async def _token(engines: Engines, checkpoints: CheckpointCodec, scope: str, user: str | None, position: int) -> str:
     """Make a token that no honest answer ever carried."""
-    project = await registry.find_project(scope)
-    assert project is not None
+    project = await project_named(EngineCatalogue(engines), scope)
     return checkpoints.encode(checkpoints.scope_tag(project.id, user), Position(_LOST_EPOCH, position))
 
 

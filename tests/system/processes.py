@@ -112,15 +112,15 @@ class Commands:
     started: int = 0
 
     @asynccontextmanager
-    async def running(
-        self, *arguments: str, module: str = "syncline_command", **environment: str
-    ) -> AsyncIterator[Process]:
-        """Run `syncline <arguments>`, or another module's command, for the time of the block."""
+    async def running(self, *arguments: str, **environment: str) -> AsyncIterator[Process]:
+        """Run `syncline <arguments>` for the time of the block."""
         self.started += 1
-        out, err = (self.folder / f"{self.started}-{arguments[0].lstrip('-')}.{kind}" for kind in ("out", "err"))
+        out, err = (
+            self.folder / f"{self.started}-{'-'.join(arguments[:1]).lstrip('-')}.{kind}" for kind in ("out", "err")
+        )
         with out.open("wb") as out_file, err.open("wb") as err_file:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", module, *arguments),
+                *(sys.executable, "-m", "syncline_command", *arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=out_file,
                 stderr=err_file,

@@ -26,7 +26,6 @@ from harness import (
     settings_for,
     started_server,
 )
-from syncline_server import admin
 from syncline_server.settings import ServerSettings
 from syncline_server.store import epochs, schema
 from syncline_server.sync.errors import StoreUnavailable
@@ -286,5 +285,6 @@ async def test_a_restored_dump_lets_no_token_skip(cluster: Cluster, how: str):
         tables = await cluster.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         await cluster.sql(f"TRUNCATE {', '.join(row[0] for row in tables)}")
         await cluster.load(dump, "--data-only", "--disable-triggers")
-        assert (await admin.new_epoch(settings)).number == 3  # one at the server's start
+        async with opened_engines(settings) as engines:
+            assert (await epochs.begin_by_hand(engines)).number == 3  # one at the server's start
     await check_restored(settings, project, kept, lost)

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from pydantic_settings import BaseSettings
 
 from ports import free_address
 from syncline_bridge.settings import BridgeSettings
-from syncline_command.__main__ import app
+from syncline_command.parsing import Command
+from syncline_command.table import ENTRIES
 from syncline_server.settings import ServerSettings
 from system.processes import Commands, commands_in
 from waiting import until
@@ -197,12 +197,13 @@ def test_the_table_of_commands_is_that_of_the_command_line():
         first, *more = re.findall(r"`(?:syncline )?([^`]+)`", row)
         group = first.rpartition(" ")[0]
         documented |= {first, *(f"{group} {name}".strip() for name in more)}
-    assert documented == set(commands_of(typer.main.get_group(app)))
+    assert documented == set(commands_of_table())
 
 
-def commands_of(group: Any, prefix: str = "") -> Iterator[str]:
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands_of(command, f"{prefix}{name} ")
+def commands_of_table() -> Iterator[str]:
+    for name, entry in ENTRIES.items():
+        found = entry.load()
+        if isinstance(found, Command):
+            yield name
         else:
-            yield f"{prefix}{name}"
+            yield from (f"{name} {member}" for member in found)

@@ -1,10 +1,9 @@
 """What `syncline verify` does: a run on a target, its report, and an exit code."""
 
 import gc
+import sys
 from collections.abc import Awaitable
 from typing import Final
-
-import typer
 
 from syncline_verify.doors import Refused, Unanswered, Unreachable
 from syncline_verify.kinto_target import KintoTarget
@@ -43,10 +42,10 @@ async def _run_and_report(verifying: Awaitable[Result]) -> int:
     gc.freeze()  # histories only grow; walking through them would take longer than the checks
     verdicts = judged(result.histories)
     for line in lines(result, verdicts):
-        typer.echo(line)
+        print(line)
     return VIOLATED if any(findings.problems for findings in verdicts.values()) else 0
 
 
 def _report_failure(why: str) -> int:
-    typer.echo(f"syncline verify: {why}", err=True)
+    print(f"syncline verify: {why}", file=sys.stderr)
     return UNREACHABLE

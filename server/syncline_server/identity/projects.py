@@ -55,14 +55,38 @@ class NewKey:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class NewProject:
+    """A project just made, with the only copy of its keys' texts."""
+
+    name: str
+    client_key: NewKey
+    server_key: NewKey
+
+
+class NoSuchProject(Exception):
+    """There is no project of this name."""
+
+
+class ProjectExists(Exception):
+    """There is a project of this name already."""
+
+
 class Registry(Protocol):
-    """Finds and makes projects and their keys."""
+    """Finds the keys of projects."""
 
     async def find_key(self, key_id: str) -> ProjectKey | None:
         """Return the key of this public id. Raises StoreUnavailable."""
 
-    async def find_project(self, name: str) -> Project | None:
-        """Return the project of this name. Raises StoreUnavailable."""
+
+class ProjectMaker(Protocol):
+    """Makes projects and their keys."""
+
+    async def create(self, name: str) -> NewProject:
+        """Make a project with one key of each kind. Raises ProjectExists and StoreUnavailable."""
+
+    async def add_key(self, project: Project, kind: KeyKind) -> NewKey:
+        """Make one more key of a project. Raises StoreUnavailable."""
 
 
 def new_key(kind: KeyKind) -> NewKey:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -11,8 +10,7 @@ from sqlalchemy.exc import ArgumentError
 from syncline_server.store.engine import Engines
 from syncline_server.store.postgresql.engine import PostgresqlEngines
 from syncline_server.store.sqlite.engine import SqliteEngines
-
-SQLITE_FILE: Final = "syncline.db"
+from syncline_server.store.sqlite.file import file_in
 
 
 class DatabaseUrlInvalid(ValueError):
@@ -40,7 +38,7 @@ def database(url: str | None, data_dir: Path) -> Database:
 
     Raises DatabaseUrlInvalid.
     """
-    parsed = URL.create("sqlite", database=str(data_dir / SQLITE_FILE)) if url is None else _parse(url)
+    parsed = URL.create("sqlite", database=str(file_in(data_dir))) if url is None else _parse(url)
     match parsed.get_backend_name():
         case "postgresql" | "postgres":
             return Database(parsed.set(drivername="postgresql"), PostgresqlEngines)

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from syncline_server.store.histories import EpochMoved
+from syncline_server.store.losses import DatabaseLost
 from syncline_server.sync.errors import StoreUnavailable
 from syncline_server.sync.store import StoreRejected
 
@@ -32,10 +33,6 @@ _RESTORED_OR_POOLED: Final = frozenset({"42P01", "26000", "42P05"})
 
 class ConnectionLost(Exception):
     """The connection that was used has ended, perhaps long before; another may do. It never leaves the store."""
-
-
-class DatabaseLost(Exception):
-    """The database that was opened is no longer the one that is there."""
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from syncline_server.store import schema
 from syncline_server.store.database import Database
 from syncline_server.store.engine import Engines
+from syncline_server.store.wanted_schema import SchemaNotCurrent
 
 
 @asynccontextmanager
@@ -38,11 +39,22 @@ async def existing_engines(where: Database) -> AsyncIterator[Engines]:
         await engines.close()
 
 
+@asynccontextmanager
+async def current_engines(where: Database) -> AsyncIterator[Engines]:
+    """Open a database for the time of the block; an embedded one is made or migrated where it has to be.
+
+    Raises NoDatabaseFile, SchemaNotCurrent and StoreUnavailable.
+    """
+    async with opened_engines(where) as engines:
+        await prepare_schema(engines)
+        yield engines
+
+
 async def prepare_schema(engines: Engines) -> None:
     """Migrate an embedded database that is behind; refuse any other. Raises SchemaNotCurrent."""
     try:
         await schema.check_current(engines)
-    except schema.SchemaNotCurrent as error:
+    except SchemaNotCurrent as error:
         if engines.is_shared or error.newer:
             raise
         with engines.writing_alone():

@@ -1,17 +1,19 @@
 """Projects and their keys in SQL."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Result, Row, Select, insert, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import LABEL_STYLE_TABLENAME_PLUS_COL as _TABLE_NAMES
 
 from syncline_server.identity.projects import (
     KeyKind,
     NewKey,
+    NewProject,
     Project,
+    ProjectExists,
     ProjectKey,
     hash_key,
     new_key,
@@ -24,21 +26,8 @@ from syncline_server.store.errors import translated
 from syncline_server.store.tables import project_keys, projects
 
 
-class ProjectExists(Exception):
-    """There is a project of this name already."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewProject:
-    """A project just made, with the only copy of its keys' texts."""
-
-    name: str
-    client_key: NewKey
-    server_key: NewKey
-
-
 class SqlRegistry:
-    """Finds and makes projects; see identity.projects.Registry."""
+    """Finds keys and makes projects; see identity.projects.Registry and ProjectMaker."""
 
     def __init__(self, engines: Engines) -> None:
         """Use these engines."""
@@ -53,15 +42,6 @@ class SqlRegistry:
         return ProjectKey(
             row.project_keys_id, _project(row), KeyKind(row.project_keys_kind), row.project_keys_secret_hash
         )
-
-    async def find_project(self, name: str) -> Project | None:
-        """Return the project of this name. Raises StoreUnavailable."""
-        found = await self._rows(select(projects).where(projects.c.name == name))
-        return _project(found[0]) if found else None
-
-    async def projects(self) -> list[Project]:
-        """Return all projects, oldest first. Raises StoreUnavailable."""
-        return [_project(row) for row in await self._rows(select(projects).order_by(projects.c.id))]
 
     async def _rows(self, statement: "Select[Any]") -> "Sequence[Row[Any]]":
         with translated():
@@ -83,20 +63,32 @@ class SqlRegistry:
                     project["epoch_id"] = await epochs.in_force(self._engines, connection)
                     project_id = (await connection.execute(insert(projects).values(**project))).inserted_primary_key
                     assert project_id is not None
-                    keys = [
-                        {
-                            "id": key.id,
-                            "project_id": project_id[0],
-                            "kind": key.kind,
-                            "secret_hash": hash_key(key.text),
-                            "created_at_us": now,
-                        }
-                        for key in (made.client_key, made.server_key)
-                    ]
-                    await connection.execute(insert(project_keys), keys)
+                    await _insert_keys(connection, project_id[0], (made.client_key, made.server_key), now)
             except IntegrityError:
                 raise ProjectExists(name) from None
         return made
+
+    async def add_key(self, project: Project, kind: KeyKind) -> NewKey:
+        """Make one more key of a project. Raises StoreUnavailable."""
+        made = new_key(kind)
+        with translated():
+            async with self._engines.writing.begin() as connection:
+                await _insert_keys(connection, project.id, (made,), system_clock_us())
+        return made
+
+
+async def _insert_keys(connection: AsyncConnection, project_id: int, keys: Sequence[NewKey], now_us: int) -> None:
+    rows = [
+        {
+            "id": key.id,
+            "project_id": project_id,
+            "kind": key.kind,
+            "secret_hash": hash_key(key.text),
+            "created_at_us": now_us,
+        }
+        for key in keys
+    ]
+    await connection.execute(insert(project_keys), rows)
 
 
 def _project(row: "Row[Any]") -> Project:

@@ -11,22 +11,12 @@ from syncline_server.store.engine import Engines
 from syncline_server.store.epochs import Cause
 from syncline_server.store.errors import translated
 from syncline_server.store.tables import checkpoint_keys, epochs
+from syncline_server.store.wanted_schema import SchemaNotCurrent, require_current
 from syncline_server.sync.checkpoint import CheckpointCodec
 
-WANTED: Final = "0003"
-"""The schema that this version works with: the last of the migrations, whose numbers are their order."""
 _MIGRATION_LOCK: Final = 7_001_001
 """Two processes never migrate at once."""
 _SECRET_BYTES: Final = 32
-
-
-class SchemaNotCurrent(Exception):
-    """The database's schema is not the one this version works with."""
-
-    def __init__(self, found: str | None, wanted: str, *, newer: bool) -> None:
-        advice = "use a newer version of Syncline" if newer else "run `syncline migrate` on it first"
-        super().__init__(f"the database's schema is at {found or 'nothing'}, this version needs {wanted}: {advice}")
-        self.newer = newer
 
 
 async def migrate(engines: Engines) -> str:
@@ -56,8 +46,7 @@ async def check_current(engines: Engines) -> None:
     with translated():
         async with engines.reading.connect() as connection:
             found = await connection.run_sync(_current)
-    if found != WANTED:
-        raise SchemaNotCurrent(found, WANTED, newer=found is not None and found > WANTED)
+    require_current(found)
 
 
 async def open_checkpoints(engines: Engines) -> CheckpointCodec:

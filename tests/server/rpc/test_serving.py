@@ -9,8 +9,8 @@ from harness import change, outcomes, settings_for, started_server
 from storage import run_sql, url_of
 from syncline_server.app import running_server
 from syncline_server.rpc.server import AddressInUse
-from syncline_server.store.schema import SchemaNotCurrent
 from syncline_server.store.sqlite.file import DatabaseInUse
+from syncline_server.store.wanted_schema import SchemaNotCurrent
 
 
 async def test_two_servers_never_share_an_address(sqlite_url: str, tmp_path):

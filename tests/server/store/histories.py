@@ -10,7 +10,9 @@ from harness import opened_engines, settings_for
 from rules import Rules
 from storage import revisions_of
 from syncline_server.store import epochs, schema
+from syncline_server.store.catalogue import all_projects
 from syncline_server.store.engine import Engines
+from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.opening import prepare_schema
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.changes import session_key
@@ -110,9 +112,8 @@ class World:
         await epochs.begin_by_hand(self.engines, self.clock_us)
 
     async def make_project(self) -> None:
-        registry = SqlRegistry(self.engines)
-        await registry.create(f"project-{len(self.logs)}")
-        self.logs[(await registry.projects())[-1].id] = ()
+        await SqlRegistry(self.engines).create(f"project-{len(self.logs)}")
+        self.logs[(await all_projects(EngineCatalogue(self.engines)))[-1].id] = ()
 
     async def push(self) -> None:
         """Commit a change of a new device, and hold the token that comes back: of the change, or from before it."""

@@ -12,7 +12,9 @@ from harness import change, make_project, opened_engines, settings_for, started_
 from storage import Log, log_in, run_sql
 from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store import epochs, schema
+from syncline_server.store.catalogue import all_projects
 from syncline_server.store.engine import Engines
+from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.history import History, Position
 from waiting import until
@@ -204,7 +206,7 @@ async def test_a_database_of_the_first_schema_keeps_its_tokens(engines: Engines,
     await engines.close()
     async with opened_engines(settings_for(database_url)) as upgraded:
         await schema.migrate(upgraded)
-        [old] = await SqlRegistry(upgraded).projects()
+        [old] = await all_projects(EngineCatalogue(upgraded))
         await begin(upgraded)
         found = await history_of(Log(upgraded.open_store(LAYOUT), upgraded, old.id))
     assert found.at(1_750_000_000_000_000) == Position(4711, 1_750_000_000_000_000)

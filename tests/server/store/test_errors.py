@@ -16,8 +16,10 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from harness import opened_engines, settings_for
 from storage import log_in, run_sql, url_of
 from syncline_server.store import schema
+from syncline_server.store.catalogue import all_projects
 from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
+from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.errors import StoreUnavailable
 
@@ -125,7 +127,7 @@ CALLS: list[Callable[[Engines], Awaitable[object]]] = [
     schema.check_current,
     schema.open_checkpoints,
     lambda engines: SqlRegistry(engines).find_key("x"),
-    lambda engines: SqlRegistry(engines).projects(),
+    lambda engines: all_projects(EngineCatalogue(engines)),
     lambda engines: SqlRegistry(engines).create("x"),
 ]
 
@@ -142,7 +144,7 @@ async def test_a_database_that_refuses_connections_is_unavailable(postgres: obje
     if refusal == "takes no connections":
         await run_sql(postgres, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     async with engines_of(url_of(postgres, name if refusal == "takes no connections" else "nowhere")) as engines:
-        assert await is_unavailable(SqlRegistry(engines).projects())
+        assert await is_unavailable(all_projects(EngineCatalogue(engines)))
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), ConnectionRefusedError(), OSError("disk")])

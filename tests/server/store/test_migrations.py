@@ -21,8 +21,8 @@ from syncline_server.store.engine import Engines
 from syncline_server.store.migrations import versions
 from syncline_server.store.migrations.upgrade import config
 from syncline_server.store.opening import prepare_schema
-from syncline_server.store.schema import SchemaNotCurrent
 from syncline_server.store.tables import metadata
+from syncline_server.store.wanted_schema import WANTED, SchemaNotCurrent
 from syncline_server.sync.changes import Version
 from syncline_server.sync.history import Position
 
@@ -148,7 +148,7 @@ def test_the_schema_that_is_wanted_is_the_last_of_the_migrations():
     scripts = ScriptDirectory.from_config(config())
     numbers = [script.revision for script in scripts.walk_revisions("base", "heads")]
     assert numbers == sorted(numbers, reverse=True)
-    assert scripts.get_heads() == numbers[:1] == [schema.WANTED]
+    assert scripts.get_heads() == numbers[:1] == [WANTED]
 
 
 async def test_a_current_schema_is_served(engines: Engines):
@@ -183,7 +183,7 @@ async def test_an_empty_sqlite_file_is_migrated_when_it_is_prepared(sqlite_url: 
 
 async def test_processes_that_migrate_at_once_take_turns(empty_engines: Engines):
     migrated = await asyncio.gather(*[schema.migrate(empty_engines) for _ in range(3)])
-    assert migrated == [schema.WANTED] * 3
+    assert migrated == [WANTED] * 3
     async with empty_engines.reading.connect() as connection:
         counts = [(await connection.execute(text(f"SELECT count(*) FROM {name}"))).scalar_one() for name in HISTORY]
     assert counts == [1, 1]
@@ -202,4 +202,4 @@ async def test_a_migration_that_fails_leaves_nothing(empty_engines: Engines, mon
     monkeypatch.undo()
     with pytest.raises(SchemaNotCurrent):
         await schema.check_current(empty_engines)
-    assert await schema.migrate(empty_engines) == schema.WANTED
+    assert await schema.migrate(empty_engines) == WANTED

@@ -8,6 +8,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from storage import changes_of, revisions_of
 from syncline.v1 import sync_pb2
 from syncline_server.rpc.codec import LAYOUT
+from syncline_server.store.catalogue import project_named
+from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.changes import Version
 from syncline_server.sync.store import PageQuery, ShownPosition
@@ -139,9 +141,8 @@ async def test_users_do_not_see_each_other_and_all_users_are_everybody(log):
 
 
 async def test_projects_do_not_see_each_other(log):
-    registry = SqlRegistry(log.engines)
-    await registry.create(f"beside {log.project}")
-    other = await registry.find_project(f"beside {log.project}")
+    await SqlRegistry(log.engines).create(f"beside {log.project}")
+    other = await project_named(EngineCatalogue(log.engines), f"beside {log.project}")
     await log.write(log.version("e1", 10))
     page = await log.store.page(PageQuery(other.id, "ada", (), 0, limit=10, max_bytes=1000))
     assert (page.changes, page.user_head, page.project_head) == (b"", 0, 0)

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from syncline_server.store.errors import DatabaseLost
+from syncline_server.store.losses import DatabaseLost
 
+_NAME: Final = "syncline.db"
 _MAGIC: Final = b"SQLite format 3\0"
 _OURS_ALONE: Final = 0o600
 """The file holds the secrets of all projects; SQLite gives its WAL the same mode."""
@@ -36,6 +37,15 @@ class DatabaseReplaced(NoDatabaseFile, DatabaseLost):
         )
 
 
+class DatabaseMissing(NoDatabaseFile):
+    """There is no SQLite database at a path."""
+
+
+def file_in(data_dir: Path) -> Path:
+    """Return the file of the database in a data folder."""
+    return data_dir / _NAME
+
+
 def check_file(path: Path) -> None:
     """Make a SQLite file and its folder, and see that nothing else is in their place. Raises NoDatabaseFile."""
     try:
@@ -46,17 +56,27 @@ def check_file(path: Path) -> None:
         links = path.stat().st_nlink
     except OSError as error:
         raise NoDatabaseFile(f"cannot keep a database at {path}: {error.strerror}") from None
-    if head not in {b"", _MAGIC}:
-        raise NoDatabaseFile(f"{path} is not a SQLite database")
+    _require_magic(path, head)
     if links > 1:
         # SQLite would keep a WAL of its own beside each name.
         raise NoDatabaseFile(f"{path} has {links} names (hard links): remove the others, or copy it and serve the copy")
 
 
 def require_file(path: Path) -> None:
-    """Raise NoDatabaseFile unless there is a file at `path`; makes none."""
-    if not path.is_file():
-        raise NoDatabaseFile(f"there is no database at {path.absolute()}")
+    """Raise NoDatabaseFile unless there is a database at `path`, DatabaseMissing where nothing is; makes none."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_MAGIC))
+    except FileNotFoundError:
+        raise DatabaseMissing(f"there is no database at {path.absolute()}") from None
+    except OSError as error:
+        raise NoDatabaseFile(f"cannot read the database at {path.absolute()}: {error.strerror}") from None
+    _require_magic(path, head)
+
+
+def _require_magic(path: Path, head: bytes) -> None:
+    if head not in {b"", _MAGIC}:
+        raise NoDatabaseFile(f"{path} is not a SQLite database")
 
 
 class OwnedFile:

@@ -28,7 +28,7 @@ async def test_what_cannot_be_done_is_said_in_a_sentence(commands: Commands, sql
         ("server", "--database", "postgresql://syncline@127.0.0.1:1/syncline", *FREE): ("database",),
         ("project", "list", "--database", "postgresql://syncline@127.0.0.1:1/syncline"): ("database",),
         ("migrate", "--database", "postgresql://syncline@127.0.0.1:1/syncline"): ("database",),
-        ("tail", "--api-key", "x", "--grpc-address", "127.0.0.1:1"): ("UNAVAILABLE",),
+        ("tail", "--api-key", "x", "--all-users", "--grpc-address", "127.0.0.1:1"): ("UNAVAILABLE",),
     }
     limit = asyncio.Semaphore(4)
 

@@ -1,0 +1,80 @@
+"""The bridge as a child of `syncline serve`: started, waited for, ended, and named when it fails."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final, NoReturn
+
+import structlog
+
+from syncline_command.parsing import CommandFailed
+
+_START_SECONDS: Final = 20
+_STOP_SECONDS: Final = 15
+
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def running_bridge(
+    http_address: str, environment: Mapping[str, str]
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the bridge for the time of the block; it ends with this process, however that ends. Raises CommandFailed."""
+    bridge = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "syncline_command", "bridge"),
+        # A pipe that this process alone holds: it is closed when this process ends.
+        stdin=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment, "SYNCLINE_EXIT_WITH_PARENT": "1"},
+    )
+    try:
+        await _wait_started(http_address, bridge)
+        yield bridge
+    finally:
+        await _end(bridge)
+
+
+async def bridge_ends(bridge: asyncio.subprocess.Process) -> NoReturn:
+    """Wait for the end of the bridge. Raises CommandFailed then."""
+    raise CommandFailed(f"the HTTP bridge ended with code {await bridge.wait()}")
+
+
+def reachable(address: str) -> str:
+    """Return where a server that listens on `address` is reached from this machine."""
+    host, _, port = address.rpartition(":")
+    return f"{ {'0.0.0.0': '127.0.0.1', '': '127.0.0.1', '[::]': '[::1]'}.get(host, host) }:{port}"  # noqa: S104  # read, not bound
+
+
+async def _wait_started(http_address: str, bridge: asyncio.subprocess.Process) -> None:
+    """Wait until the bridge accepts connections. Raises CommandFailed."""
+    host, _, port = reachable(http_address).rpartition(":")
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            while bridge.returncode is None:
+                try:
+                    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+                except OSError:
+                    await asyncio.sleep(0.05)
+                else:
+                    writer.close()
+                    await writer.wait_closed()
+                    if bridge.returncode is None:
+                        return
+    except TimeoutError:
+        pass
+    raise CommandFailed(f"the HTTP bridge did not start on {http_address}")
+
+
+async def _end(bridge: asyncio.subprocess.Process) -> None:
+    """End the bridge: politely, then not."""
+    if bridge.returncode is not None:
+        return
+    bridge.terminate()
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await bridge.wait()
+    except TimeoutError:
+        _log.warning("the HTTP bridge did not end in time", seconds=_STOP_SECONDS)
+        bridge.kill()
+        await bridge.wait()

@@ -1,0 +1,78 @@
+"""`syncline project …`: tenants."""
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Final
+
+from syncline_command.options import add_json, add_place, place_of
+from syncline_command.parsing import Command, Parser
+
+if TYPE_CHECKING:
+    from syncline_server.identity.projects import NewProject
+    from syncline_server.store.engine import Engines
+
+
+def _create_options(parser: Parser) -> None:
+    parser.add_argument("name", help="Name of the new project.")
+    add_json(parser, "Print one JSON object.")
+    add_place(parser)
+
+
+def _create(arguments: argparse.Namespace) -> None:
+    from syncline_command.databases import change
+    from syncline_server.operate import projects
+    from syncline_server.store.opening import current_engines
+    from syncline_server.store.registry import SqlRegistry
+
+    async def create(engines: "Engines") -> "NewProject":
+        return await projects.create(SqlRegistry(engines), arguments.name)
+
+    made = change(place_of(arguments), create, current_engines)
+    facts = {"project": made.name, "client_key": made.client_key.text, "server_key": made.server_key.text}
+    if arguments.json:
+        print(json.dumps(facts))
+        return
+    for label, value in facts.items():
+        print(f"{label.replace('_', ' '):<11} {value}")
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from syncline_command.databases import look
+    from syncline_server.operate import projects
+
+    for project in look(place_of(arguments), projects.recorded):
+        print(project.name)
+
+
+def _secret_options(parser: Parser) -> None:
+    parser.add_argument("name", help="Name of the project.")
+    add_place(parser)
+
+
+def _secret(arguments: argparse.Namespace) -> None:
+    from syncline_command.databases import look
+    from syncline_server.operate import projects
+
+    print(look(place_of(arguments), lambda catalogue: projects.session_secret(catalogue, arguments.name)))
+
+
+COMMANDS: Final = {
+    "create": Command(
+        about="Make a project and print its keys, this once.",
+        examples=("syncline project create notes", "syncline project create notes --json"),
+        add_options=_create_options,
+        run=_create,
+    ),
+    "list": Command(
+        about="Print the names of all projects, oldest first.",
+        examples=("syncline project list",),
+        add_options=add_place,
+        run=_list,
+    ),
+    "secret": Command(
+        about="Print the HS256 secret with which your own backend signs session tokens.",
+        examples=("syncline project secret notes",),
+        add_options=_secret_options,
+        run=_secret,
+    ),
+}

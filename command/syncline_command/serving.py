@@ -1,0 +1,37 @@
+"""How the gRPC server is run by a command: its logs, its loop, its garbage collector, its refusals."""
+
+import gc
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from syncline_command.databases import explained
+from syncline_command.options import Place
+from syncline_command.parsing import CommandFailed
+
+if TYPE_CHECKING:
+    from syncline_server.settings import ServerSettings
+
+_OBJECTS_BETWEEN_COLLECTIONS: Final = 10_000
+"""By default 700: a few pushes."""
+
+
+def run_process(settings: "ServerSettings", work: "Callable[[ServerSettings], Coroutine[Any, Any, None]]") -> None:
+    """Run what serves to its end. Raises CommandFailed."""
+    import uvloop
+
+    from syncline_server.logs import configure_logs
+    from syncline_server.rpc.server import AddressInUse
+
+    configure_logs(settings.log_level, settings.log_format)
+    with explained(Place(settings.database, settings.data_dir)):
+        try:
+            uvloop.run(work(settings))
+        except AddressInUse as error:
+            raise CommandFailed(f"cannot listen on {error}: is it in use?") from error
+
+
+def calm_collector() -> None:
+    """Let Python look for cycles less often, and not in what a server keeps to its end."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *gc.get_threshold()[1:])

@@ -1,0 +1,47 @@
+"""What an operator looks up: projects and their keys, asked of a database however it was opened."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from syncline_server.identity.projects import KeyKind, NoSuchProject, Project
+
+_PROJECTS: Final = "SELECT id, name, session_secret, created_at_us FROM projects"
+_ALL_PROJECTS: Final = f"{_PROJECTS} ORDER BY id"
+_PROJECT: Final = f"{_PROJECTS} WHERE name = $1"
+_KEYS: Final = "SELECT id, kind, created_at_us FROM project_keys WHERE project_id = $1 ORDER BY created_at_us, kind, id"
+
+
+class Catalogue(Protocol):
+    """A database that answers look-ups, and is changed by none."""
+
+    async def rows(self, statement: str, *parameters: object) -> Sequence[Mapping[str, Any]]:
+        """Return what a SELECT finds; its parameters are written $1, $2, …. Raises StoreUnavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedKey:
+    """What is known of a project key beside its text, which nobody keeps."""
+
+    id: str
+    kind: KeyKind
+    created_at_us: int
+
+
+async def all_projects(catalogue: Catalogue) -> list[Project]:
+    """Return all projects, oldest first. Raises StoreUnavailable."""
+    return [Project(**row) for row in await catalogue.rows(_ALL_PROJECTS)]
+
+
+async def project_named(catalogue: Catalogue, name: str) -> Project:
+    """Return a project. Raises NoSuchProject and StoreUnavailable."""
+    found = await catalogue.rows(_PROJECT, name)
+    if not found:
+        raise NoSuchProject(name)
+    return Project(**found[0])
+
+
+async def keys_of(catalogue: Catalogue, project: Project) -> list[RecordedKey]:
+    """Return the keys of a project, oldest first. Raises StoreUnavailable."""
+    rows = await catalogue.rows(_KEYS, project.id)
+    return [RecordedKey(row["id"], KeyKind(row["kind"]), row["created_at_us"]) for row in rows]
