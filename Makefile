@@ -5,7 +5,7 @@ PROTO := protos/syncline/v1/sync.proto
 # A test run starts some hundred processes; each takes a second of a core, and four where nothing may be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted
+.PHONY: help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -70,6 +70,9 @@ apps: install ## Let apps as there are in the field live together, twenty a roun
 
 kills: install ## Kill the server under load; KILLS=100
 	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py -k sigkill -s -q
+
+clean-up: install ## Let ROWS=3000000 expired rows go while pushes go on
+	ROWS=$(or $(ROWS),3000000) $(BIN)/pytest tests/server/store/test_retention.py -k go_on -s -q
 
 planted: install ## Plant eight bugs and show which test finds each
 	PYTHONPATH=tests $(BIN)/python -m planted.run

@@ -81,6 +81,13 @@ class Engines(ABC):
         """Run a statement whose parameters are written $1, $2, …, and return its rows."""
 
     @abstractmethod
+    async def write(self, statement: str, parameters: tuple[Any, ...]) -> int:
+        """Run a statement of some hundred rows in a transaction of its own, and return how many it has changed.
+
+        It takes its turn with pushes and keeps the event loop free. Raises errors of the driver.
+        """
+
+    @abstractmethod
     async def lock(self, connection: AsyncConnection, key: int) -> None:
         """Keep others who ask for this lock waiting until the transaction ends."""
 

@@ -6,7 +6,7 @@ from syncline_server.sync.changes import MICROSECONDS_PER_MS
 from syncline_server.sync.errors import CheckpointExpired, StoreUnavailable
 from syncline_server.sync.history import START, Position
 from syncline_server.sync.reading import Page, PageSize, Reading
-from syncline_server.sync.shown import Presenting, shown_by_pull
+from syncline_server.sync.shown import Presented, Presenting, shown_by_pull, shows_less
 from syncline_server.sync.store import PageQuery, Store, StoredPage
 
 
@@ -33,8 +33,19 @@ class Puller:
             stored = await self._store.page(_query(reading, START, size))
         presented = shown_by_pull(reading, stored.shown, is_presenting=is_presenting)
         if presented is not None:
-            await self._presenting.present(presented)
+            await self._present(presented, must_be_stored=is_presenting or shows_less(reading, stored.shown))
         return _page(reading, reading.position, stored, reset)
+
+    async def _present(self, presented: Presented, *, must_be_stored: bool) -> None:
+        """Store what a reader shows; where that cannot be, who shows more than is stored is answered all the same.
+
+        What is stored is then lower than what the reader has, and the answers to its pushes skip less than they might.
+        """
+        try:
+            await self._presenting.present(presented)
+        except StoreUnavailable:
+            if must_be_stored:
+                raise
 
     async def read_on(self, reading: Reading, position: Position, size: PageSize) -> Page:
         """Read one page from a position that this server has itself come to, for the same reader.

@@ -77,7 +77,7 @@ class Pusher:
         """Store a presented position.
 
         It has to be durable before its reader gets an answer: one that falls, or a push would skip what the reader is
-        about to read again; one that rises, or another process would see the next one that falls as no news.
+        about to read again. One that rises may stay unstored where the database cannot: then less is skipped.
         """
         future = self._committer(presented.project_id).submit(presented)
         self._presenting[presented.session_key] += 1

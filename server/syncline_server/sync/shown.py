@@ -51,13 +51,8 @@ def shown_by_pull(reading: Reading, stored: Mapping[str, int], *, is_presenting:
     """
     if reading.user_id is None or not reading.session_key:
         return None
-    revision = reading.position.revision
-    before = [shown_for(stored, entity_type) for entity_type in reading.entity_types]
-    if not reading.entity_types:
-        before = [stored.get("", 0), *stored.values()]
-    falls = any(shown > revision for shown in before)
-    rises = any(shown < revision for shown in before) and not reading.is_plain
-    if not (falls or rises or is_presenting):
+    rises = any(shown < reading.position.revision for shown in _before(reading, stored)) and not reading.is_plain
+    if not (rises or shows_less(reading, stored) or is_presenting):
         return None
     return Presented(
         reading.project_id,
@@ -67,6 +62,17 @@ def shown_by_pull(reading: Reading, stored: Mapping[str, int], *, is_presenting:
         reading.position,
         only_lowers=reading.is_plain,
     )
+
+
+def shows_less(reading: Reading, stored: Mapping[str, int]) -> bool:
+    """Tell whether a session asks for what lies before a position that is stored as shown."""
+    return any(shown > reading.position.revision for shown in _before(reading, stored))
+
+
+def _before(reading: Reading, stored: Mapping[str, int]) -> list[int]:
+    if reading.entity_types:
+        return [shown_for(stored, entity_type) for entity_type in reading.entity_types]
+    return [stored.get("", 0), *stored.values()]
 
 
 def shown_for(shown: Mapping[str, int], entity_type: str) -> int:

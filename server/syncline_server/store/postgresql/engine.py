@@ -106,6 +106,11 @@ class PostgresqlEngines(Engines):
         result = await connection.exec_driver_sql(statement, parameters)
         return result.all() if result.returns_rows else []
 
+    async def write(self, statement: str, parameters: tuple[Any, ...]) -> int:
+        """Run a statement."""
+        async with self.writing.begin() as connection:
+            return (await connection.exec_driver_sql(statement, parameters)).rowcount
+
     async def lock(self, connection: AsyncConnection, key: int) -> None:
         """Take an advisory lock."""
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})

@@ -20,6 +20,8 @@ from syncline_server.store.sqlite.pragmas import BUSY_SECONDS, READING, WRITING_
 _READING_THREADS: Final = 4
 _SMALL_ITEMS: Final = 128
 """Rows to look up or to write on the loop: about 2 ms at most."""
+MANY_ITEMS: Final = _SMALL_ITEMS + 1
+"""More than is done on the loop."""
 _STEPS: Final = 5_000
 _SMALL_STEPS: Final = 10
 """A read on the loop takes so many times 5,000 virtual machine instructions at most: about 2 ms; a page of 1,000 takes

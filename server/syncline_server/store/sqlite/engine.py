@@ -16,7 +16,7 @@ from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import POOL_TIMEOUT_SECONDS, READ_CONNECTIONS, Engines
 from syncline_server.store.errors import translated
 from syncline_server.store.sqlite.checkpoints import checkpoint_excluded
-from syncline_server.store.sqlite.connections import SqliteConnections
+from syncline_server.store.sqlite.connections import MANY_ITEMS, SqliteConnections
 from syncline_server.store.sqlite.file import DatabaseInUse, OwnedFile, check_file, owned, require_file
 from syncline_server.store.sqlite.pragmas import READING, WRITING, set_up
 from syncline_server.store.sqlite.soundness import check_sound
@@ -98,6 +98,13 @@ class SqliteEngines(Engines):
         """Run a statement."""
         result = await connection.exec_driver_sql(numbered(statement), parameters)
         return result.all() if result.returns_rows else []
+
+    async def write(self, statement: str, parameters: tuple[Any, ...]) -> int:
+        """Run a statement on the log's own writing connection: no other has to be kept from committing beside it."""
+        async with self.log.writer.transaction():
+            return await self.log.writer.run(
+                lambda connection: connection.execute(numbered(statement), parameters).rowcount, MANY_ITEMS
+            )
 
     async def lock(self, connection: AsyncConnection, key: int) -> None:
         """Do nothing: one transaction writes at a time."""

@@ -1,0 +1,30 @@
+"""A reader is answered while nothing can be written, unless its answer depends on what it writes."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+
+from harness import change, ids, refused, settings_for, started_server
+
+
+async def test_who_shows_more_is_answered_while_nothing_can_be_written(sqlite_url: str):
+    async with (
+        started_server(settings_for(sqlite_url)) as server,
+        server.client(device="writer") as writer,
+        server.client(device="reader") as reader,
+    ):
+        for at in range(3):
+            await writer.push(change("create", f"e{at}"))
+        first = await reader.pull("todo", page_size=1)
+        second = await reader.pull("todo", page_size=1, checkpoint_token=first.checkpoint_token)
+        with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            async with asyncio.timeout(20):
+                page = await reader.pull("todo", checkpoint_token=second.checkpoint_token)
+                assert ids(page.changes) == ["e2"]
+                stream = reader.stream("todo", checkpoint_token=second.checkpoint_token)
+                assert ids((await stream.read()).changes) == ["e2"]
+                less = await refused(reader.pull("todo", after_revision=0))
+            assert less.reason == "STORE_UNAVAILABLE", "a push would skip what it is about to read again"
+            other.execute("ROLLBACK")
+        assert ids((await reader.pull("todo", after_revision=0)).changes) == ["e0", "e1", "e2"]
