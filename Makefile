@@ -66,7 +66,7 @@ chaos: install ## Break everything under load; SECONDS=120 SEED=1
 
 apps: install ## Let apps as there are in the field live together, twenty a round; SECONDS=600 SEED=1 HOUSE=0 EVERYTHING=1
 	APPS_SECONDS=$(or $(SECONDS),600) APPS_SEED=$(SEED) APPS_HOUSE=$(HOUSE) APPS_EVERYTHING=$(EVERYTHING) \
-		$(BIN)/pytest tests/apps --numprocesses 2 --dist load
+		$(BIN)/pytest tests/apps/test_apps.py --numprocesses 2 --dist load -rP
 
 kills: install ## Kill the server under load; KILLS=100
 	KILLS=$(KILLS) $(BIN)/pytest tests/system/test_kill.py -k sigkill -s -q

@@ -19,7 +19,7 @@ from syncline_server.store import schema
 from syncline_server.store.engine import Engines
 
 DATABASES = ("sqlite", "postgresql")
-LONG = ("bench", "browser", "chaos", "clients", "herd", "identity", "model", "system", "tokens", "verify")
+LONG = ("apps", "bench", "browser", "chaos", "clients", "herd", "identity", "model", "system", "tokens", "verify")
 """Folders with files that take long."""
 
 
