@@ -132,8 +132,12 @@ class World:
             edit("create", f"e{self.commits}"), user=user, session=f"device:{self.commits}", shown=position
         )
         before = self.logs[project]
-        known = shown.prefix if shown and self.is_current(shown) else ()
+        lost = shown is not None and not self.is_current(shown)
+        known = shown.prefix if shown and not lost else ()
         self.logs[project] = (*before, Commit(self.commits, user, outcome.head_revision))
+        if lost:
+            assert outcome.checkpoint == position, "a lost token has to come back: its next pull says that it is lost"
+            return
         has_all = all(commit.user != user for commit in before[len(known) :])
         expected = outcome.head_revision if has_all else known[-1].revision if known else 0
         assert outcome.checkpoint.revision == expected, "the token of a push skips, or goes back too far (P9)"
