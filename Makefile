@@ -1,6 +1,7 @@
 # `make serve` needs Python 3.11 or newer and nothing else; everything is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 PROTO := protos/syncline/v1/sync.proto
 # A test run starts some hundred processes; each takes a second of a core, and four where nothing may be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
@@ -10,15 +11,21 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-install: .venv/.installed ## Build .venv with everything in it
+install: .venv/.installed ## Build .venv with everything in it, for developers
 
-.venv/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	touch $@
+.venv/.product: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	@echo "Installing Syncline into .venv …"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) -e '.[all]'
+	@touch $@
 
-serve: install ## Run Syncline on this machine
+.venv/.installed: .venv/.product
+	@echo "Installing what tests and benchmarks need …"
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+serve: .venv/.product ## Run Syncline on this machine; installs what that needs, and nothing more
 	$(BIN)/syncline serve
 
 test: install ## Run every check and every test
