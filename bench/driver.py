@@ -51,6 +51,7 @@ class Driver(ABC):
                 size_bytes=len(DATA),
                 revision=revision + number,
                 created_revision=revision + number,
+                committed_ms=(revision + number) // 1000,
                 client_timestamp_us=revision + number,
                 session="device:bench",
                 merged_unseen=False,
@@ -107,7 +108,7 @@ class SqliteDriver(Driver):
         self._connection.execute("COMMIT")
 
     async def settle(self, head: int) -> None:
-        self._connection.execute(SQLITE.move_head, (head, self.project.id))
+        self._connection.execute(SQLITE.move_head, (self.project.id, head))
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def pages(self, user: str, after: int, size: int) -> AsyncIterator[Sequence[Any]]:
@@ -142,7 +143,7 @@ class PostgresqlDriver(Driver):
         )
 
     async def settle(self, head: int) -> None:
-        await self._connection.execute(POSTGRESQL.move_head, head, self.project.id)
+        await self._connection.execute(POSTGRESQL.move_head, self.project.id, head)
         await self._connection.execute("VACUUM ANALYZE entities")
         await self._connection.execute("CHECKPOINT")
 

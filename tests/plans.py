@@ -50,34 +50,36 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
     many = [json.dumps(list(keys))] if is_sqlite else [list(keys)]
     queries = [["user1", "user2"], ["device:phone", ""], [0, 5]]
     asked = [json.dumps([list(row) for row in zip(*queries, strict=True)])] if is_sqlite else queries
-    primary = {"entities": "pk_entities", "projects": "pk_projects", "positions": "pk_session_positions"}
+    primary = {"entities": "pk_entities", "heads": "pk_heads", "positions": "pk_session_positions"}
     if is_sqlite:
         primary = {
             "entities": "sqlite_autoindex_entities_1",
-            "projects": "INTEGER PRIMARY KEY",
+            "heads": "INTEGER PRIMARY KEY",
             "positions": "sqlite_autoindex_session_positions_1",
         }
 
     def statement(name: str, text: str, parameters: Sequence[Any], *indexes: str, writes: bool = True) -> Statement:
         return Statement(name, text, tuple(parameters), writes, frozenset(indexes))
 
-    yield statement("lock_head", sql.lock_head, [project], primary["projects"])
-    yield statement("move_head", sql.move_head, [5, project], primary["projects"])
-    yield statement("positions", sql.positions, many, primary["positions"])
-    yield statement("versions", sql.versions, [100, *many], primary["entities"])
-    yield statement("large_data", sql.large_data, many, primary["entities"])
+    yield statement("lock_head", sql.lock_head, [project], primary["heads"])
+    yield statement("move_head", sql.move_head, [project, 5], primary["heads"])
+    yield statement("positions", sql.positions, [project, *many], primary["positions"])
+    yield statement("versions", sql.versions, [project, *many, 100], primary["entities"])
+    yield statement("large_data", sql.large_data, [project, *many], primary["entities"])
     yield statement("news", sql.news, [project, *asked], "ix_entities_user_revision")
-    version = ["key", "user1", "todo", "e", False, "{}", 2, 10**15, 10**15, 5, "", False, b"d", b"o"]
-    position = ["session", "todo", 5, project, 5]
+    version = ["key", "user1", "todo", "e", False, "{}", 2, 10**15, 10**15, 10**12, 5, "", False, b"d", b"o"]
+    position = ["session", "todo", 5, "user1", True, 5]
     if not is_sqlite:  # SQLite has no plan for what takes a row of values; its conflict target is the key itself.
         yield statement("write", sql.write, [project, *[[one] for one in version]], primary["entities"])
-        yield statement("save_positions", sql.save_positions, [[one] for one in position], primary["positions"])
+        yield statement(
+            "save_positions", sql.save_positions, [project, *[[one] for one in position]], primary["positions"]
+        )
     for by_size in WAYS:
-        used = {"ix_entities_project_revision", primary["projects"]}
+        used = {"ix_entities_project_revision", primary["heads"]}
         parameters = [project, 5, 101, 10**6]
         yield statement(f"recent {spelled_way(by_size)}", sql.recent(by_size), parameters, *used, writes=False)
     for shape, by_size in itertools.product(all_shapes(), WAYS):
-        used = {"ix_entities_user_revision" if shape.of_user else "ix_entities_project_revision", primary["projects"]}
+        used = {"ix_entities_user_revision" if shape.of_user else "ix_entities_project_revision", primary["heads"]}
         used |= {primary["positions"]} if shape.with_shown else set()
         types = json.dumps(["todo"]) if is_sqlite else ["todo"]
         parameters = [project, "user1" if shape.of_user else None, "session", 5, types, 101, 0, b"d", b"c", b"u", 10**6]

@@ -39,6 +39,7 @@ class Log:
             size_bytes=len((data or "").encode()),
             revision=revision,
             created_revision=revision,
+            committed_ms=revision // 1000,
             client_timestamp_us=revision,
             session="device:phone",
             merged_unseen=False,
@@ -49,6 +50,10 @@ class Log:
     def session(self, name: str) -> str:
         """Return a session key that no other test uses."""
         return f"{self.project}/{name}"
+
+    def position(self, session: str, entity_type: str, revision: int) -> ShownPosition:
+        """Build what a device of ada's has shown."""
+        return ShownPosition(session, entity_type, revision, "ada", with_device=True)
 
     async def write(self, *versions: Version, positions: Iterable[ShownPosition] = ()) -> None:
         """Write as a push does: under the lock of the head, which moves along."""
@@ -61,7 +66,8 @@ class Log:
 
     async def versions(self, *keys: str, max_inline_bytes: int = 1_000_000) -> dict[str, Version]:
         async with self.store.writing() as transaction:
-            return await transaction.versions(keys, max_inline_bytes=max_inline_bytes)
+            await transaction.lock_head(self.project)
+            return await transaction.versions(self.project, keys, max_inline_bytes=max_inline_bytes)
 
     async def page(self, after: int = 0, *types: str, **values: Any) -> StoredPage:
         asked = {"user_id": "ada", "limit": 100, "max_bytes": 1_000_000, **values}

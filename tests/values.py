@@ -66,6 +66,7 @@ def stored(
         size_bytes=len((data or "").encode()) if size_bytes is None else size_bytes,
         revision=at_ms * 1000,
         created_revision=(at_ms if created_ms is None else created_ms) * 1000,
+        committed_ms=at_ms,
         client_timestamp_us=(at_ms if client_ms is None else client_ms) * 1000,
         session=session,
         merged_unseen=merged_unseen,

@@ -73,6 +73,7 @@ async def running_server(
         rules.on_commit(lambda _: metrics.commits.inc())
         _join_other_processes(stack, engines, rules, health)
         stack.push_async_callback(_cancel, asyncio.create_task(keep_forgetting(engines), name="retention"))
+        stack.push_async_callback(_cancel, asyncio.create_task(engines.backfill(), name="backfill"))
         registry = SqlRegistry(engines)
         service = _service(settings, rules, registry, metrics)
         if settings.metrics_address:

@@ -32,7 +32,7 @@ class UnlockedPusher(Pusher):
         await asyncio.sleep(_LONG_DELAY_SECONDS if is_long else self._delays.uniform(0, _SHORT_DELAY_SECONDS))
         async with self._store.writing() as transaction:
             stored_head = await transaction.lock_head(push.project_id)
-            before = await transaction.versions(set(push.entity_keys()), max_inline_bytes=1 << 20)
+            before = await transaction.versions(push.project_id, set(push.entity_keys()), max_inline_bytes=1 << 20)
             resolution = resolve(push, before, 0, revisions, self._limits)
             if resolution.written:
                 await transaction.write(push.project_id, resolution.written.values())

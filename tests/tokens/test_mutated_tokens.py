@@ -53,7 +53,7 @@ async def lost_token(server: Server, user: str) -> bytes:
     async with opened_engines(server.settings) as engines, engines.reading.connect() as connection:
         key = (await connection.execute(select(checkpoint_keys))).one()
         project_id = (await connection.execute(found)).scalar_one()
-    codec = CheckpointCodec(key.id, key.secret)
+    codec = CheckpointCodec({key.id: key.secret})
     return codec.encode(codec.scope_tag(project_id, user), Position(7, 5)).encode()
 
 

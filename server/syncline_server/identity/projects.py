@@ -30,9 +30,14 @@ class Project:
 
     id: int
     name: str
-    session_secret: str
-    """HS256 secret of the project's session tokens."""
+    session_secrets: tuple[str, ...]
+    """HS256 secrets of the project's session tokens, newest first: the first one signs, all of them verify."""
     created_at_us: int
+
+    @property
+    def session_secret(self) -> str:
+        """The secret that signs."""
+        return self.session_secrets[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def _set_version(change: sync_pb2.Change, version: Version, with_data: bool) -> 
     if version.revision:
         change.revision = version.revision
         change.created_revision = version.created_revision
-        _set_timestamp(change.client_timestamp, version.client_timestamp_us)
+        _set_timestamp(change.client_timestamp, version.shown_timestamp_us)
 
 
 def _set_timestamp(timestamp: Timestamp, us: int) -> None:
@@ -92,7 +92,7 @@ def _opening(version: Version) -> bytes:
         created_revision=version.created_revision,
         user_id=version.user_id,
     )
-    _set_timestamp(change.client_timestamp, version.client_timestamp_us)
+    _set_timestamp(change.client_timestamp, version.shown_timestamp_us)
     fields = change.SerializeToString() + _DATA_TAG + _varint(version.size_bytes)
     return _CHANGES_TAG + _varint(len(fields) + version.size_bytes + _CLOSING_BYTES) + fields
 

@@ -13,7 +13,7 @@ from syncline.v1 import sync_pb2
 from syncline_server.identity.principal import Principal
 from syncline_server.rpc.changes import ENTITY_TYPE_PROBLEM, changes_of
 from syncline_server.sync.changes import Push, session_key
-from syncline_server.sync.checkpoint import CheckpointCodec
+from syncline_server.sync.checkpoint import CheckpointCodec, ScopeTag
 from syncline_server.sync.errors import RequestInvalid
 from syncline_server.sync.history import START, Position
 from syncline_server.sync.reading import PageSize, Reading
@@ -114,6 +114,7 @@ class Requests:
             position=position,
             is_plain=is_plain,
             reset_when_expired=request.reset_when_expired,
+            device_known=principal.device_known,
         )
 
     def _start(
@@ -131,7 +132,7 @@ class Requests:
     def _position(self, token: str, principal: Principal) -> Position:
         return self._checkpoints.decode(self._scope_tag(principal), token)
 
-    def _scope_tag(self, principal: Principal) -> bytes:
+    def _scope_tag(self, principal: Principal) -> ScopeTag:
         return self._checkpoints.scope_tag(principal.project_id, principal.user_id)
 
 

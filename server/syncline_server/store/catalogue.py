@@ -6,9 +6,15 @@ from typing import Any, Final, Protocol
 
 from syncline_server.identity.projects import KeyKind, NoSuchProject, Project
 
-_PROJECTS: Final = "SELECT id, name, session_secret, created_at_us FROM projects"
-_ALL_PROJECTS: Final = f"{_PROJECTS} ORDER BY id"
-_PROJECT: Final = f"{_PROJECTS} WHERE name = $1"
+_PROJECTS: Final = """
+    SELECT projects.id, name, secret, projects.created_at_us
+    FROM projects JOIN session_secrets ON session_secrets.project_id = projects.id"""
+_SECRETS_IN_ORDER: Final = (
+    "ORDER BY projects.created_at_us, projects.id, session_secrets.created_at_us DESC, session_secrets.id"
+)
+_ALL_PROJECTS: Final = f"{_PROJECTS} {_SECRETS_IN_ORDER}"
+_PROJECT: Final = f"{_PROJECTS} WHERE name = $1 {_SECRETS_IN_ORDER}"
+_PROJECT_OF_ID: Final = f"{_PROJECTS} WHERE projects.id = $1 {_SECRETS_IN_ORDER}"
 _KEYS: Final = "SELECT id, kind, created_at_us FROM project_keys WHERE project_id = $1 ORDER BY created_at_us, kind, id"
 
 
@@ -30,7 +36,7 @@ class RecordedKey:
 
 async def all_projects(catalogue: Catalogue) -> list[Project]:
     """Return all projects, oldest first. Raises StoreUnavailable."""
-    return [Project(**row) for row in await catalogue.rows(_ALL_PROJECTS)]
+    return _projects(await catalogue.rows(_ALL_PROJECTS))
 
 
 async def project_named(catalogue: Catalogue, name: str) -> Project:
@@ -38,10 +44,27 @@ async def project_named(catalogue: Catalogue, name: str) -> Project:
     found = await catalogue.rows(_PROJECT, name)
     if not found:
         raise NoSuchProject(name)
-    return Project(**found[0])
+    return _projects(found)[0]
+
+
+async def project_of_id(catalogue: Catalogue, project_id: int) -> Project:
+    """Return a project that there is. Raises StoreUnavailable."""
+    return _projects(await catalogue.rows(_PROJECT_OF_ID, project_id))[0]
 
 
 async def keys_of(catalogue: Catalogue, project: Project) -> list[RecordedKey]:
     """Return the keys of a project, oldest first. Raises StoreUnavailable."""
     rows = await catalogue.rows(_KEYS, project.id)
     return [RecordedKey(row["id"], KeyKind(row["kind"]), row["created_at_us"]) for row in rows]
+
+
+def _projects(rows: Sequence[Mapping[str, Any]]) -> list[Project]:
+    """Return the projects in rows of one session secret each, which come newest first."""
+    secrets: dict[int, list[str]] = {}
+    for row in rows:
+        secrets.setdefault(row["id"], []).append(row["secret"])
+    first = {row["id"]: row for row in reversed(rows)}
+    return [
+        Project(project_id, first[project_id]["name"], tuple(its_secrets), first[project_id]["created_at_us"])
+        for project_id, its_secrets in secrets.items()
+    ]

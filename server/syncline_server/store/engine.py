@@ -96,6 +96,18 @@ class Engines(ABC):
         """Let the transaction take as long as it needs."""
 
     @abstractmethod
+    async def upgrade(self, progress: Callable[[int, int], None] | None) -> None:
+        """Run the migrations that have not been run, as far as that is possible beside servers; see schema.migrate."""
+
+    @abstractmethod
+    async def contract(self) -> None:
+        """Run the last phase of the last migration; see phases.finish."""
+
+    @abstractmethod
+    async def backfill(self) -> None:
+        """See to rows of the schema before, until there are none; others are left in peace meanwhile."""
+
+    @abstractmethod
     async def clock_us(self, connection: AsyncConnection) -> int:
         """Return the store's clock, µs since the Unix epoch."""
 

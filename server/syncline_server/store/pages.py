@@ -1,28 +1,7 @@
 """The statements that read: a page of a log, and what is new in a project, in the SQL of either database."""
 
-from dataclasses import dataclass
-
+from syncline_server.store.dialect import SqlDialect
 from syncline_server.store.statements import PageShape
-
-
-@dataclass(frozen=True, slots=True)
-class SqlDialect:
-    """In what the databases differ, as far as pages go."""
-
-    utf8: str
-    """Data as bytes, or as what can be joined to bytes."""
-    of_bytes: str
-    """The type."""
-    joined: str
-    """All laid out versions of a page, joined to bytes."""
-    of_types: str
-    """The condition that a version is of one of the types asked for."""
-    shown: str
-    """What a session has shown, as JSON."""
-    place: str
-    """Which tables these are, where they may be replaced under a connection."""
-    declared: str
-    """A parameter has to be in a statement for PostgreSQL to know its type."""
 
 
 def page(dialect: SqlDialect, shape: PageShape, by_size: bool) -> str:
@@ -33,12 +12,12 @@ def page(dialect: SqlDialect, shape: PageShape, by_size: bool) -> str:
         scope += " AND user_id = $2"
         user_head = f"coalesce((SELECT max(revision) FROM entities WHERE {scope}), 0)"
     if shape.of_types:
-        page_filter = f" AND {dialect.of_types}"
+        page_filter = f" AND {dialect.among('entity_type', '$5')}"
     found = f"{scope} AND revision > $4{page_filter}"
     if shape.with_total:
         total = f"(SELECT count(*) FROM entities WHERE {found})"
     if shape.with_shown:
-        shown = f"(SELECT {dialect.shown} FROM session_positions WHERE session_key = $3)"
+        shown = f"(SELECT {dialect.shown} FROM session_positions WHERE session_key = $3 AND project_id = $1)"
     if shape.of_types or not shape.of_user:
         more = f"""(SELECT revision FROM entities WHERE {scope}{page_filter} AND revision > last
             ORDER BY revision LIMIT 1) IS NOT NULL"""
@@ -54,7 +33,8 @@ def page(dialect: SqlDialect, shape: PageShape, by_size: bool) -> str:
         )
         SELECT epoch_id, head, {user_head}, {total}, {shown}, changes, found, left_out, last, {more},
             {dialect.place} AS place
-        FROM joined CROSS JOIN (SELECT * FROM projects WHERE id = $1{dialect.declared} LIMIT 1) AS project"""
+        FROM joined CROSS JOIN (
+            SELECT head, epoch_id FROM heads WHERE project_id = $1{dialect.declared} LIMIT 1) AS project"""
 
 
 def recent(dialect: SqlDialect, by_size: bool) -> str:
@@ -65,7 +45,7 @@ def recent(dialect: SqlDialect, by_size: bool) -> str:
     return f"""
         SELECT CAST(NULL AS {dialect.of_bytes}) AS laid_out, head AS revision, NULL AS user_id, NULL AS entity_type,
             false AS deleted, epoch_id AS created_revision
-        FROM projects WHERE id = $1
+        FROM heads WHERE project_id = $1
         UNION ALL SELECT * FROM ({_rows(laid_out, others, found, limits, by_size=by_size)}) AS page"""
 
 

@@ -1,12 +1,12 @@
 """Projects and their keys in SQL."""
 
+import secrets
 from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
-from sqlalchemy import Result, Row, Select, insert, select
+from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.selectable import LABEL_STYLE_TABLENAME_PLUS_COL as _TABLE_NAMES
 
 from syncline_server.identity.projects import (
     KeyKind,
@@ -20,10 +20,20 @@ from syncline_server.identity.projects import (
     new_session_secret,
 )
 from syncline_server.store import epochs
+from syncline_server.store.catalogue import project_of_id
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
-from syncline_server.store.tables import project_keys, projects
+from syncline_server.store.looking import EngineCatalogue
+from syncline_server.store.tables import heads, project_keys, projects, session_secrets
+from syncline_server.store.wanted_schema import WANTED
+
+_SECRET_ID_BYTES: Final = 6
+_MOST_PROJECT_ID: Final = 2**63 - 1
+"""Random ids are unique across databases: they are in every digest, and a project may move."""
+_KEY: Final = """
+    SELECT id, project_id, kind, secret_hash FROM project_keys
+    WHERE id = $1 AND revoked_at_us IS NULL AND (expires_at_us IS NULL OR expires_at_us > $2)"""
 
 
 class SqlRegistry:
@@ -34,36 +44,25 @@ class SqlRegistry:
         self._engines = engines
 
     async def find_key(self, key_id: str) -> ProjectKey | None:
-        """Return the key of this public id. Raises StoreUnavailable."""
-        statement = select(project_keys, projects).join_from(project_keys, projects).where(project_keys.c.id == key_id)
-        row = next(iter(await self._rows(statement)), None)
-        if row is None:
+        """Return the key of this public id, if it is in force. Raises StoreUnavailable."""
+        looked_at = EngineCatalogue(self._engines)
+        found = await looked_at.rows(_KEY, key_id, system_clock_us())
+        if not found:
             return None
-        return ProjectKey(
-            row.project_keys_id, _project(row), KeyKind(row.project_keys_kind), row.project_keys_secret_hash
-        )
-
-    async def _rows(self, statement: "Select[Any]") -> "Sequence[Row[Any]]":
-        with translated():
-            return await self._engines.finished(self._fetch(statement))
-
-    async def _fetch(self, statement: "Select[Any]") -> "Sequence[Row[Any]]":
-        async with self._engines.reading.connect() as connection:
-            result: Result[Any] = await connection.execute(statement.set_label_style(_TABLE_NAMES))
-            return result.all()
+        (key,) = found
+        project = await project_of_id(looked_at, key["project_id"])
+        return ProjectKey(key["id"], project, KeyKind(key["kind"]), key["secret_hash"])
 
     async def create(self, name: str) -> NewProject:
         """Make a project with one key of each kind. Raises ProjectExists and StoreUnavailable."""
-        made = NewProject(name, new_key(KeyKind.CLIENT), new_key(KeyKind.SERVER))
-        now = system_clock_us()
-        project = {"name": name, "head": 0, "session_secret": new_session_secret(), "created_at_us": now}
+        made, now_us = NewProject(name, new_key(KeyKind.CLIENT), new_key(KeyKind.SERVER)), system_clock_us()
+        project_id = 1 + secrets.randbelow(_MOST_PROJECT_ID)
         with translated():
             try:
                 async with self._engines.writing.begin() as connection:
-                    project["epoch_id"] = await epochs.in_force(self._engines, connection)
-                    project_id = (await connection.execute(insert(projects).values(**project))).inserted_primary_key
-                    assert project_id is not None
-                    await _insert_keys(connection, project_id[0], (made.client_key, made.server_key), now)
+                    epoch_id = await epochs.in_force(self._engines, connection)
+                    await _insert_project(connection, project_id, name, epoch_id, now_us)
+                    await _insert_keys(connection, project_id, (made.client_key, made.server_key), now_us)
             except IntegrityError:
                 raise ProjectExists(name) from None
         return made
@@ -75,6 +74,14 @@ class SqlRegistry:
             async with self._engines.writing.begin() as connection:
                 await _insert_keys(connection, project.id, (made,), system_clock_us())
         return made
+
+
+async def _insert_project(connection: AsyncConnection, project_id: int, name: str, epoch_id: int, now_us: int) -> None:
+    await connection.execute(insert(projects).values(id=project_id, name=name, created_at_us=now_us))
+    head = {"head": 0, "epoch_id": epoch_id, "rows_schema": WANTED, "backfilled_revision": 0}
+    await connection.execute(insert(heads).values(project_id=project_id, **head))
+    secret = {"id": secrets.token_hex(_SECRET_ID_BYTES), "secret": new_session_secret()}
+    await connection.execute(insert(session_secrets).values(project_id=project_id, created_at_us=now_us, **secret))
 
 
 async def _insert_keys(connection: AsyncConnection, project_id: int, keys: Sequence[NewKey], now_us: int) -> None:
@@ -89,7 +96,3 @@ async def _insert_keys(connection: AsyncConnection, project_id: int, keys: Seque
         for key in keys
     ]
     await connection.execute(insert(project_keys), rows)
-
-
-def _project(row: "Row[Any]") -> Project:
-    return Project(row.projects_id, row.projects_name, row.projects_session_secret, row.projects_created_at_us)

@@ -1,6 +1,7 @@
-"""How the schema gets onto a database, and whether the one there is current."""
+"""Which schema a database has, which ones this version works with, and how it gets there."""
 
 import secrets
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, inspect, select, text
@@ -10,52 +11,77 @@ from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
 from syncline_server.store.epochs import Cause
 from syncline_server.store.errors import translated
-from syncline_server.store.tables import checkpoint_keys, epochs
-from syncline_server.store.wanted_schema import SchemaNotCurrent, require_current
+from syncline_server.store.tables import checkpoint_keys, epochs, migrations
+from syncline_server.store.wanted_schema import WANTED, SchemaNotCurrent, require_current
 from syncline_server.sync.checkpoint import CheckpointCodec
 
-_MIGRATION_LOCK: Final = 7_001_001
-"""Two processes never migrate at once."""
 _SECRET_BYTES: Final = 32
+_KEY_IDS: Final = 255
 
 
-async def migrate(engines: Engines) -> str:
+class MigrationRefused(Exception):
+    """A migration, or its last phase, cannot be run now: says why; nothing has been changed."""
+
+
+async def migrate(engines: Engines, progress: Callable[[int, int], None] | None = None) -> str:
     """Bring the schema up to date and return its revision; on a new database also make its history and its keys.
 
-    Raises SchemaNotCurrent when the database is ahead of this version.
+    On a database that several processes serve, rows stay of the schema before until servers have seen to them; see
+    phases.py. `progress` is told how many rows are done, and of how many, where the caller has to wait for them.
+    Raises SchemaNotCurrent when the database is ahead of this version, and MigrationRefused.
     """
-    # Alembic takes a fifth of a server's start, and a server whose schema is current does without.
-    from syncline_server.store.migrations.upgrade import upgrade
-
     try:
         await check_current(engines)
     except SchemaNotCurrent as error:
         if error.newer:
             raise
     with translated():
-        async with engines.writing.begin() as connection:
-            await engines.wait_without_limit(connection)
-            await engines.lock(connection, _MIGRATION_LOCK)
-            await connection.run_sync(upgrade)
-            await _ensure_history(connection)
+        await engines.upgrade(progress)
+        async with engines.reading.connect() as connection:
             return str(await connection.run_sync(_current))
 
 
 async def check_current(engines: Engines) -> None:
-    """Raise SchemaNotCurrent unless the schema is the one this version works with."""
+    """Raise SchemaNotCurrent unless the schema is one that this version works with."""
     with translated():
         async with engines.reading.connect() as connection:
             found = await connection.run_sync(_current)
+            if found is not None and found > WANTED and await _may_serve(connection, found):
+                return
     require_current(found)
 
 
+async def found(engines: Engines) -> str | None:
+    """Return the schema that a database has; None: it has none yet."""
+    async with engines.reading.connect() as connection:
+        return await connection.run_sync(_current)
+
+
 async def open_checkpoints(engines: Engines) -> CheckpointCodec:
-    """Return the codec of this database's tokens, for its key."""
+    """Return the codec of this database's tokens: it signs with the newest of its keys, and reads those of all."""
+    newest_first = select(checkpoint_keys).order_by(checkpoint_keys.c.created_at_us.desc(), checkpoint_keys.c.id)
     with translated():
         async with engines.reading.connect() as connection:
-            key = (await connection.execute(select(checkpoint_keys).order_by(checkpoint_keys.c.id.desc()))).first()
-    assert key is not None, "migrate makes a key"
-    return CheckpointCodec(key.id, key.secret)
+            keys = (await connection.execute(newest_first)).all()
+    assert keys, "migrate makes one"
+    return CheckpointCodec({key.id: key.secret for key in keys})
+
+
+async def ensure_history(connection: AsyncConnection) -> None:
+    """Make the first epoch and the first key of tokens where there are none."""
+    now: dict[str, Any] = {"created_at_us": system_clock_us()}
+    if (await connection.execute(select(checkpoint_keys.c.id))).first() is None:
+        key = {"id": 1 + secrets.randbelow(_KEY_IDS), "secret": secrets.token_bytes(_SECRET_BYTES)}
+        await connection.execute(insert(checkpoint_keys).values(**key, **now))
+    if (await connection.execute(select(epochs.c.id))).first() is None:
+        first = {"number": 1, "id": secrets.randbits(63), "started_at_us": now["created_at_us"]}
+        await connection.execute(insert(epochs).values(**first, cause=Cause.MADE, incarnation=""))
+
+
+async def _may_serve(connection: AsyncConnection, schema: str) -> bool:
+    oldest = select(migrations.c.oldest_server).where(migrations.c.schema == schema)
+    found = (await connection.execute(oldest)).scalar_one_or_none()
+    return found is not None and found <= WANTED
 
 
 def _current(connection: Connection) -> str | None:
@@ -63,13 +89,3 @@ def _current(connection: Connection) -> str | None:
         return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return found
-
-
-async def _ensure_history(connection: AsyncConnection) -> None:
-    now: dict[str, Any] = {"created_at_us": system_clock_us()}
-    if (await connection.execute(select(checkpoint_keys.c.id))).first() is None:
-        secret = secrets.token_bytes(_SECRET_BYTES)
-        await connection.execute(insert(checkpoint_keys).values(id=1, secret=secret, **now))
-    if (await connection.execute(select(epochs.c.id))).first() is None:
-        first = {"number": 1, "id": secrets.randbits(63), "started_at_us": now["created_at_us"]}
-        await connection.execute(insert(epochs).values(**first, cause=Cause.MADE, incarnation=""))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from syncline_server.store.clock import system_clock_us
 from syncline_server.store.errors import ConnectionLost, translated
 from syncline_server.store.histories import EpochMoved, Histories
 from syncline_server.store.statements import PageShape, Statements
@@ -27,6 +28,8 @@ Row = Sequence[Any]
 T = TypeVar("T")
 
 _SMALL_BYTES: Final = 2048
+_KEPT_POSITIONS_US: Final = 90 * 24 * 3600 * 1_000_000
+"""A session that comes back later has shown nothing (P9), and reads some of its own changes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class SqlTransaction(ABC):
     """One transaction; what differs between databases is how many values go into a statement."""
 
     _first_ordinal: int
+    _rows_schema: str
+    """The oldest schema that a row of the project may be of, once its head is locked."""
 
     def __init__(self, log: LogSql) -> None:
         self._log = log
@@ -52,14 +57,14 @@ class SqlTransaction(ABC):
     async def lock_head(self, project_id: int) -> LockedHead:
         """Lock the head, as sync.store.WriteTransaction says; so do all of these."""
         rows = await self._rows(self._sql.lock_head, (project_id,))
-        head, clock_us, epoch_id, _ = the_row(rows)
+        head, clock_us, epoch_id, self._rows_schema, _ = the_row(rows)
         history = await self._log.histories.of(project_id, epoch_id, self._rows)
         return LockedHead(head, self._log.clock_us() if self._log.clock_us else clock_us, history)
 
-    async def positions(self, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
+    async def positions(self, project_id: int, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
         """Return what sessions have shown."""
         found: dict[str, dict[str, int]] = {}
-        rows = await self._rows(self._sql.positions, (self._sql.many(session_keys),), len(session_keys))
+        rows = await self._rows(self._sql.positions, (project_id, self._sql.many(session_keys)), len(session_keys))
         for key, entity_type, revision in rows:
             found.setdefault(key, {})[entity_type] = revision
         return found
@@ -70,19 +75,19 @@ class SqlTransaction(ABC):
         rows = await self._rows(self._sql.news, (project_id, *self._table(asked)), len(asked))
         return {asked[ordinal - self._first_ordinal]: News(head, bool(by_others)) for ordinal, head, by_others in rows}
 
-    async def versions(self, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
+    async def versions(self, project_id: int, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
         """Return stored versions."""
-        rows = await self._rows(self._sql.versions, (max_inline_bytes, self._sql.many(keys)), len(keys))
+        rows = await self._rows(self._sql.versions, (project_id, self._sql.many(keys), max_inline_bytes), len(keys))
         return {row[0]: Version._make(row) for row in rows}
 
-    async def large_data(self, keys: Collection[str]) -> dict[str, str]:
+    async def large_data(self, project_id: int, keys: Collection[str]) -> dict[str, str]:
         """Return the data of entities."""
-        rows = await self._rows(self._sql.large_data, (self._sql.many(keys),), len(keys))
+        rows = await self._rows(self._sql.large_data, (project_id, self._sql.many(keys)), len(keys))
         return {row[0]: row[1] for row in rows}
 
     async def move_head(self, project_id: int, head: int) -> None:
         """Set the head."""
-        await self._rows(self._sql.move_head, (head, project_id))
+        await self._rows(self._sql.move_head, (project_id, head))
 
     async def write(self, project_id: int, versions: Collection[Version]) -> None:
         """Store versions."""
@@ -93,9 +98,16 @@ class SqlTransaction(ABC):
     async def _write(self, project_id: int, rows: list[tuple[Any, ...]]) -> None:
         """Upsert rows."""
 
-    @abstractmethod
     async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
         """Store what sessions have shown."""
+        otherwise = system_clock_us() + _KEPT_POSITIONS_US
+        # In one order everywhere, so that two processes never wait for each other's rows.
+        rows = sorted(one._replace(expires_at_us=one.expires_at_us or otherwise) for one in positions)
+        await self._save_positions(project_id, rows)
+
+    @abstractmethod
+    async def _save_positions(self, project_id: int, rows: list[ShownPosition]) -> None:
+        """Upsert rows."""
 
     @abstractmethod
     async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:

@@ -26,23 +26,23 @@ class Statements:
     many: Callable[[Collection[str]], Any]
     """The parameter that stands for many values."""
     lock_head: str
-    """project id → head, clock in µs or NULL, id of the epoch in force."""
+    """project id → head, clock in µs or NULL, id of the epoch in force, the oldest schema that a row may be of."""
     history: str
     """project id → number, id, start in µs, fork of each epoch that has one; then the one in force, fork NULL."""
     positions: str
-    """session keys → session key, entity type, revision."""
+    """project id, session keys → session key, entity type, revision."""
     news: str
     """project id and queries → ordinal, head, by others."""
     versions: str
-    """largest size in bytes, keys → columns of Version, data NULL where larger."""
+    """project id, keys, largest size in bytes → columns of Version, data NULL where larger."""
     large_data: str
-    """keys → key, data."""
+    """project id, keys → key, data."""
     write: str
     """project id, columns of Version, opening → nothing."""
     save_positions: str
-    """session key, entity type, revision, project id, time in µs → nothing."""
+    """the columns of a position and its project, as the database's store passes them → nothing."""
     move_head: str
-    """head, project id → nothing."""
+    """project id, head → nothing."""
     page: Callable[[PageShape, bool], str]
     """project id, user, session key, position, types, limit, skip, closings, bytes → one row, and so one snapshot (L5).
 
@@ -63,22 +63,25 @@ class Statements:
 
 
 VERSION_COLUMNS: Final = (
-    "entity_key, user_id, entity_type, entity_id, deleted, data, size_bytes, revision, created_revision, "
+    "entity_key, user_id, entity_type, entity_id, deleted, data, size_bytes, revision, created_revision, committed_ms, "
     "client_timestamp_us, session, merged_unseen, digest"
 )
 UPSERT: Final = """
-    ON CONFLICT (entity_key) DO UPDATE SET deleted = excluded.deleted, data = excluded.data, opening = excluded.opening,
+    ON CONFLICT (entity_key, project_id) DO UPDATE
+        SET deleted = excluded.deleted, data = excluded.data, opening = excluded.opening,
         size_bytes = excluded.size_bytes, revision = excluded.revision, created_revision = excluded.created_revision,
-        client_timestamp_us = excluded.client_timestamp_us, session = excluded.session,
-        merged_unseen = excluded.merged_unseen, digest = excluded.digest"""
+        committed_ms = excluded.committed_ms, client_timestamp_us = excluded.client_timestamp_us,
+        session = excluded.session, merged_unseen = excluded.merged_unseen, digest = excluded.digest"""
 UPSERT_POSITION: Final = """
-    ON CONFLICT (session_key, entity_type) DO UPDATE
-        SET revision = excluded.revision, updated_at_us = excluded.updated_at_us"""
+    ON CONFLICT (session_key, entity_type, project_id) DO UPDATE SET user_id = excluded.user_id,
+        with_device = excluded.with_device, revision = excluded.revision, expires_at_us = excluded.expires_at_us"""
 
+POSITION_COLUMNS: Final = "session_key, entity_type, revision, user_id, with_device, expires_at_us"
+MOVE_HEAD: Final = "UPDATE heads SET head = $2 WHERE project_id = $1"
 HISTORY: Final = """
     SELECT epochs.number, epochs.id, epochs.started_at_us, epoch_forks.fork_revision
     FROM epoch_forks JOIN epochs ON epochs.number = epoch_forks.epoch_number WHERE epoch_forks.project_id = $1
     UNION ALL
     SELECT epochs.number, epochs.id, epochs.started_at_us, NULL
-    FROM projects JOIN epochs ON epochs.id = projects.epoch_id WHERE projects.id = $1
+    FROM heads JOIN epochs ON epochs.id = heads.epoch_id WHERE heads.project_id = $1
     ORDER BY 1"""

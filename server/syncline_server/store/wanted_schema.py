@@ -2,12 +2,15 @@
 
 from typing import Final
 
-WANTED: Final = "0003"
-"""The last of the migrations, whose numbers are their order."""
+WANTED: Final = "0004"
+"""The last of the migrations, whose numbers are their order.
+
+A newer one will do where its migration says so: until it is finished, servers of the version before may go on.
+"""
 
 
 class SchemaNotCurrent(Exception):
-    """The database's schema is not the one this version works with."""
+    """The database's schema is not one that this version works with."""
 
     def __init__(self, found: str | None) -> None:
         self.newer = found is not None and found > WANTED

@@ -2,6 +2,7 @@
 
 import binascii
 import hashlib
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from enum import IntEnum
 from functools import lru_cache
@@ -60,7 +61,11 @@ class Version(NamedTuple):
     """The size of `data` as UTF-8."""
     revision: int
     created_revision: int
-    client_timestamp_us: int
+    committed_ms: int
+    """The store's clock at the commit, ms since the Unix epoch; unlike its position, it may lie before that of others.
+    """
+    client_timestamp_us: int | None
+    """When the client made the change, as it was sent."""
     session: str
     """The session that wrote it; empty when not known."""
     merged_unseen: bool
@@ -68,6 +73,11 @@ class Version(NamedTuple):
     push, so the session may not know it all."""
     digest: bytes
     """The digest of the change that made it."""
+
+    @property
+    def shown_timestamp_us(self) -> int:
+        """The time of the change that readers are told: without one of the client's, its place in the log."""
+        return self.revision if self.client_timestamp_us is None else self.client_timestamp_us
 
     @property
     def server_ms(self) -> int:
@@ -84,7 +94,8 @@ def version_of(
     size_bytes: int,
     revision: int,
     created_revision: int,
-    client_timestamp_us: int,
+    committed_ms: int,
+    client_timestamp_us: int | None,
     session: str,
     merged_unseen: bool,
     digest: bytes,
@@ -103,6 +114,7 @@ def version_of(
         size_bytes,
         revision,
         created_revision,
+        committed_ms,
         client_timestamp_us,
         session,
         merged_unseen,
@@ -120,6 +132,7 @@ def absent_version(change: Change, user_id: str) -> Version:
         size_bytes=0,
         revision=0,
         created_revision=0,
+        committed_ms=0,
         client_timestamp_us=0,
         session="",
         merged_unseen=False,
@@ -178,12 +191,22 @@ class PushOutcome(NamedTuple):
 
 
 def entity_key(project_id: int, user_id: str, entity_type: str, entity_id: str) -> str:
-    """Derive the one-column key of an entity: 22 characters of base64url.
+    """Derive the one-column key of an entity: 30 characters of base64url.
 
-    One column, because only the unique index can serve a look-up by it (docs/decisions, entity key). Ids have no
-    control characters, so the separator cannot be forged.
+    One column, because only the unique index can serve a look-up by it, and its owner first, so that what is written
+    together lies together (docs/decisions, entity key). Ids have no control characters, so the separator cannot be
+    forged.
     """
-    return _short_digest(f"{project_id}\x1f{user_id}\x1f{entity_type}\x1f{entity_id}")
+    return _owner_digest(project_id, user_id) + _short_digest(
+        f"{project_id}\x1f{user_id}\x1f{entity_type}\x1f{entity_id}"
+    )
+
+
+@lru_cache(maxsize=16_384)
+def _owner_digest(project_id: int, user_id: str) -> str:
+    """Return what the keys of a user's entities begin with: 8 characters."""
+    digest = hashlib.blake2b(f"{project_id}\x1f{user_id}".encode(), digest_size=6).digest()
+    return urlsafe_b64encode(digest).decode("ascii")
 
 
 @lru_cache(maxsize=16_384)

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hmac
 import struct
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -17,6 +18,9 @@ _KEPT_SCOPE_TAGS: Final = 16_384
 _TOKEN_CHARACTERS: Final = (_BODY.size + _TAG_BYTES) * 4 // 3
 assert (_BODY.size + _TAG_BYTES) % 3 == 0, "no padding, so that every position has one spelling"
 
+ScopeTag = Mapping[int, bytes]
+"""The 8 bytes that name a scope in tokens, by the id of the key."""
+
 
 class CheckpointCodec:
     """Writes and reads tokens.
@@ -25,33 +29,33 @@ class CheckpointCodec:
     position, never an authorisation: the scope always comes from the credentials of the call.
     """
 
-    def __init__(self, key_id: int, secret: bytes) -> None:
-        """Sign with `secret`, known to readers as `key_id` (0 to 255)."""
-        self._key_id = key_id
+    def __init__(self, secrets: Mapping[int, bytes]) -> None:
+        """Read tokens of all these keys, by their ids (0 to 255), and sign with the first of them."""
         # A copy of one that is keyed costs half of a new one.
-        self._keyed = hmac.new(secret, digestmod="sha256")
+        self._keyed = {key_id: hmac.new(secret, digestmod="sha256") for key_id, secret in secrets.items()}
+        self._key_id = next(iter(secrets))
         self.scope_tag = lru_cache(_KEPT_SCOPE_TAGS)(self._scope_tag)
 
-    def _scope_tag(self, project_id: int, user_id: str | None) -> bytes:
-        """Name a scope: one user of a project, or (None) the whole project; 8 bytes."""
+    def _scope_tag(self, project_id: int, user_id: str | None) -> ScopeTag:
+        """Name a scope, under each key: one user of a project, or (None) the whole project."""
         scope = f"scope\x1f{project_id}" if user_id is None else f"scope\x1f{project_id}\x1f{user_id}"
-        return self._digest(scope.encode())[:8]
+        return {key_id: self._digest(key_id, scope.encode())[:8] for key_id in self._keyed}
 
-    def encode(self, scope_tag: bytes, position: Position) -> str:
+    def encode(self, scope_tag: ScopeTag, position: Position) -> str:
         """Return the token of a position."""
-        body = _BODY.pack(_VERSION, self._key_id, position.epoch_id, scope_tag, position.revision)
-        return base64.urlsafe_b64encode(body + self._sign(body)).decode()
+        body = _BODY.pack(_VERSION, self._key_id, position.epoch_id, scope_tag[self._key_id], position.revision)
+        return base64.urlsafe_b64encode(body + self._sign(self._key_id, body)).decode()
 
-    def decode(self, scope_tag: bytes, token: str) -> Position:
+    def decode(self, scope_tag: ScopeTag, token: str) -> Position:
         """Return the position of a token of this scope; whether it is of this history is for the history to say.
 
         Raises CheckpointInvalid for anything but such a token.
         """
         body, tag = self._split(token)
-        if not hmac.compare_digest(tag, self._sign(body)):
+        _, key_id, epoch_id, token_scope, revision = _BODY.unpack(body)
+        if not hmac.compare_digest(tag, self._sign(key_id, body)):
             raise CheckpointInvalid
-        _, _, epoch_id, token_scope, revision = _BODY.unpack(body)
-        if not hmac.compare_digest(token_scope, scope_tag):
+        if not hmac.compare_digest(token_scope, scope_tag[key_id]):
             raise CheckpointInvalid
         return Position(epoch_id, revision)
 
@@ -63,15 +67,15 @@ class CheckpointCodec:
         except (binascii.Error, UnicodeEncodeError):
             raise CheckpointInvalid from None
         # The decoder takes `+` and `/` too, and so a second spelling.
-        if raw[:2] != bytes((_VERSION, self._key_id)) or "+" in token or "/" in token:
+        if raw[0] != _VERSION or raw[1] not in self._keyed or "+" in token or "/" in token:
             raise CheckpointInvalid
         return raw[: _BODY.size], raw[_BODY.size :]
 
-    def _sign(self, body: bytes) -> bytes:
-        return self._digest(b"checkpoint\x1f" + body)[:_TAG_BYTES]
+    def _sign(self, key_id: int, body: bytes) -> bytes:
+        return self._digest(key_id, b"checkpoint\x1f" + body)[:_TAG_BYTES]
 
-    def _digest(self, message: bytes) -> bytes:
+    def _digest(self, key_id: int, message: bytes) -> bytes:
         """Return HMAC-SHA256 of a message."""
-        keyed = self._keyed.copy()
+        keyed = self._keyed[key_id].copy()
         keyed.update(message)
         return keyed.digest()

@@ -46,7 +46,7 @@ class GroupCommit:
             head = await self._wait_for_clock(head)
             state = await _read(transaction, head, project_id, items)
             # No time of an epoch is before its start: a reader who has it would pass for one of a lost history.
-            revisions = RevisionAllocator(head.revision, max(head.clock_us, head.history.starts_us[-1]))
+            revisions = RevisionAllocator(head.revision, head.clock_us, head.history.starts_us[-1])
             answers: list[Answer] = []
             for item, stored in zip(items, state.stored_news, strict=True):
                 if isinstance(item, Push):
@@ -99,7 +99,7 @@ class GroupCommit:
             return
         if sum(version.size_bytes for version in needed.values()) > self._limits.max_answer_bytes:
             raise AnswerTooLarge(self._limits.max_answer_bytes)
-        for key, data in (await transaction.large_data(needed)).items():
+        for key, data in (await transaction.large_data(push.project_id, needed)).items():
             versions[key] = versions[key]._replace(data=data)
 
 
@@ -145,13 +145,13 @@ async def _read(transaction: WriteTransaction, head: LockedHead, project_id: int
     pushes = [item for item in items if isinstance(item, Push)]
     sessions = {push.session_key for push in pushes if needs_stored_position(push)}
     sessions.update([item.session_key for item in items if isinstance(item, Presented)])
-    stored = await transaction.positions(sessions) if sessions else {}
+    stored = await transaction.positions(project_id, sessions) if sessions else {}
     positions = SessionPositions(head.history, head.revision, stored)
     stored_news = await _read_news(transaction, project_id, items, positions)
     versions: dict[str, Version] = {}
     if pushes:
         keys = {key for push in pushes for key in push.entity_keys()}
-        versions = await transaction.versions(keys, max_inline_bytes=_MAX_INLINE_BYTES)
+        versions = await transaction.versions(project_id, keys, max_inline_bytes=_MAX_INLINE_BYTES)
     lacks_data = any(version.data is None for version in versions.values())
     return _GroupState(head.history, positions, stored_news, versions, lacks_data)
 

@@ -22,6 +22,8 @@ class Reading:
     """The position is a plain revision, which may be a time: it has no epoch, and nobody vouches for it."""
     reset_when_expired: bool = False
     """Start over where the position is of a lost history, instead of failing with CheckpointExpired."""
+    device_known: bool = False
+    """The session is a device; else a session token."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,8 @@ class _Resolver:
             size_bytes=size_bytes,
             revision=revision,
             created_revision=current.created_revision if current is not None and goes_on else revision,
-            client_timestamp_us=revision if change.client_timestamp_us is None else change.client_timestamp_us,
+            committed_ms=self._revisions.committed_ms,
+            client_timestamp_us=change.client_timestamp_us,
             session=self._push.session,
             # Not every dialect tells which of several changes of an entity was the one that lost.
             merged_unseen=merged_unseen or change.key in self._lost,
@@ -197,7 +198,7 @@ def _conflicts(push: Push, change: Change, stored: Version | None, now_ms: int) 
         return False
     changed_ms = change.client_timestamp_us // MICROSECONDS_PER_MS
     if push.device_known and stored.session == push.session:
-        return stored.client_timestamp_us // MICROSECONDS_PER_MS > changed_ms
+        return stored.shown_timestamp_us // MICROSECONDS_PER_MS > changed_ms
     return stored.server_ms > min(changed_ms, now_ms)
 
 

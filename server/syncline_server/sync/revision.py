@@ -12,9 +12,10 @@ class RevisionAllocator:
     share a millisecond, so that a user's head in ms names one head only.
     """
 
-    def __init__(self, head: int, clock_us: int) -> None:
+    def __init__(self, head: int, clock_us: int, not_before_us: int = 0) -> None:
         """Start after `head` (a revision) and not before `clock_us` (the store's clock, µs since the epoch)."""
-        ms = max(clock_us // MICROSECONDS_PER_MS, head // MICROSECONDS_PER_MS + 1)
+        self.committed_ms = clock_us // MICROSECONDS_PER_MS
+        ms = max(self.committed_ms, not_before_us // MICROSECONDS_PER_MS, head // MICROSECONDS_PER_MS + 1)
         self.head = head
         self._next = ms * MICROSECONDS_PER_MS
         self._user_heads: dict[str, int] = {}

@@ -31,6 +31,8 @@ class Presented:
     position: Position
     only_lowers: bool
     """It is a plain revision: no proof of having read up to it, but of not having read past it."""
+    device_known: bool = False
+    """The session is a device; else a session token."""
 
 
 class Presenting(Protocol):
@@ -61,6 +63,7 @@ def shown_by_pull(reading: Reading, stored: Mapping[str, int], *, is_presenting:
         reading.entity_types,
         reading.position,
         only_lowers=reading.is_plain,
+        device_known=reading.device_known,
     )
 
 
@@ -126,19 +129,21 @@ class SessionPositions:
         revision = presented.position.revision if held else 0
         for entity_type in types:
             if not presented.only_lowers or revision < shown_for(shown, entity_type):
-                self._move(presented.session_key, entity_type, revision)
+                self._move(presented.session_key, entity_type, revision, presented)
 
     def answered(self, push: Push, position: int) -> None:
         """Take in that a session goes on from `position`: the answer to its push says so."""
         if needs_stored_position(push):
             for entity_type in push.entity_types():
-                self._move(push.session_key, entity_type, position)
+                self._move(push.session_key, entity_type, position, push)
 
-    def _move(self, session_key: str, entity_type: str, revision: int) -> None:
+    def _move(self, session_key: str, entity_type: str, revision: int, by: Push | Presented) -> None:
         shown = self._shown.setdefault(session_key, {})
         if shown.get(entity_type) != revision:
             shown[entity_type] = revision
-            self._moved[session_key, entity_type] = ShownPosition(session_key, entity_type, revision)
+            self._moved[session_key, entity_type] = ShownPosition(
+                session_key, entity_type, revision, by.user_id, by.device_known
+            )
 
 
 def is_news(version: Version, session: str) -> bool:

@@ -51,6 +51,11 @@ class ShownPosition(NamedTuple):
     session_key: str
     entity_type: str
     revision: int
+    user_id: str
+    with_device: bool
+    """It was presented by a device; else it is the furthest that was answered to a session token."""
+    expires_at_us: int | None = None
+    """When it may be forgotten, µs since the Unix epoch; None: when nobody has come back for long."""
 
 
 class RecentVersion(NamedTuple):
@@ -124,16 +129,16 @@ class WriteTransaction(Protocol):
     async def lock_head(self, project_id: int) -> LockedHead:
         """Lock the project's head and return it; the first statement of the transaction."""
 
-    async def positions(self, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
+    async def positions(self, project_id: int, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
         """Return what sessions have shown: session key → entity type → revision."""
 
     async def news(self, project_id: int, queries: Collection[NewsQuery]) -> dict[NewsQuery, News]:
         """Return what is news, for each query."""
 
-    async def versions(self, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
+    async def versions(self, project_id: int, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
         """Return the stored versions of these entities, without data larger than `max_inline_bytes`."""
 
-    async def large_data(self, keys: Collection[str]) -> dict[str, str]:
+    async def large_data(self, project_id: int, keys: Collection[str]) -> dict[str, str]:
         """Return the data of these entities."""
 
     async def write(self, project_id: int, versions: Collection[Version]) -> None:

@@ -15,7 +15,7 @@ from syncline_server.sync.errors import KeyInvalid, SessionInvalid, StoreUnavail
 
 SECRET = "s" * 64
 MADE = new_key(KeyKind.CLIENT)
-KEY = ProjectKey(MADE.id, Project(1, "p", SECRET, 0), KeyKind.CLIENT, hash_key(MADE.text))
+KEY = ProjectKey(MADE.id, Project(1, "p", (SECRET,), 0), KeyKind.CLIENT, hash_key(MADE.text))
 
 
 class Registry:

@@ -23,7 +23,7 @@ async def forged(server: Server, user: str, *, revision: int = 5, epoch: int | N
         key = (await connection.execute(select(checkpoint_keys))).one()
         project_id = (await connection.execute(found)).scalar_one()
         in_force = (await connection.execute(select(epochs.c.id).order_by(epochs.c.number.desc()))).scalars().first()
-    codec = CheckpointCodec(key.id, key.secret)
+    codec = CheckpointCodec({key.id: key.secret})
     return codec.encode(codec.scope_tag(project_id, user), Position(epoch or in_force or 0, revision))
 
 

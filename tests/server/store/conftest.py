@@ -1,10 +1,12 @@
-"""A log of each test's own in a store of each kind."""
+"""A log of each test's own in a store of each kind, and databases with nothing in them."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
-from storage import Log, log_in
+from harness import opened_engines, settings_for
+from storage import Log, log_in, run_sql, url_of
 from syncline_server.store.engine import Engines
 
 
@@ -12,3 +14,40 @@ from syncline_server.store.engine import Engines
 async def log(shared_engines: Engines, unique: Callable[[str], str]) -> Log:
     """A log of this test's own in the shared database."""
     return await log_in(shared_engines, unique("test"))
+
+
+@pytest.fixture
+async def bare_postgres_url(postgres: Any, unique: Callable[[str], str]) -> AsyncIterator[str]:
+    """A PostgreSQL database with nothing in it."""
+    name = unique("bare").replace("-", "_")
+    await run_sql(postgres, f"CREATE DATABASE {name}")
+    yield url_of(postgres, name)
+    await run_sql(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite_url", "bare_postgres_url"], ids=["sqlite", "postgresql"])
+def bare_url(request: pytest.FixtureRequest) -> str:
+    """A database of each kind with nothing in it."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+@pytest.fixture
+async def bare_engines(bare_url: str) -> AsyncIterator[Engines]:
+    """The engines of a database of each kind with nothing in it."""
+    async with opened_engines(settings_for(bare_url)) as engines:
+        yield engines
+
+
+@pytest.fixture
+async def bare_postgres(bare_postgres_url: str) -> AsyncIterator[Engines]:
+    """The engines of a PostgreSQL database with nothing in it."""
+    async with opened_engines(settings_for(bare_postgres_url)) as engines:
+        yield engines
+
+
+@pytest.fixture
+async def bare_sqlite(sqlite_url: str) -> AsyncIterator[Engines]:
+    """The engines of a SQLite file that is not there yet."""
+    async with opened_engines(settings_for(sqlite_url)) as engines:
+        yield engines

@@ -10,11 +10,8 @@ from sqlalchemy import make_url, text
 
 from harness import change, make_project, opened_engines, settings_for, started_server
 from storage import Log, log_in, run_sql
-from syncline_server.rpc.codec import LAYOUT
-from syncline_server.store import epochs, schema
-from syncline_server.store.catalogue import all_projects
+from syncline_server.store import epochs
 from syncline_server.store.engine import Engines
-from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.history import History, Position
 from waiting import until
@@ -88,9 +85,9 @@ async def _locked_history(log: Log) -> History:
 
 async def test_a_project_is_made_in_the_epoch_in_force(engines: Engines):
     begun, _ = await asyncio.gather(begin(engines), SqlRegistry(engines).create("at once"))
-    assert await sql(engines, "SELECT DISTINCT epoch_id FROM projects") == [(begun,)]
+    assert await sql(engines, "SELECT DISTINCT epoch_id FROM heads") == [(begun,)]
     await SqlRegistry(engines).create("afterwards")
-    assert await sql(engines, "SELECT DISTINCT epoch_id FROM projects") == [(begun,)]
+    assert await sql(engines, "SELECT DISTINCT epoch_id FROM heads") == [(begun,)]
 
 
 async def test_forks_follow_a_head_that_went_back(engines: Engines):
@@ -100,7 +97,7 @@ async def test_forks_follow_a_head_that_went_back(engines: Engines):
         await log.write(log.version(f"e{revision}", revision))
         await begin(engines)
     held = [(await history_of(log)).at(revision) for revision in (1000, 2000, 3000)]
-    await sql(engines, f"UPDATE projects SET head = 1500 WHERE id = {log.project}")
+    await sql(engines, f"UPDATE heads SET head = 1500 WHERE project_id = {log.project}")
     await begin(engines)
     await log.write(log.version("new", 4000))
     assert [(await history_of(log)).holds(position, 4000) for position in held] == [True, False, False]
@@ -133,7 +130,7 @@ async def test_ten_thousand_epochs_cost_little(engines: Engines):
     most = numbers.format(most=MANY_EPOCHS)
     await sql(engines, f"INSERT INTO epochs {most} SELECT n, n, n, 'start', 'start/' || n FROM numbers")
     await sql(engines, f"INSERT INTO epoch_forks {most} SELECT projects.id, n, n FROM numbers, projects")
-    await sql(engines, f"UPDATE projects SET head = {MANY_EPOCHS}")
+    await sql(engines, f"UPDATE heads SET head = {MANY_EPOCHS}")
     seconds = {}
     started = time.monotonic()
     await begin(engines)
@@ -186,28 +183,3 @@ async def test_a_server_on_postgresql_that_starts_again_begins_no_epoch(postgres
             await client.push(change("create", f"a{number}"))
     async with opened_engines(settings) as engines:
         assert len(await epochs.recorded(engines)) == 2
-
-
-async def test_a_database_of_the_first_schema_keeps_its_tokens(engines: Engines, database_url: str):
-    await sql(engines, "DROP TABLE epoch_forks")
-    await sql(engines, "DROP TABLE epochs")
-    await sql(engines, "ALTER TABLE projects DROP COLUMN epoch_id")
-    await sql(engines, "ALTER TABLE entities DROP COLUMN opening")
-    await sql(
-        engines, "CREATE TABLE epochs (id BIGINT NOT NULL CONSTRAINT pk_epochs PRIMARY KEY, started_at_us BIGINT)"
-    )
-    await sql(engines, "INSERT INTO epochs VALUES (4711, 1700000000000000)")
-    await sql(engines, "UPDATE alembic_version SET version_num = '0001'")
-    await sql(
-        engines,
-        "INSERT INTO projects (name, head, session_secret, created_at_us)"
-        " VALUES ('old', 1750000000000000, 'secret', 1700000000000000)",
-    )
-    await engines.close()
-    async with opened_engines(settings_for(database_url)) as upgraded:
-        await schema.migrate(upgraded)
-        [old] = await all_projects(EngineCatalogue(upgraded))
-        await begin(upgraded)
-        found = await history_of(Log(upgraded.open_store(LAYOUT), upgraded, old.id))
-    assert found.at(1_750_000_000_000_000) == Position(4711, 1_750_000_000_000_000)
-    assert found.epoch_id != 4711

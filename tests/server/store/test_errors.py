@@ -74,7 +74,7 @@ async def test_a_head_locked_on_postgresql_is_waited_for_three_seconds(postgres_
         holder = await asyncpg.connect(postgres_url)
         try:
             async with holder.transaction():
-                await holder.execute("SELECT * FROM projects FOR UPDATE")
+                await holder.execute("SELECT * FROM heads FOR UPDATE")
                 started_at = time.monotonic()
                 assert await is_unavailable(log.write(log.version("e1", 10)))
                 assert 2.5 < time.monotonic() - started_at < 6

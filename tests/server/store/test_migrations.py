@@ -1,7 +1,6 @@
 """A migrated database is the one that tables.py states, and only such a one is served."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from importlib import import_module
 from pathlib import Path
 
@@ -14,11 +13,9 @@ from hypothesis import example, given
 from sqlalchemy import Connection, inspect, text
 
 from harness import opened_engines, settings_for
-from storage import log_in, run_sql, url_of
 from syncline_server.rpc.codec import LAYOUT
-from syncline_server.store import schema
+from syncline_server.store import migrations, schema
 from syncline_server.store.engine import Engines
-from syncline_server.store.migrations import versions
 from syncline_server.store.migrations.upgrade import config
 from syncline_server.store.opening import prepare_schema
 from syncline_server.store.tables import metadata
@@ -46,24 +43,14 @@ def shape(connection: Connection) -> dict[str, object]:
             inspector.get_pk_constraint(table)["constrained_columns"],
             sorted((one["name"], one["column_names"], bool(one["unique"])) for one in inspector.get_indexes(table)),
             sorted(str(one["name"]) for one in inspector.get_check_constraints(table)),
-            [
+            sorted(
                 (one["name"], one["nullable"], getattr(one["type"], "collation", None))
                 for one in inspector.get_columns(table)
-            ],
+            ),
         )
         for table in inspector.get_table_names()
         if table != "alembic_version"
     }
-
-
-@pytest.fixture
-async def empty_engines(postgres: object, unique) -> AsyncIterator[Engines]:
-    """A PostgreSQL database with nothing in it."""
-    name = unique("empty").replace("-", "_")
-    await run_sql(postgres, f"CREATE DATABASE {name}")
-    async with opened_engines(settings_for(url_of(postgres, name))) as engines:
-        yield engines
-    await run_sql(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def test_a_migrated_schema_is_the_one_that_is_stated(engines: Engines):
@@ -86,24 +73,6 @@ async def test_migrating_twice_changes_nothing(engines: Engines):
     after = await schema.open_checkpoints(engines)
     scope = before.scope_tag(1, "ada")
     assert after.decode(scope, before.encode(scope, Position(7, 5))) == Position(7, 5)
-
-
-async def test_a_database_of_the_second_schema_has_the_same_pages(engines: Engines):
-    log = await log_in(engines, "old")
-    long = "x" * 70_000
-    await log.write(
-        log.version("e1", 10, data='{"é":1}', client_timestamp_us=0),
-        log.version("e2", 11, deleted=True, created_revision=5),
-        log.version("e" * 128, 2**53, data=f'{{"a":"{long}"}}', client_timestamp_us=253_402_300_799_999_999),
-        *[log.version(f"n{at}", 100 + at) for at in range(5_001)],
-    )
-    written = await log.page(limit=10_000)
-    async with engines.writing.begin() as connection:
-        await connection.execute(text("ALTER TABLE entities DROP COLUMN opening"))
-        await connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
-    await schema.migrate(engines)
-    migrated = await log.page(limit=10_000)
-    assert (migrated.count, migrated.changes) == (5_004, written.changes)
 
 
 @given(
@@ -129,19 +98,21 @@ def test_the_bytes_that_the_third_schema_writes_are_those_of_the_contract(
         size_bytes=len(data.encode()),
         revision=revision,
         created_revision=created,
+        committed_ms=0,
         client_timestamp_us=timestamp_us,
         session="",
         merged_unseen=False,
         digest=b"",
     )
-    assert import_module(f"{versions.__name__}.0003_pages").opening_of(row) == LAYOUT.opening(row)
+    assert import_module(f"{migrations.__name__}.versions.0003_pages").opening_of(row) == LAYOUT.opening(row)
 
 
 def test_a_migration_knows_nothing_of_the_living_code():
-    scripts = list(Path(versions.__file__).parent.glob("0*.py"))
+    scripts = list(Path(migrations.__file__).parent.glob("*/*.py"))
     assert len(scripts) >= 3
     for script in scripts:
-        assert "syncline" not in script.read_text(), script.name
+        living = [line for line in script.read_text().splitlines() if "syncline_server" in line and FROZEN not in line]
+        assert living == [], script.name
 
 
 def test_the_schema_that_is_wanted_is_the_last_of_the_migrations():
@@ -156,9 +127,9 @@ async def test_a_current_schema_is_served(engines: Engines):
     await prepare_schema(engines)
 
 
-async def test_an_empty_postgresql_is_not_served(empty_engines: Engines):
+async def test_an_empty_postgresql_is_not_served(bare_postgres: Engines):
     with pytest.raises(SchemaNotCurrent) as refused:
-        await prepare_schema(empty_engines)
+        await prepare_schema(bare_postgres)
     assert "at nothing" in str(refused.value)
     assert "syncline migrate" in str(refused.value)
 
@@ -181,25 +152,27 @@ async def test_an_empty_sqlite_file_is_migrated_when_it_is_prepared(sqlite_url: 
         await schema.check_current(engines)
 
 
-async def test_processes_that_migrate_at_once_take_turns(empty_engines: Engines):
-    migrated = await asyncio.gather(*[schema.migrate(empty_engines) for _ in range(3)])
+async def test_processes_that_migrate_at_once_take_turns(bare_postgres: Engines):
+    migrated = await asyncio.gather(*[schema.migrate(bare_postgres) for _ in range(3)])
     assert migrated == [WANTED] * 3
-    async with empty_engines.reading.connect() as connection:
+    async with bare_postgres.reading.connect() as connection:
         counts = [(await connection.execute(text(f"SELECT count(*) FROM {name}"))).scalar_one() for name in HISTORY]
     assert counts == [1, 1]
 
 
+FROZEN = "syncline_server.store.migrations.frozen"
 HISTORY = ("epochs", "checkpoint_keys")
 
 
-async def test_a_migration_that_fails_leaves_nothing(empty_engines: Engines, monkeypatch: pytest.MonkeyPatch):
+async def test_a_database_whose_migration_failed_is_not_served(bare_engines: Engines, monkeypatch: pytest.MonkeyPatch):
     async def fail(_connection: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(schema, "_ensure_history", fail)
+    monkeypatch.setattr(schema, "ensure_history", fail)
     with pytest.raises(ZeroDivisionError):
-        await schema.migrate(empty_engines)
+        await schema.migrate(bare_engines)
     monkeypatch.undo()
     with pytest.raises(SchemaNotCurrent):
-        await schema.check_current(empty_engines)
-    assert await schema.migrate(empty_engines) == WANTED
+        await schema.check_current(bare_engines)
+    assert await schema.migrate(bare_engines) == WANTED
+    await schema.open_checkpoints(bare_engines)

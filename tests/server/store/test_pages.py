@@ -12,7 +12,7 @@ from syncline_server.store.catalogue import project_named
 from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.changes import Version
-from syncline_server.sync.store import PageQuery, ShownPosition
+from syncline_server.sync.store import PageQuery
 from waiting import turn
 
 TYPES = ["todo", "Todo", "t%", "t_", "to.do", "to-do", "_"]
@@ -99,7 +99,7 @@ def sized(log, entity_id: str, revision: int, size_bytes: int) -> Version:
 @pytest.mark.parametrize("max_bytes", [2495, 2500, 2549, 12_450, 12_500])
 async def test_what_a_session_has_shown_does_not_count_as_bytes_of_the_page(log, max_bytes: int):
     """A page once ended, uncut, where a chunk of rows and the header were together over the limit."""
-    positions = [ShownPosition(log.session("s"), f"type{at}", at) for at in range(50)]
+    positions = [log.position(log.session("s"), f"type{at}", at) for at in range(50)]
     await log.write(*[sized(log, f"e{at}", 10 + at, 50) for at in range(600)], positions=positions)
     page = await log.page(limit=1000, max_bytes=max_bytes, session_key=log.session("s"))
     assert (page.count, page.cut) == (max_bytes // 50, True)

@@ -7,7 +7,7 @@ import pytest
 
 from storage import changes_of, revisions_of
 from syncline_server.rpc.codec import LAYOUT
-from syncline_server.sync.store import News, NewsQuery, ShownPosition, StoreRejected
+from syncline_server.sync.store import News, NewsQuery, StoreRejected
 
 ODD_IDS = ["e1", "a%b_c", "E1", "é", "😀", "'; --", '"', "\\", "a b", " ", "x" * 128]
 
@@ -62,7 +62,7 @@ async def test_large_data_is_left_out_and_read_on_its_own(log):
     found = await log.versions(exact.key, large.key, max_inline_bytes=exact.size_bytes)
     assert (found[exact.key].data, found[large.key]) == (exact.data, large._replace(data=None))
     async with log.store.writing() as transaction:
-        assert await transaction.large_data([large.key, "unknown"]) == {large.key: large.data}
+        assert await transaction.large_data(log.project, [large.key, "unknown"]) == {large.key: large.data}
 
 
 async def test_an_error_rolls_everything_back(log):
@@ -72,7 +72,7 @@ async def test_an_error_rolls_everything_back(log):
         async with log.store.writing() as transaction:
             await transaction.lock_head(log.project)
             await transaction.write(log.project, [log.version("e1", 20), log.version("e2", 21)])
-            await transaction.save_positions(log.project, [ShownPosition(log.session("s"), "todo", 21)])
+            await transaction.save_positions(log.project, [log.position(log.session("s"), "todo", 21)])
             await transaction.move_head(log.project, 21)
             raise ZeroDivisionError
 
@@ -106,11 +106,11 @@ async def test_a_clock_can_be_put_in_its_place(log):
 
 async def test_positions_are_kept_for_each_session_and_type(log):
     s1, s2, s3 = map(log.session, ("s1", "s2", "s3"))
-    positions = [ShownPosition(s1, "todo", 5), ShownPosition(s1, "", 2**53 + 1), ShownPosition(s2, "todo", 7)]
+    positions = [log.position(s1, "todo", 5), log.position(s1, "", 2**53 + 1), log.position(s2, "todo", 7)]
     await log.write(positions=positions)
-    await log.write(positions=[ShownPosition(s1, "todo", 3), ShownPosition(s3, "note", 0)])
+    await log.write(positions=[log.position(s1, "todo", 3), log.position(s3, "note", 0)])
     async with log.store.writing() as transaction:
-        found = await transaction.positions([s1, s2, "unknown"])
+        found = await transaction.positions(log.project, [s1, s2, "unknown"])
     assert found == {s1: {"todo": 3, "": 2**53 + 1}, s2: {"todo": 7}}
     assert (await log.page(session_key=s1)).shown == {"todo": 3, "": 2**53 + 1}
     assert (await log.page(session_key="unknown")).shown == {}
@@ -148,12 +148,13 @@ async def test_news_tells_the_head_and_whether_others_wrote_since(log, session: 
 
 async def test_many_values_fit_into_each_statement(log):
     many = [log.version(f"e{at}", 100 + at, data=json.dumps({"at": at})) for at in range(3000)]
-    positions = [ShownPosition(log.session(f"s{at}"), "todo", at) for at in range(600)]
+    positions = [log.position(log.session(f"s{at}"), "todo", at) for at in range(600)]
     queries = [NewsQuery("ada", f"device:{at}", at) for at in range(600)]
     await log.write(*many, positions=positions)
     async with log.store.writing() as transaction:
-        assert len(await transaction.versions([one.key for one in many], max_inline_bytes=100)) == 3000
-        assert len(await transaction.positions([one.session_key for one in positions])) == 600
+        await transaction.lock_head(log.project)
+        assert len(await transaction.versions(log.project, [one.key for one in many], max_inline_bytes=100)) == 3000
+        assert len(await transaction.positions(log.project, [one.session_key for one in positions])) == 600
         assert set(await transaction.news(log.project, queries)) == set(queries)
 
 

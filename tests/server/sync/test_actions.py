@@ -68,9 +68,17 @@ def test_a_version_takes_the_client_timestamp_of_its_change():
     assert version.client_timestamp_us == 12_345_000
 
 
-def test_a_version_without_a_client_timestamp_was_made_when_it_was_committed():
+def test_a_version_without_a_client_timestamp_is_shown_with_its_commits():
     version = single(decide(push_of(edit("create"))).written.values())
-    assert version.client_timestamp_us == version.revision == NOW_MS * 1000
+    assert version.client_timestamp_us is None
+    assert version.shown_timestamp_us == version.revision == NOW_MS * 1000
+
+
+def test_a_version_knows_the_clock_at_its_commit_also_where_the_log_is_ahead_of_it():
+    ahead = stored(at_ms=NOW_MS + 60_000)
+    version = single(decide(push_of(edit("create", "other")), ahead).written.values())
+    assert version.revision > ahead.revision
+    assert version.committed_ms == NOW_MS
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.errors import CheckpointInvalid
 from syncline_server.sync.history import Position
 
-CODEC = CheckpointCodec(1, b"k" * 32)
+CODEC = CheckpointCodec({1: b"k" * 32})
 ADA = CODEC.scope_tag(1, "ada")
 positions = st.builds(Position, st.integers(0, 2**63 - 1), st.integers(0, 2**62))
 
@@ -76,6 +76,15 @@ def test_a_token_of_another_scope_is_refused(project: int, user: str | None):
     assert is_refused(CODEC, CODEC.scope_tag(project, user), CODEC.encode(ADA, Position(77, 5)))
 
 
-@pytest.mark.parametrize("codec", [CheckpointCodec(1, b"other" * 8), CheckpointCodec(2, b"k" * 32)])
+@pytest.mark.parametrize("codec", [CheckpointCodec({1: b"other" * 8}), CheckpointCodec({2: b"k" * 32})])
 def test_a_token_of_another_key_is_refused(codec: CheckpointCodec):
-    assert is_refused(CODEC, ADA, codec.encode(ADA, Position(77, 5)))
+    assert is_refused(CODEC, ADA, codec.encode(codec.scope_tag(1, "ada"), Position(77, 5)))
+
+
+def test_the_first_key_signs_and_every_key_is_read():
+    both = CheckpointCodec({2: b"new" * 10, 1: b"k" * 32})
+    old, new = CODEC.encode(ADA, Position(77, 5)), both.encode(both.scope_tag(1, "ada"), Position(77, 6))
+    assert both.decode(both.scope_tag(1, "ada"), old) == Position(77, 5)
+    assert both.decode(both.scope_tag(1, "ada"), new) == Position(77, 6)
+    assert is_refused(both, both.scope_tag(1, "bob"), old)
+    assert is_refused(CODEC, ADA, new)

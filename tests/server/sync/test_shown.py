@@ -30,7 +30,11 @@ def reading(position: Position, *types: str, is_plain: bool = False, user: str |
 
 
 def presented(revision: int, *types: str, only_lowers: bool = False, epoch: int = EPOCH) -> Presented:
-    return Presented(1, "ada", KEY, types, Position(epoch, revision), only_lowers)
+    return Presented(1, "ada", KEY, types, Position(epoch, revision), only_lowers, device_known=True)
+
+
+def moved_to(session_key: str, entity_type: str, revision: int) -> ShownPosition:
+    return ShownPosition(session_key, entity_type, revision, "ada", with_device=True)
 
 
 def positions(**shown: int) -> SessionPositions:
@@ -119,7 +123,7 @@ def test_a_push_shows_its_token_or_else_the_lowest_position_of_its_types(push, s
 def test_a_presented_position_moves_what_it_names(taken: Presented, moved: dict[str, int]):
     here = positions(todo=5, all=3)
     here.present(taken)
-    assert list(here.moved) == [ShownPosition(KEY, entity_type, revision) for entity_type, revision in moved.items()]
+    assert list(here.moved) == [moved_to(KEY, entity_type, revision) for entity_type, revision in moved.items()]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,7 @@ def test_a_presented_position_moves_what_it_names(taken: Presented, moved: dict[
 def test_an_answer_moves_the_session_unless_its_push_shows_a_token(push, moves: bool):
     here = positions(todo=5)
     here.answered(push, 50)
-    assert list(here.moved) == ([ShownPosition(push.session_key, "todo", 50)] if moves else [])
+    assert list(here.moved) == ([moved_to(push.session_key, "todo", 50)] if moves else [])
 
 
 @pytest.mark.parametrize(("session", "news"), [(PHONE, True), (LAPTOP, False), ("", True)])

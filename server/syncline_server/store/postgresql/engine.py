@@ -11,6 +11,7 @@ from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from syncline_server.store.engine import POOL_TIMEOUT_SECONDS, READ_CONNECTIONS, Engines
+from syncline_server.store.postgresql import backfill, upgrade
 from syncline_server.store.postgresql.committing import watch_commits
 from syncline_server.store.postgresql.incarnation import (
     check_incarnation,
@@ -119,6 +120,18 @@ class PostgresqlEngines(Engines):
         """Lift the time limits of writing connections."""
         await connection.execute(text("SET LOCAL lock_timeout = 0"))
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
+
+    async def upgrade(self, progress: Callable[[int, int], None] | None) -> None:
+        """Expand; of a new database also contract. There is no progress to report: it does not wait for rows."""
+        await upgrade.expand(self)
+
+    async def contract(self) -> None:
+        """Contract."""
+        await upgrade.contract(self)
+
+    async def backfill(self) -> None:
+        """Backfill, taking turns with other servers."""
+        await backfill.run(self)
 
     async def clock_us(self, connection: AsyncConnection) -> int:
         """Return the database's clock."""

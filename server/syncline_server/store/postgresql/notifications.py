@@ -15,7 +15,7 @@ _CHANNEL: Final = "syncline"
 _CONNECT_TIMEOUT_SECONDS: Final = 3
 _CHECK_SECONDS: Final = 5
 _RETRY_SECONDS: Final = (0.2, 1.0)
-_MAX_FOLDED: Final = 500
+_MAX_FOLDED: Final = 350
 """Projects in one notification, whose payload is bounded by 8,000 bytes; the others are found by polling."""
 
 _log = structlog.get_logger()

@@ -5,20 +5,22 @@ the statements do.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from syncline_server.store.clock import system_clock_us
 from syncline_server.store.errors import ConnectionLost, translated
 from syncline_server.store.histories import Histories
 from syncline_server.store.postgresql.committing import CommitWatch
 from syncline_server.store.postgresql.incarnation import place_of
+from syncline_server.store.postgresql.older_rows import CONVERT, converted_keys
 from syncline_server.store.postgresql.sql import POSTGRESQL
 from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
+from syncline_server.store.wanted_schema import WANTED
+from syncline_server.sync.changes import Version
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import ShownPosition, WriteTransaction
 
@@ -74,11 +76,13 @@ class _PostgresqlTransaction(SqlTransaction):
     async def _write(self, project_id: int, rows: list[tuple[Any, ...]]) -> None:
         await self._rows(self._sql.write, (project_id, *self._table(rows)))
 
-    async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
-        now = system_clock_us()
-        # In one order everywhere, so that two processes never wait for each other's rows.
-        rows = sorted((*position, project_id, now) for position in positions)
-        await self._rows(self._sql.save_positions, self._table(rows))
+    async def _save_positions(self, project_id: int, rows: list[ShownPosition]) -> None:
+        await self._rows(self._sql.save_positions, (project_id, *self._table(rows)))
+
+    async def versions(self, project_id: int, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
+        if self._rows_schema < WANTED:
+            await self._rows(CONVERT, (project_id, *converted_keys(keys)))
+        return await super().versions(project_id, keys, max_inline_bytes=max_inline_bytes)
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:
         return _of_place(self._driver, self._place, await self._driver.fetch(statement, *parameters))

@@ -15,6 +15,7 @@ from syncline_server.store import epochs
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import POOL_TIMEOUT_SECONDS, READ_CONNECTIONS, Engines
 from syncline_server.store.errors import translated
+from syncline_server.store.sqlite import upgrade
 from syncline_server.store.sqlite.checkpoints import checkpoint_excluded
 from syncline_server.store.sqlite.connections import MANY_ITEMS, SqliteConnections
 from syncline_server.store.sqlite.file import DatabaseInUse, OwnedFile, check_file, owned, require_file
@@ -111,6 +112,16 @@ class SqliteEngines(Engines):
 
     async def wait_without_limit(self, connection: AsyncConnection) -> None:
         """Do nothing: transactions have no limit."""
+
+    async def upgrade(self, progress: Callable[[int, int], None] | None) -> None:
+        """Run all phases at once, after a copy: one process owns the file."""
+        await upgrade.run(self, self.path, progress)
+
+    async def contract(self) -> None:
+        """Do nothing: it has been done."""
+
+    async def backfill(self) -> None:
+        """Do nothing: it has been done."""
 
     async def clock_us(self, connection: AsyncConnection) -> int:
         """Return this machine's clock: SQLite has none of its own."""

@@ -4,8 +4,18 @@ import json
 from functools import cache
 from typing import Final
 
-from syncline_server.store.pages import SqlDialect, page, recent
-from syncline_server.store.statements import HISTORY, UPSERT, UPSERT_POSITION, VERSION_COLUMNS, Statements
+from syncline_server.store import lookups
+from syncline_server.store.dialect import SqlDialect
+from syncline_server.store.pages import page, recent
+from syncline_server.store.statements import (
+    HISTORY,
+    MOVE_HEAD,
+    POSITION_COLUMNS,
+    UPSERT,
+    UPSERT_POSITION,
+    VERSION_COLUMNS,
+    Statements,
+)
 
 
 def numbered(statement: str) -> str:
@@ -17,7 +27,7 @@ _DIALECT: Final = SqlDialect(
     utf8="data",
     of_bytes="BLOB",
     joined="CAST(group_concat(CAST(laid_out AS TEXT), '') AS BLOB)",
-    of_types="entity_type IN (SELECT value FROM json_each($5))",
+    among=lambda column, parameter: f"{column} IN (SELECT value FROM json_each({parameter}))",
     shown="json_group_object(entity_type, revision)",
     place="NULL",
     declared="",
@@ -25,11 +35,9 @@ _DIALECT: Final = SqlDialect(
 
 SQLITE: Final = Statements(
     many=lambda values: json.dumps(list(values)),
-    lock_head="SELECT head, NULL, epoch_id, NULL FROM projects WHERE id = ?",
+    lock_head="SELECT head, NULL, epoch_id, rows_schema, NULL FROM heads WHERE project_id = ?",
     history=numbered(HISTORY),
-    positions="""
-        SELECT session_key, entity_type, revision FROM session_positions
-        WHERE session_key IN (SELECT value FROM json_each(?))""",
+    positions=numbered(lookups.positions(_DIALECT)),
     news="""
         WITH query AS MATERIALIZED (
             SELECT key AS ordinal, value ->> 0 AS user_id, value ->> 1 AS session, value ->> 2 AS after_revision
@@ -43,19 +51,17 @@ SQLITE: Final = Statements(
                     AND (query.session = '' OR other.session <> query.session OR other.merged_unseen)
                 ORDER BY other.revision)
         FROM query""",
-    versions=f"""
-        SELECT {VERSION_COLUMNS.replace(" data,", " CASE WHEN size_bytes <= ? THEN data END,")}
-        FROM entities WHERE entity_key IN (SELECT value FROM json_each(?))""",
-    large_data="SELECT entity_key, data FROM entities WHERE entity_key IN (SELECT value FROM json_each(?))",
+    versions=numbered(lookups.versions(_DIALECT)),
+    large_data=numbered(lookups.large_data(_DIALECT)),
     write=f"""
         INSERT INTO entities (project_id, {VERSION_COLUMNS}, opening)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         {UPSERT}""",
     save_positions=f"""
-        INSERT INTO session_positions (session_key, entity_type, revision, project_id, updated_at_us)
-        VALUES (?, ?, ?, ?, ?)
+        INSERT INTO session_positions ({POSITION_COLUMNS}, project_id)
+        VALUES (?, ?, ?, ?, ?, ?, ?)
         {UPSERT_POSITION}""",
-    move_head="UPDATE projects SET head = ? WHERE id = ?",
+    move_head=numbered(MOVE_HEAD),
     page=cache(lambda shape, by_size: numbered(page(_DIALECT, shape, by_size))),
     recent=cache(lambda by_size: numbered(recent(_DIALECT, by_size))),
 )

@@ -2,13 +2,12 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from itertools import chain
 from typing import Any, Final
 
-from syncline_server.store.clock import system_clock_us
 from syncline_server.store.errors import translated
 from syncline_server.store.histories import Histories
 from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
@@ -52,9 +51,8 @@ class _SqliteTransaction(SqlTransaction):
     async def _write(self, project_id: int, rows: list[tuple[Any, ...]]) -> None:
         await self._write_rows(self._sql.write, [(project_id, *row) for row in rows])
 
-    async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
-        now = system_clock_us()
-        await self._write_rows(self._sql.save_positions, [(*position, project_id, now) for position in positions])
+    async def _save_positions(self, project_id: int, rows: list[ShownPosition]) -> None:
+        await self._write_rows(self._sql.save_positions, [(*row, project_id) for row in rows])
 
     async def _write_rows(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         def write(connection: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from bridge.bridged import Bridged, bridged_on
 from bridge.dialects.checkpoint_sync.app import App, data_of, edit, refusal
 from harness import make_project, opened_engines, settings_for, started_server
-from syncline_server.store.tables import epochs, projects
+from syncline_server.store.tables import epochs, heads
 
 
 async def test_250_changes_come_in_three_pages_oldest_first(app: App) -> None:
@@ -106,7 +106,7 @@ async def test_a_token_of_an_expired_epoch_starts_over(database_url: str, user: 
 async def _begin_new_history(database_url: str) -> None:
     async with opened_engines(settings_for(database_url)) as engines, engines.writing.begin() as connection:
         await connection.execute(update(epochs).values(id=epochs.c.id // 2))
-        await connection.execute(update(projects).values(epoch_id=projects.c.epoch_id // 2))
+        await connection.execute(update(heads).values(epoch_id=heads.c.epoch_id // 2))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,24 @@
+"""In what the SQL of the databases differs, where their statements are the same but for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SqlDialect:
+    """The words of one of them."""
+
+    utf8: str
+    """Data as bytes, or as what can be joined to bytes."""
+    of_bytes: str
+    """The type."""
+    joined: str
+    """All laid out versions of a page, joined to bytes."""
+    among: Callable[[str, str], str]
+    """The condition that a column is one of the many values that a parameter stands for."""
+    shown: str
+    """What a session has shown, as JSON."""
+    place: str
+    """Which tables these are, where they may be replaced under a connection."""
+    declared: str
+    """A parameter has to be in a statement for PostgreSQL to know its type."""
