@@ -78,7 +78,7 @@ def _sentence(error: Exception, place: Place) -> str | None:
     from syncline_server.identity.projects import NoSuchProject, ProjectExists
     from syncline_server.store.database import DatabaseUrlInvalid
     from syncline_server.store.sqlite.file import DatabaseInUse, DatabaseMissing, NoDatabaseFile
-    from syncline_server.store.wanted_schema import SchemaNotCurrent
+    from syncline_server.store.wanted_schema import MigrationRefused, SchemaNotCurrent
     from syncline_server.sync.errors import RequestInvalid, StoreUnavailable
 
     sentence = None
@@ -94,7 +94,7 @@ def _sentence(error: Exception, place: Place) -> str | None:
             sentence = f"there is a project {error} in {_shown(place)} already"
         case NoSuchProject():
             sentence = f"there is no project {error} in {_shown(place)}; `syncline project list` lists those there are"
-        case DatabaseUrlInvalid() | NoDatabaseFile() | SchemaNotCurrent() | RequestInvalid():
+        case DatabaseUrlInvalid() | NoDatabaseFile() | SchemaNotCurrent() | MigrationRefused() | RequestInvalid():
             sentence = str(error)
     return sentence
 

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, NoReturn
 
 import structlog
@@ -28,6 +29,8 @@ from syncline_server.store.engine import Engines
 from syncline_server.store.opening import opened_engines, prepare_schema
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.retention import keep_forgetting
+from syncline_server.store.servers import keep_announcing
+from syncline_server.store.wanted_schema import WANTED
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import Puller
@@ -83,6 +86,9 @@ async def running_server(
         )
         address = words.join_address(words.split_address(settings.grpc_address)[0], port)
         _log.info("serving gRPC", address=address, database=str(engines), sqlite=sqlite3.sqlite_version)
+        if engines.is_shared:
+            announcing = keep_announcing(engines, version("syncline"), WANTED, address)
+            stack.push_async_callback(_cancel, asyncio.create_task(announcing, name="announcing"))
         ended = asyncio.create_task(engines.stays(), name="database stays")
         stack.push_async_callback(_cancel, ended)
         yield RunningServer(address, engines, ended)

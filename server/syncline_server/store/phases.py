@@ -14,8 +14,8 @@ from syncline_server.store import schema, servers
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
-from syncline_server.store.schema import MigrationRefused
 from syncline_server.store.tables import entities, heads, migrations
+from syncline_server.store.wanted_schema import MigrationRefused
 
 _FIRST_WITH_PHASES: Final = "0004"
 

@@ -19,10 +19,6 @@ _SECRET_BYTES: Final = 32
 _KEY_IDS: Final = 255
 
 
-class MigrationRefused(Exception):
-    """A migration, or its last phase, cannot be run now: says why; nothing has been changed."""
-
-
 async def migrate(engines: Engines, progress: Callable[[int, int], None] | None = None) -> str:
     """Bring the schema up to date and return its revision; on a new database also make its history and its keys.
 

@@ -9,6 +9,10 @@ A newer one will do where its migration says so: until it is finished, servers o
 """
 
 
+class MigrationRefused(Exception):
+    """A migration, or its last phase, cannot be run now: says why; nothing has been changed."""
+
+
 class SchemaNotCurrent(Exception):
     """The database's schema is not one that this version works with."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from harness import opened_engines, settings_for
 from server.store import older
 from storage import Log, revisions_of
 from syncline_server.rpc.codec import LAYOUT
@@ -16,10 +17,10 @@ from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
 from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.migrations.frozen import foundations_postgresql
-from syncline_server.store.schema import MigrationRefused
 from syncline_server.store.sqlite import upgrade as sqlite_upgrade
+from syncline_server.store.sqlite.file import DatabaseInUse
 from syncline_server.store.tables import servers
-from syncline_server.store.wanted_schema import WANTED
+from syncline_server.store.wanted_schema import WANTED, MigrationRefused
 from syncline_server.sync.errors import StoreUnavailable
 from syncline_server.sync.history import Position
 from waiting import until
@@ -222,3 +223,12 @@ async def test_sqlite_without_room_is_left_as_it_was(bare_sqlite: Engines, monke
         await schema.migrate(bare_sqlite)
     assert await schema.found(bare_sqlite) == "0003"
     assert await count(bare_sqlite, "length(entity_key) = 22") == ENTITIES
+
+
+async def test_sqlite_is_not_migrated_under_the_server_that_owns_it(bare_sqlite: Engines, sqlite_url: str):
+    await old_log(bare_sqlite)
+    async with opened_engines(settings_for(sqlite_url)) as beside:
+        with bare_sqlite.owned():
+            with pytest.raises(DatabaseInUse):
+                await schema.migrate(beside)
+            assert await schema.migrate(bare_sqlite) == WANTED

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -44,6 +44,7 @@ class SqliteEngines(Engines):
         super().__init__(str(url), _writing(url), _engine(url, READ_CONNECTIONS, READING))
         self.file = OwnedFile(self.path)
         self.log = SqliteConnections(self.file)
+        self._is_owned = False
         self._unfinished: set[asyncio.Task[Any]] = set()
 
     def make_place(self) -> None:
@@ -66,7 +67,11 @@ class SqliteEngines(Engines):
         """Own the file; see sqlite.file.owned."""
         with owned(self.path):
             self.file.remember()
-            yield
+            self._is_owned = True
+            try:
+                yield
+            finally:
+                self._is_owned = False
 
     async def stays(self) -> NoReturn:
         """Return never; see Engines.stays."""
@@ -114,8 +119,9 @@ class SqliteEngines(Engines):
         """Do nothing: transactions have no limit."""
 
     async def upgrade(self, progress: Callable[[int, int], None] | None) -> None:
-        """Run all phases at once, after a copy: one process owns the file."""
-        await upgrade.run(self, self.path, progress)
+        """Run all phases at once, after a copy, by the process that owns the file. Raises DatabaseInUse."""
+        with nullcontext() if self._is_owned else self.owned():
+            await upgrade.run(self, self.path, progress)
 
     async def contract(self) -> None:
         """Do nothing: it has been done."""

@@ -13,9 +13,8 @@ from sqlalchemy import Connection
 
 from syncline_server.store import phases, schema
 from syncline_server.store.engine import Engines
-from syncline_server.store.schema import MigrationRefused
 from syncline_server.store.tables import migrations
-from syncline_server.store.wanted_schema import WANTED
+from syncline_server.store.wanted_schema import WANTED, MigrationRefused
 
 _TIMES_THE_FILE: Final = 5
 """How much room a migration may need: the copy, the rows written again, the WAL that holds them, and some to spare."""
