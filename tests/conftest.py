@@ -13,6 +13,7 @@ import pytest
 
 import environment  # noqa: F401  # before anything that imports gRPC
 from harness import Server, make_project, opened_engines, settings_for, started_server
+from partitioned import partition_if_asked
 from storage import run_sql, url_of
 from syncline_server.logs import configure_logs
 from syncline_server.store import schema
@@ -57,6 +58,7 @@ async def postgres_template(postgres: Any) -> str:
     await run_sql(postgres, f"CREATE DATABASE {name}")
     async with opened_engines(settings_for(url_of(postgres, name))) as engines:
         await schema.migrate(engines)
+        await partition_if_asked(engines)
     return name
 
 
@@ -82,8 +84,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-async def shared_postgres_url(postgres: Any) -> str:
-    await run_sql(postgres, "CREATE DATABASE shared")
+async def shared_postgres_url(postgres: Any, postgres_template: str) -> str:
+    await run_sql(postgres, f"CREATE DATABASE shared TEMPLATE {postgres_template}")
     return url_of(postgres, "shared")
 
 

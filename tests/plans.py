@@ -31,6 +31,8 @@ class Plan:
     """What each of them is asked."""
     others: tuple[str, ...]
     """Scans of whole tables, and sorts."""
+    relations: frozenset[str] = frozenset()
+    """All tables that it reads or writes, on PostgreSQL."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,12 @@ async def sqlite_plan(engine: AsyncEngine, statement: Statement) -> Plan:
     return Plan(indexes, tuple(searches), (*scans, *sorts))
 
 
+_PARTS_OF_INDEXES = """
+    SELECT part.relname, whole.relname FROM pg_inherits
+    JOIN pg_class AS part ON part.oid = inhrelid JOIN pg_class AS whole ON whole.oid = inhparent
+    WHERE whole.relkind = 'I'"""
+
+
 async def prepare(connection: AsyncConnection, number: int, statement: Statement) -> None:
     """Prepare a statement on PostgreSQL and use it, often enough for a generic plan where one is allowed."""
     driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -137,12 +145,15 @@ async def postgresql_plan(connection: AsyncConnection, number: int, statement: S
     driver: Any = (await connection.get_raw_connection()).driver_connection
     (explained,) = await driver.fetchval(f"EXPLAIN (FORMAT JSON) {_execute(number, statement)}")
     nodes = list(_nodes(explained["Plan"]))
-    indexes = {node["Index Name"] for node in nodes if "Index Name" in node}
+    # On partitioned tables, the index that this one is a part of.
+    wholes = dict(await driver.fetch(_PARTS_OF_INDEXES))
+    indexes = {wholes.get(node["Index Name"], node["Index Name"]) for node in nodes if "Index Name" in node}
     indexes |= {name for node in nodes for name in node.get("Conflict Arbiter Indexes", ())}
     bad = ("Seq Scan", "Sort", "Incremental Sort", "Bitmap Heap Scan", "Hash Join", "Gather")
     others = [node["Node Type"] for node in nodes if node["Node Type"] in bad]
     conditions = [f"{node['Index Name']} {node.get('Index Cond', '')}" for node in nodes if "Index Name" in node]
-    return Plan(frozenset(indexes), tuple(conditions), tuple(others))
+    relations = frozenset(node["Relation Name"] for node in nodes if "Relation Name" in node)
+    return Plan(frozenset(indexes), tuple(conditions), tuple(others), relations)
 
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -23,6 +23,7 @@ from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.errors import StoreUnavailable
 
+TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND"
 HOLD_THE_FILE = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -91,9 +92,7 @@ async def test_connections_that_postgresql_ends_are_made_anew(postgres_url: str)
         await log.page()
         admin = await asyncpg.connect(postgres_url)
         try:
-            await admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ 'syncline'"
-            )
+            await admin.execute(f"{TERMINATE} application_name ~ 'syncline'")
         finally:
             await admin.close()
         assert await is_unavailable(log.write(log.version("e2", 20)))
@@ -111,9 +110,7 @@ async def test_a_connection_that_ends_within_a_transaction_leaves_nothing(postgr
             async with log.store.writing() as transaction:
                 await transaction.lock_head(log.project)
                 await transaction.write(log.project, [log.version("e1", 10)])
-                await killer.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'syncline-write'"
-                )
+                await killer.execute(f"{TERMINATE} application_name = 'syncline-write'")
                 await transaction.move_head(log.project, 10)
 
         try:
