@@ -6,7 +6,7 @@ PROTO := protos/syncline/v1/sync.proto
 # A test run starts some hundred processes; each takes a second of a core, and four where nothing may be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: partitioned help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
+.PHONY: migration partitioned help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -30,6 +30,9 @@ serve: .venv/.product ## Run Syncline on this machine; installs what that needs,
 
 test: install ## Run every check and every test
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+migration: install ## Migrate ENTITIES=1000000 on PostgreSQL beside servers and clients, and see how long these wait
+	MIGRATION_ENTITIES=$(or $(ENTITIES),1000000) $(BIN)/pytest tests/migration -s -q
 
 partitioned: install ## Run the tests of the store and the rules on PostgreSQL tables partitioned by project; PARTITIONS=8
 	SYNCLINE_TEST_PARTITIONS=$(or $(PARTITIONS),8) $(BIN)/pytest tests/server tests/model --numprocesses 2 --dist loadfile -k postgresql

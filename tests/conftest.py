@@ -72,6 +72,15 @@ async def postgres_url(postgres: Any, postgres_template: str) -> AsyncIterator[s
 
 
 @pytest.fixture
+async def bare_postgres_url(postgres: Any, unique: Callable[[str], str]) -> AsyncIterator[str]:
+    """A PostgreSQL database with nothing in it."""
+    name = unique("bare").replace("-", "_")
+    await run_sql(postgres, f"CREATE DATABASE {name}")
+    yield url_of(postgres, name)
+    await run_sql(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'syncline.db'}"
 

@@ -1,12 +1,11 @@
 """A log of each test's own in a store of each kind, and databases with nothing in them."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
 
 from harness import opened_engines, settings_for
-from storage import Log, log_in, run_sql, url_of
+from storage import Log, log_in
 from syncline_server.store.engine import Engines
 
 
@@ -14,15 +13,6 @@ from syncline_server.store.engine import Engines
 async def log(shared_engines: Engines, unique: Callable[[str], str]) -> Log:
     """A log of this test's own in the shared database."""
     return await log_in(shared_engines, unique("test"))
-
-
-@pytest.fixture
-async def bare_postgres_url(postgres: Any, unique: Callable[[str], str]) -> AsyncIterator[str]:
-    """A PostgreSQL database with nothing in it."""
-    name = unique("bare").replace("-", "_")
-    await run_sql(postgres, f"CREATE DATABASE {name}")
-    yield url_of(postgres, name)
-    await run_sql(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite_url", "bare_postgres_url"], ids=["sqlite", "postgresql"])

@@ -8,8 +8,10 @@ from syncline_server.store.engine import Engines
 from syncline_server.store.migrations.upgrade import upgrade
 from syncline_server.sync.changes import Version
 
-SECRET = "the session secret of long ago"
+SECRET = "the session secret of a project of long ago"
 OWNER_CHARACTERS = 8
+_NAMES = [name for name in Version._fields if name not in {"key", "committed_ms"}]
+COLUMNS = ["project_id", "entity_key", *_NAMES, "opening"]
 
 
 async def make_schema(engines: Engines, revision: str) -> None:
@@ -39,11 +41,11 @@ async def make_project(engines: Engines, name: str = "old", head: int = 0) -> in
 
 async def write(engines: Engines, project_id: int, versions: list[tuple[Version, bytes]]) -> None:
     """Put versions with their openings into a database of 0003."""
-    names = [name for name in Version._fields if name not in {"key", "committed_ms"}]
-    columns = ["project_id", "entity_key", *names, "opening"]
-    values = ", ".join(f":{column}" for column in columns)
-    rows = [
-        version._asdict() | {"project_id": project_id, "entity_key": version.key[OWNER_CHARACTERS:], "opening": opening}
-        for version, opening in versions
-    ]
-    await run(engines, f"INSERT INTO entities ({', '.join(columns)}) VALUES ({values})", rows)
+    values = ", ".join(f":{column}" for column in COLUMNS)
+    rows = [dict(zip(COLUMNS, row_of(project_id, *one), strict=True)) for one in versions]
+    await run(engines, f"INSERT INTO entities ({', '.join(COLUMNS)}) VALUES ({values})", rows)
+
+
+def row_of(project_id: int, version: Version, opening: bytes) -> tuple[Any, ...]:
+    """Return what 0003 has of a version, in the order of COLUMNS."""
+    return project_id, version.key[OWNER_CHARACTERS:], *[getattr(version, name) for name in _NAMES], opening

@@ -49,21 +49,20 @@ async def _backfill_all(engines: Engines) -> None:
     from syncline_server.store.migrations.upgrade import phases_of, scripts
 
     (script,) = [one for one in scripts() if one.revision == WANTED]
-    project_id, rows = 0, 0
+    project_id = 0
     while (following := await _next_project(engines, project_id)) is not None:
         project_id = following
-        rows += await _backfill_project(engines, project_id, phases_of(script).backfill)
-    _log.warning("all rows are of schema %s now, %d of them anew: run `syncline migrate --finish`", WANTED, rows)
+        await _backfill_project(engines, project_id, phases_of(script).backfill)
+    _log.warning("all rows are of schema %s now: run `syncline migrate --finish`", WANTED)
 
 
-async def _backfill_project(engines: Engines, project_id: int, backfill: Backfill) -> int:
-    loop, rows = asyncio.get_running_loop(), 0
+async def _backfill_project(engines: Engines, project_id: int, backfill: Backfill) -> None:
+    loop = asyncio.get_running_loop()
     while True:
         started_at = loop.time()
         done = await _backfill_batch(engines, project_id, backfill)
-        rows += done
         if done < _ROWS:
-            return rows
+            return
         # As slow as commits are: half of the time is for others.
         await asyncio.sleep(loop.time() - started_at)
 
