@@ -101,6 +101,9 @@ async def _driver(engine: AsyncEngine, most_seconds: float) -> AsyncIterator[tup
     """
     async with engine.connect() as connection:
         driver = await _driver_of(connection)
+        while driver.is_closed():  # Found closed in the pool: as many as a restart of PostgreSQL leaves there.
+            await connection.invalidate()
+            driver = await _driver_of(connection)
         timer = asyncio.get_running_loop().call_later(most_seconds, driver.terminate)
         try:
             yield driver, place_of(connection)
