@@ -8,9 +8,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 _FORM = re.compile(
     r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})[Tt]"
-    r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]+))?"
+    r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
     r"(?:[Zz]|(?P<sign>[+-])(?P<offset_hours>[01][0-9]|2[0-3]):(?P<offset_minutes>[0-5][0-9]))"
 )
+_FRACTION = re.compile(r"\.([0-9]+)")
+_FRACTION_AT = 19
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_SECONDS = 86_400
 _END_SECONDS = 253_402_300_800  # the year 10000
@@ -18,23 +20,20 @@ _LEAP_SECOND = 60
 _LAST_NANO = 999_999_999
 
 
-def parse(text: str) -> Timestamp:
-    """Read RFC 3339 with an offset, to the nanosecond; raises ValueError with a sentence for the client.
+def parse(text: str) -> tuple[int, int]:
+    """Read RFC 3339 with an offset: seconds since the Unix epoch, and nanoseconds.
 
-    What is finer than a nanosecond is cut off. Protobuf has no leap seconds: one becomes the last nanosecond before it.
+    Raises ValueError with a sentence for the client. What is finer than a nanosecond is cut off. Protobuf has
+    no leap seconds: one becomes the last nanosecond before it.
     """
-    match = _FORM.fullmatch(text)
-    if match is None:
-        raise ValueError("has to be RFC 3339 with an offset, for example 2026-01-31T12:00:00.000Z")
-    seconds = _utc_seconds(match)
-    nanos = int((match["fraction"] or "")[:9].ljust(9, "0"))
-    if int(match["second"]) == _LEAP_SECOND:
-        if seconds % _DAY_SECONDS != _DAY_SECONDS - 1:
-            raise ValueError("has a second 60 that is no leap second")
-        nanos = _LAST_NANO
-    if not 0 <= seconds < _END_SECONDS:
-        raise ValueError("has to lie in the years 1970 to 9999")
-    return Timestamp(seconds=seconds, nanos=nanos)
+    fraction = _FRACTION.match(text, _FRACTION_AT)
+    if fraction is None:
+        seconds, is_leap = _second_of(text)
+        nanos = 0
+    else:
+        seconds, is_leap = _second_of(text[:_FRACTION_AT] + text[fraction.end() :])
+        nanos = int(fraction[1][:9].ljust(9, "0"))
+    return seconds, _LAST_NANO if is_leap else nanos
 
 
 def text_of(moment: Timestamp) -> str:
@@ -50,16 +49,30 @@ def text_of_ms(moment_ms: int) -> str:
     return f"{_text_of_second(seconds)}.{millis:03}Z"
 
 
-def _utc_seconds(match: re.Match[str]) -> int:
+@lru_cache(maxsize=4096)
+def _second_of(text: str) -> tuple[int, bool]:
+    """Read RFC 3339 without a fraction; tells whether it is a leap second, which is the second before it.
+
+    Changes of one push tend to share theirs, and reading it anew costs more than all else of a change.
+    """
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise ValueError("has to be RFC 3339 with an offset, for example 2026-01-31T12:00:00.000Z")
     year, month, day, hour, minute, second = (
         int(match[part]) for part in ("year", "month", "day", "hour", "minute", "second")
     )
+    is_leap = second == _LEAP_SECOND
     try:
-        local = datetime(year, month, day, hour, minute, second - (second == _LEAP_SECOND), tzinfo=UTC)
+        local = datetime(year, month, day, hour, minute, second - is_leap, tzinfo=UTC)
     except ValueError:
         raise ValueError("names a day or a time that does not exist") from None
     offset = int(match["offset_hours"] or 0) * 3_600 + int(match["offset_minutes"] or 0) * 60
-    return (local - _EPOCH) // timedelta(seconds=1) - (-offset if match["sign"] == "-" else offset)
+    seconds = (local - _EPOCH) // timedelta(seconds=1) - (-offset if match["sign"] == "-" else offset)
+    if is_leap and seconds % _DAY_SECONDS != _DAY_SECONDS - 1:
+        raise ValueError("has a second 60 that is no leap second")
+    if not 0 <= seconds < _END_SECONDS:
+        raise ValueError("has to lie in the years 1970 to 9999")
+    return seconds, is_leap
 
 
 @lru_cache(maxsize=4096)

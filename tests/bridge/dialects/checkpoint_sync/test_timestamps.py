@@ -33,7 +33,7 @@ NOON = 1_769_860_800  # 2026-01-31T12:00:00Z
     ],
 )
 def test_rfc_3339_is_read_to_the_nanosecond(text: str, seconds: int, nanos: int) -> None:
-    assert timestamps.parse(text) == Timestamp(seconds=seconds, nanos=nanos)
+    assert timestamps.parse(text) == (seconds, nanos)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_moments_are_written_in_utc_with_milliseconds_or_microseconds(nanos: int
 @given(seconds=st.integers(0, 253_402_300_799), micros=st.integers(0, 999_999))
 def test_what_is_written_reads_the_same(seconds: int, micros: int) -> None:
     moment = Timestamp(seconds=seconds, nanos=micros * 1_000)
-    assert timestamps.parse(timestamps.text_of(moment)) == moment
+    assert timestamps.parse(timestamps.text_of(moment)) == (moment.seconds, moment.nanos)
 
 
 @given(st.text(max_size=40))
