@@ -18,10 +18,14 @@ from prometheus_client import Gauge
 from syncline import words
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.status import internal_status, status_of
-from syncline_server.sync.errors import RequestInvalid, StoreUnavailable, SyncError
+from syncline_server.sync.errors import Overloaded, RequestInvalid, StoreUnavailable, SyncError
 
 _UNDECODABLE: Final = object()
 """Stands for a request that is no message."""
+_UNREAD: Final = object()
+"""Stands for a request that there is no room for."""
+_SMALL_BYTES: Final = 64 * 1024
+"""A request so small is always read."""
 
 _log = structlog.get_logger()
 
@@ -32,9 +36,10 @@ class CallObserver:
     It wraps the handlers; an interceptor of grpc.aio costs more than all that is done here.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
-        """Count in `metrics`."""
+    def __init__(self, metrics: Metrics, has_room: Callable[[int], bool]) -> None:
+        """Count in `metrics`; decode no large request of so many bytes that there is no room for."""
         self._metrics = metrics
+        self._has_room = has_room
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -49,7 +54,7 @@ class CallObserver:
 
     def _handler(self, method: MethodDescriptor, behaviour: Any) -> Any:
         codecs: dict[str, Any] = {
-            "request_deserializer": _tolerant(GetMessageClass(method.input_type).FromString),
+            "request_deserializer": _tolerant(GetMessageClass(method.input_type).FromString, self._has_room),
             "response_serializer": _serialized,
         }
         if method.server_streaming:
@@ -65,6 +70,8 @@ class CallObserver:
             call = _Call(served, context)
             self._begin()
             try:
+                if request is _UNREAD:
+                    raise Overloaded
                 if request is _UNDECODABLE:
                     raise RequestInvalid("request", "must be a message of the contract, with strings in UTF-8")
                 response = await behaviour(request, context)
@@ -154,10 +161,12 @@ class _Call:
         return self._made_id
 
 
-def _tolerant(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+def _tolerant(deserializer: Callable[[bytes], Any], has_room: Callable[[int], bool]) -> Callable[[bytes], Any]:
     """Let what is no message through to the handler: raised here, gRPC takes the error for a defect of ours."""
 
     def decoded(raw: bytes) -> Any:
+        if len(raw) > _SMALL_BYTES and not has_room(len(raw)):
+            return _UNREAD
         try:
             return deserializer(raw)
         except DecodeError:
