@@ -33,7 +33,9 @@ class Caller:
         )
         present = tuple((key, value) for key, value in pairs if value)
         if sum(len(key) + len(value) for key, value in present) > MAX_METADATA_BYTES:
-            raise RefusedError(invalid(f"The credentials are larger than {MAX_METADATA_BYTES} bytes."))
+            raise RefusedError(
+                invalid(f"The credentials are larger than {MAX_METADATA_BYTES} bytes.", limit_bytes=MAX_METADATA_BYTES)
+            )
         return present
 
 
@@ -41,12 +43,12 @@ def header(request: Request, name: str) -> str:
     """Return a header that may come at most once, as printable ASCII; empty when absent."""
     values = request.headers.getlist(name)
     if len(values) > 1:
-        raise RefusedError(invalid(f"{name}: was sent more than once."))
+        raise RefusedError(invalid(f"{name}: was sent more than once.", field=name))
     return checked(name, values[0].strip(" \t") if values else "")
 
 
 def checked(name: str, value: str) -> str:
     """Return a credential that can travel as metadata: printable ASCII; `name` is where it was sent."""
     if not (value.isascii() and value.isprintable()):
-        raise RefusedError(invalid(f"{name}: has to be printable ASCII."))
+        raise RefusedError(invalid(f"{name}: has to be printable ASCII.", field=name))
     return value

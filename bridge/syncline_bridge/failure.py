@@ -41,9 +41,9 @@ def invalid(message: str, **details: int | str) -> Failure:
     return Failure(400, "REQUEST_INVALID", message, details=details)
 
 
-def not_json(problem: str) -> Failure:
+def not_json(problem: str, **details: int | str) -> Failure:
     """Describe a body that is no strict JSON."""
-    return Failure(400, "BODY_NOT_JSON", f"The body is not valid JSON: {problem}.")
+    return Failure(400, "BODY_NOT_JSON", f"The body is not valid JSON: {problem}.", details=details)
 
 
 def body_too_large(limit_bytes: int) -> Failure:

@@ -1,6 +1,7 @@
 """What each gRPC status and error reason of the contract means in HTTP."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -39,9 +40,9 @@ TABLE: Mapping[tuple[StatusCode, str], Row] = MappingProxyType(
         (StatusCode.FAILED_PRECONDITION, "DATA_TOO_LARGE"): Row(400),
         (StatusCode.NOT_FOUND, "ENTITY_NOT_FOUND"): Row(404),
         (StatusCode.ABORTED, "HEAD_MISMATCH"): Row(409, "The head has moved on. Pull, then push again."),
-        (StatusCode.UNAUTHENTICATED, "KEY_INVALID"): Row(401, "The API key is missing or not known."),
-        (StatusCode.UNAUTHENTICATED, "SESSION_INVALID"): Row(401, "The session token is missing or cannot be trusted."),
-        (StatusCode.UNAUTHENTICATED, "SESSION_EXPIRED"): Row(401, "The session token has expired."),
+        (StatusCode.UNAUTHENTICATED, "KEY_INVALID"): Row(401),
+        (StatusCode.UNAUTHENTICATED, "SESSION_INVALID"): Row(401),
+        (StatusCode.UNAUTHENTICATED, "SESSION_EXPIRED"): Row(401),
         (StatusCode.UNAUTHENTICATED, ""): Row(401, "The credentials are missing or not valid."),
         (StatusCode.PERMISSION_DENIED, "SERVER_KEY_REQUIRED"): Row(403, "This needs a server key."),
         (StatusCode.PERMISSION_DENIED, "USER_FORBIDDEN"): Row(403, "The session may only name its own user."),
@@ -56,7 +57,6 @@ TABLE: Mapping[tuple[StatusCode, str], Row] = MappingProxyType(
         ),
         (StatusCode.RESOURCE_EXHAUSTED, ""): _TOO_LARGE,  # gRPC refusing the size of a message
         (StatusCode.UNAVAILABLE, "DRAINING"): _AWAY,
-        (StatusCode.UNAVAILABLE, "OVERLOADED"): _AWAY,
         (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"): _AWAY,
         (StatusCode.UNAVAILABLE, ""): _AWAY,
         (StatusCode.DEADLINE_EXCEEDED, ""): _AWAY,
@@ -65,9 +65,11 @@ TABLE: Mapping[tuple[StatusCode, str], Row] = MappingProxyType(
     }
 )
 
+_METADATA = re.compile(r"\A[a-z-]+: ")
+
 # What the metadata of an error may tell the caller; numbers stay numbers.
-_NUMBERS = frozenset({"index", "head_ms", "limit_bytes"})
-_DETAILS = _NUMBERS | {"entity_type", "field"}
+_NUMBERS = frozenset({"index", "head_ms", "limit", "limit_bytes"})
+_DETAILS = _NUMBERS | {"cause", "entity_type", "field"}
 
 
 def failure_of(error: AioRpcError) -> Failure:
@@ -89,6 +91,8 @@ def _retry_after_seconds(row: Row, reported: FailedCall) -> int | None:
 
 
 def _message(reported: FailedCall) -> str:
+    if reported.code is StatusCode.UNAUTHENTICATED:
+        return _without_place(reported.message)
     index = reported.metadata.get("index")
     violations = [f"{_place(violation.field, index)}: {violation.problem}" for violation in reported.violations]
     if violations:
@@ -96,6 +100,12 @@ def _message(reported: FailedCall) -> str:
     if index is not None and f"[{index}]" not in reported.message:
         return f"changes[{index}]: {reported.message}"
     return reported.message or "The request is malformed."
+
+
+def _without_place(message: str) -> str:
+    """Leave out in which metadata a credential came: over HTTP each dialect has a header of its own for it."""
+    text = _METADATA.sub("", message, count=1)
+    return f"{text[:1].upper()}{text[1:]}." if text else "The credentials are missing or not valid."
 
 
 def _place(field: str, index: str | None) -> str:

@@ -8,6 +8,8 @@ from typing import Final
 
 MAX_ID_BYTES: Final = 128
 """The longest id of an entity, a user or a device, as UTF-8."""
+ID_LENGTH_PROBLEM: Final = f"must be 1 to {MAX_ID_BYTES} bytes long"
+"""What id_problem says of an id that is too long, or empty."""
 MAX_PUSH_CHANGES: Final = 1000
 """The most changes in one push that a server can be set to take."""
 MAX_PAGE_SIZE: Final = 1000
@@ -64,7 +66,7 @@ def id_problem(text: str) -> str | None:
         return problem
     if 0 < len(text) <= MAX_ID_BYTES and len(text.encode()) <= MAX_ID_BYTES:
         return None
-    return f"must be 1 to {MAX_ID_BYTES} bytes long"
+    return ID_LENGTH_PROBLEM
 
 
 def has_control(text: str) -> bool:

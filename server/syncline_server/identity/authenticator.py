@@ -49,7 +49,7 @@ class Authenticator:
         key = await self._keys.of_text(credentials.api_key)
         token = credentials.bearer_token
         if not token and key.kind is KeyKind.CLIENT:
-            raise SessionInvalid
+            raise _no_token(credentials.authorization)
         claims = read_session_token(token, (key.project.session_secret,)) if token else None
         device = (claims.device if claims else "") or credentials.device_id
         if device:
@@ -64,6 +64,12 @@ class Authenticator:
             expires_at=claims.expires_at if claims else None,
             key=key,
         )
+
+
+def _no_token(authorization: str) -> SessionInvalid:
+    if authorization and authorization.partition(" ")[0].lower() != "bearer":
+        return SessionInvalid("authorization: the session token has to come as `Bearer <token>`", cause="scheme")
+    return SessionInvalid("authorization: the session token is missing", cause="missing")
 
 
 def _session(device: str, token: str) -> str:

@@ -8,4 +8,5 @@ def check_id(field: str, value: object) -> None:
     """Raise RequestInvalid, which names `field`, unless `value` is an id (words.id_problem)."""
     problem = words.id_problem(value) if isinstance(value, str) else "must be a string"
     if problem:
-        raise RequestInvalid(field, problem)
+        limits = {"limit_bytes": words.MAX_ID_BYTES} if problem == words.ID_LENGTH_PROBLEM else {}
+        raise RequestInvalid(field, problem, **limits)

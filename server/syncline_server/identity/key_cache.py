@@ -27,10 +27,12 @@ class KeyCache:
     async def of_text(self, text: str) -> ProjectKey:
         """Return the key that this is the text of. Raises KeyInvalid and StoreUnavailable."""
         key_id = key_id_of(text)
-        key = await self.of_id(key_id) if key_id else None
+        if key_id is None:
+            raise _no_key(text)
+        key = await self.of_id(key_id)
         # As long for an unknown key as for a wrong one.
         if not hmac.compare_digest(hash_key(text), key.secret_hash if key else _NO_HASH) or key is None:
-            raise KeyInvalid
+            raise KeyInvalid(cause="unknown")
         return key
 
     async def of_id(self, key_id: str) -> ProjectKey | None:
@@ -52,3 +54,12 @@ class KeyCache:
         # An error is retrieved, or asyncio would log it where all who asked have gone.
         if not lookup.cancelled() and lookup.exception() is None and (key := lookup.result()) is not None:
             self._keys[key_id] = key
+
+
+def _no_key(text: str) -> KeyInvalid:
+    """Return the error for what has not the form of a key; that costs no look-up."""
+    if not text:
+        return KeyInvalid("x-api-key: the API key is missing", cause="missing")
+    return KeyInvalid(
+        "x-api-key: the API key is malformed, keys begin with sl_client_ or sl_server_", cause="malformed"
+    )

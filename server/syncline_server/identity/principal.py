@@ -39,7 +39,8 @@ class Principal:
         """
         if not user_id or user_id == self.user_id:
             if self.user_id is None:
-                raise SessionInvalid("authorization: without a session token a server key has to name a user (user_id)")
+                problem = "authorization: without a session token a server key has to name a user (user_id)"
+                raise SessionInvalid(problem, cause="no_user")
             return self
         if self.kind is not KeyKind.SERVER:
             raise UserForbidden

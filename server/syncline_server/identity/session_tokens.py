@@ -61,10 +61,10 @@ def _check(claims: Mapping[str, Any]) -> None:
             if claims.get(claim):
                 check_id(claim, claims[claim])
     except RequestInvalid as error:
-        raise SessionInvalid(f"authorization: the claim {error}") from None
+        raise SessionInvalid(f"authorization: the claim {error}", cause="claim", field=error.field) from None
     if not isinstance(claims.get("scope", ""), str):
-        raise SessionInvalid("authorization: the claim scope: must be a string")
+        raise SessionInvalid("authorization: the claim scope: must be a string", cause="claim", field="scope")
     if not isinstance(claims["exp"], int | float):
-        raise SessionInvalid("authorization: the claim exp: must be a number")
+        raise SessionInvalid("authorization: the claim exp: must be a number", cause="claim", field="exp")
     if USE_CLAIM in claims:
-        raise SessionInvalid  # a ticket, say, is no session token
+        raise SessionInvalid("authorization: a ticket is no session token", cause="ticket")

@@ -9,6 +9,7 @@ from syncline_server.sync.errors import SessionExpired, SessionInvalid
 
 USE_CLAIM: Final = "syncline_use"
 """What a token of ours is for that is no session token."""
+_SUBJECT: Final = "authorization: the session token"
 _ALGORITHM: Final = "HS256"
 """The only one: a token's own word for it counts for nothing."""
 
@@ -31,10 +32,25 @@ def verified(text: str, secrets: Sequence[str], *, require: Sequence[str]) -> di
             continue
         except jwt.ExpiredSignatureError:
             raise SessionExpired from None
-        except (jwt.InvalidTokenError, ValueError):
-            raise SessionInvalid from None
+        except (jwt.InvalidTokenError, ValueError) as error:
+            raise _untrusted(error) from None
         return claims
-    raise SessionInvalid
+    raise SessionInvalid(f"{_SUBJECT} is signed with another secret than this project's", cause="signature")
+
+
+def _untrusted(error: Exception) -> SessionInvalid:
+    """Return what a client is told of a token that PyJWT refuses for another reason than its signature."""
+    match error:
+        case jwt.MissingRequiredClaimError():
+            return SessionInvalid(f"{_SUBJECT} lacks the claim {error.claim}", cause="claim", field=error.claim)
+        case jwt.ImmatureSignatureError():
+            return SessionInvalid(f"{_SUBJECT} is not valid yet (nbf)", cause="not_yet_valid", field="nbf")
+        case jwt.InvalidAlgorithmError():
+            return SessionInvalid(f"{_SUBJECT} has to be signed with {_ALGORITHM}", cause="algorithm")
+        case jwt.exceptions.InvalidSubjectError():
+            return SessionInvalid("authorization: the claim sub: must be a string", cause="claim", field="sub")
+        case _:
+            return SessionInvalid(f"{_SUBJECT} is malformed", cause="malformed")
 
 
 def key_id_in(text: str) -> str | None:

@@ -67,7 +67,8 @@ def _data(index: int, data: bytes, max_data_bytes: int) -> str:
     if not data:
         return "{}"
     if len(data) > max_data_bytes:
-        raise ChangeInvalid(index, "data", f"must be at most {max_data_bytes} bytes, got {len(data)}")
+        too_large = f"must be at most {max_data_bytes} bytes, got {len(data)}"
+        raise ChangeInvalid(index, "data", too_large, limit_bytes=max_data_bytes)
     problem = json_problem(data)
     if problem is not None:
         raise ChangeInvalid(index, "data", problem)
@@ -84,12 +85,13 @@ def _new_id() -> str:
 def _check_entity_id(index: int, field: str, entity_id: str) -> None:
     problem = words.id_problem(entity_id)
     if problem is not None:
-        raise ChangeInvalid(index, field, problem)
+        limits = {"limit_bytes": words.MAX_ID_BYTES} if problem == words.ID_LENGTH_PROBLEM else {}
+        raise ChangeInvalid(index, field, problem, **limits)
 
 
 def _required_keys(index: int, change: sync_pb2.Change, project_id: int, user_id: str) -> tuple[str, ...]:
     if len(change.required_entities) > _MAX_REQUIRED:
-        raise ChangeInvalid(index, "required_entities", f"must be at most {_MAX_REQUIRED}")
+        raise ChangeInvalid(index, "required_entities", f"must be at most {_MAX_REQUIRED}", limit=_MAX_REQUIRED)
     for required in change.required_entities:
         if not words.match_entity_type(required.entity_type):
             raise ChangeInvalid(index, "required_entities.entity_type", ENTITY_TYPE_PROBLEM)
@@ -104,7 +106,7 @@ def _retained_members(index: int, change: sync_pb2.Change, action: Action) -> tu
     if action is not Action.DELETE:
         raise ChangeInvalid(index, "retained_members", "goes with a delete alone")
     if len(change.retained_members) > _MAX_RETAINED:
-        raise ChangeInvalid(index, "retained_members", f"must be at most {_MAX_RETAINED}")
+        raise ChangeInvalid(index, "retained_members", f"must be at most {_MAX_RETAINED}", limit=_MAX_RETAINED)
     return tuple(change.retained_members)
 
 

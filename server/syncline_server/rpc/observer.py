@@ -5,11 +5,11 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import grpc
 import structlog
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
@@ -18,14 +18,8 @@ from prometheus_client import Gauge
 from syncline import words
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.status import internal_status, status_of
-from syncline_server.sync.errors import Overloaded, RequestInvalid, StoreUnavailable, SyncError
-
-_UNDECODABLE: Final = object()
-"""Stands for a request that is no message."""
-_UNREAD: Final = object()
-"""Stands for a request that there is no room for."""
-_SMALL_BYTES: Final = 64 * 1024
-"""A request so small is always read."""
+from syncline_server.rpc.undecodable import problem_of
+from syncline_server.sync.errors import InvalidError, StoreUnavailable, SyncError
 
 _log = structlog.get_logger()
 
@@ -36,10 +30,9 @@ class CallObserver:
     It wraps the handlers; an interceptor of grpc.aio costs more than all that is done here.
     """
 
-    def __init__(self, metrics: Metrics, has_room: Callable[[int], bool]) -> None:
-        """Count in `metrics`; decode no large request of so many bytes that there is no room for."""
+    def __init__(self, metrics: Metrics) -> None:
+        """Count in `metrics`."""
         self._metrics = metrics
-        self._has_room = has_room
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -54,7 +47,7 @@ class CallObserver:
 
     def _handler(self, method: MethodDescriptor, behaviour: Any) -> Any:
         codecs: dict[str, Any] = {
-            "request_deserializer": _tolerant(GetMessageClass(method.input_type).FromString, self._has_room),
+            "request_deserializer": _tolerant(method.input_type),
             "response_serializer": _serialized,
         }
         if method.server_streaming:
@@ -70,10 +63,8 @@ class CallObserver:
             call = _Call(served, context)
             self._begin()
             try:
-                if request is _UNREAD:
-                    raise Overloaded
-                if request is _UNDECODABLE:
-                    raise RequestInvalid("request", "must be a message of the contract, with strings in UTF-8")
+                if isinstance(request, InvalidError):
+                    raise request
                 response = await behaviour(request, context)
             except BaseException as error:
                 await call.fail(error)
@@ -161,16 +152,15 @@ class _Call:
         return self._made_id
 
 
-def _tolerant(deserializer: Callable[[bytes], Any], has_room: Callable[[int], bool]) -> Callable[[bytes], Any]:
-    """Let what is no message through to the handler: raised here, gRPC takes the error for a defect of ours."""
+def _tolerant(kind: Descriptor) -> Callable[[bytes], Any]:
+    """Let the error of what is no message through to the handler: raised here, gRPC takes it for a defect of ours."""
+    deserializer = GetMessageClass(kind).FromString
 
     def decoded(raw: bytes) -> Any:
-        if len(raw) > _SMALL_BYTES and not has_room(len(raw)):
-            return _UNREAD
         try:
             return deserializer(raw)
         except DecodeError:
-            return _UNDECODABLE
+            return problem_of(raw, kind)
 
     return decoded
 

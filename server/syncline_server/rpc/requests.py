@@ -46,7 +46,8 @@ class Requests:
         """Return the push that a request stands for."""
         shown = self._position(request.checkpoint_token, principal) if request.checkpoint_token else None
         if len(request.changes) > self._limits.max_changes:
-            raise RequestInvalid("changes", f"must be at most {self._limits.max_changes}, got {len(request.changes)}")
+            limit, count = self._limits.max_changes, len(request.changes)
+            raise RequestInvalid("changes", f"must be at most {limit}, got {count}", limit=limit)
         expected_head_ms = request.expected_head_ms if request.HasField("expected_head_ms") else None
         if expected_head_ms is not None and expected_head_ms < 0:
             raise RequestInvalid("expected_head_ms", "must be 0 or more")
@@ -68,7 +69,7 @@ class Requests:
     def pull(self, request: sync_pb2.PullRequest, principal: Principal) -> tuple[Reading, PageSize]:
         """Return what a request asks to read, and how much of it."""
         if not 0 <= request.page_size <= words.MAX_PAGE_SIZE:
-            raise RequestInvalid("page_size", f"must be 0 to {words.MAX_PAGE_SIZE}")
+            raise RequestInvalid("page_size", f"must be 0 to {words.MAX_PAGE_SIZE}", limit=words.MAX_PAGE_SIZE)
         if request.skip < 0:
             raise RequestInvalid("skip", "must be 0 or more")
         reading = self._reading(request, principal, omit_forbidden=request.omit_forbidden_types)
@@ -152,7 +153,7 @@ def _types_of(request: sync_pb2.PushRequest) -> set[str]:
 
 def _check_entity_types(entity_types: Sequence[str], principal: Principal) -> None:
     if len(entity_types) > words.MAX_ENTITY_TYPES:
-        raise RequestInvalid("entity_types", f"must be at most {words.MAX_ENTITY_TYPES}")
+        raise RequestInvalid("entity_types", f"must be at most {words.MAX_ENTITY_TYPES}", limit=words.MAX_ENTITY_TYPES)
     for index, entity_type in enumerate(entity_types):
         if not words.match_entity_type(entity_type):
             raise RequestInvalid(f"entity_types[{index}]", ENTITY_TYPE_PROBLEM)

@@ -23,7 +23,6 @@
     ├── ReaderTooSlow
     └── UnavailableError         try again
         ├── Draining
-        ├── Overloaded
         └── StoreUnavailable
 
 Each leaf maps to one gRPC code and reason in rpc/status.py. Messages are written for clients.
@@ -47,8 +46,9 @@ class InvalidError(SyncError):
 class RequestInvalid(InvalidError):
     """A field of the request is malformed."""
 
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}", field=field)
+    def __init__(self, field: str, problem: str, **limits: int) -> None:
+        """`limits` are what the problem says in words: `limit`, a number of things, or `limit_bytes`."""
+        super().__init__(f"{field}: {problem}", field=field, **limits)
         self.field = field
         self.problem = problem
 
@@ -56,9 +56,12 @@ class RequestInvalid(InvalidError):
 class ChangeInvalid(InvalidError):
     """A field of one change is malformed."""
 
-    def __init__(self, index: int, field: str, problem: str) -> None:
-        super().__init__(f"changes[{index}].{field}: {problem}", index=index, field=field)
-        self.field = f"changes[{index}].{field}"
+    def __init__(self, index: int, field: str, problem: str, **limits: int) -> None:
+        """Name the field; empty: the whole change is malformed. `limits` are those of RequestInvalid."""
+        place = f"changes[{index}].{field}" if field else f"changes[{index}]"
+        named = {"field": field} if field else {}
+        super().__init__(f"{place}: {problem}", index=index, **named, **limits)
+        self.field = place
         self.problem = problem
 
 
@@ -121,15 +124,15 @@ class IdentityError(SyncError):
 
 
 class KeyInvalid(IdentityError):
-    """There is no key in the call, or it is not known."""
+    """There is no key in the call, or it is not known; the detail `cause` is a word for which."""
 
-    message = "x-api-key: no such key"
+    message = "x-api-key: the API key is not known"
 
 
 class SessionInvalid(IdentityError):
-    """There is no session token where one is needed, or it cannot be trusted."""
+    """There is no session token where one is needed, or it cannot be trusted; the detail `cause` is a word for why."""
 
-    message = "authorization: not a valid session token of this project"
+    message = "authorization: the session token is not valid for this project"
 
 
 class SessionExpired(IdentityError):
@@ -190,12 +193,6 @@ class Draining(UnavailableError):
     """The server is going away."""
 
     message = "The server is going away; connect again."
-
-
-class Overloaded(UnavailableError):
-    """Too much waits to be committed; nothing was applied."""
-
-    message = "Too many pushes wait for the store; try again."
 
 
 class StoreUnavailable(UnavailableError):

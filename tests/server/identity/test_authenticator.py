@@ -90,6 +90,32 @@ async def test_a_session_of_the_project_is_let_in(shared_server: Server, claims:
         assert (await client.pull("nothing")).checkpoint_token
 
 
+CAUSES = {
+    "none": "missing",
+    "empty": "missing",
+    "garbage": "malformed",
+    "not yet": "not_yet_valid",
+    "another secret": "signature",
+    "alg none, signed": "algorithm",
+    "alg HS512": "algorithm",
+    "no exp": "claim",
+    "no sub": "claim",
+    "sub a number": "claim",
+    "device a number": "claim",
+    "scope a list": "claim",
+    "a ticket": "ticket",
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+async def test_why_a_session_is_not_trusted_is_told(shared_server: Server, name: str):
+    token = BAD_SESSIONS[name][0](shared_server.project.session_secret)
+    async with Client(shared_server.address, credentials(shared_server.project, token)) as client:
+        told = await refused(client.pull("todo"))
+    assert (told.metadata["cause"], told.message.startswith("authorization: ")) == (CAUSES[name], True)
+    assert ("field" in told.metadata) is (CAUSES[name] in {"claim", "not_yet_valid"})
+
+
 BAD_KEYS: dict[str, Callable[[Project], str | None]] = {
     "none": lambda project: None,
     "empty": lambda project: "",
@@ -112,7 +138,9 @@ async def test_a_key_that_is_not_known_is_refused(shared_server: Server, make: C
     async with Client(shared_server.address, metadata) as client:
         told = await refused(client.pull("todo"))
         assert (told.code, told.reason) == ("UNAUTHENTICATED", "KEY_INVALID")
-        assert told.message == "x-api-key: no such key"
+        cause = "malformed" if key == "garbage" else "unknown"
+        assert told.metadata == {"cause": cause if key else "missing"}
+        assert told.message.startswith("x-api-key: ")
 
 
 async def test_a_session_of_another_project_is_refused(database_url: str):

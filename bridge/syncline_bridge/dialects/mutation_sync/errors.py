@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
-from syncline_bridge.dialects.mutation_sync.models import MutationError, MutationErrorAnswer, MutationErrorDetails
+from syncline_bridge.dialects.mutation_sync.models import MutationError, MutationErrorAnswer
 from syncline_bridge.edge.answers import failure_answer
 from syncline_bridge.failure import Failure, RefusedError
 
@@ -65,16 +65,23 @@ def answer(failure: Failure) -> Response:
     row = ROWS.get(failure.reason, Row(failure.http_status))
     labels = LABELS[row.http_status]
     error = MutationError(labels.code, row.message or failure.message)
-    body = MutationErrorAnswer(False, error.message, labels.type, error, MutationErrorDetails(False, error))
+    facts = {_camel(name): value for name, value in failure.details.items()}
+    details = {"success": False, "error": error, **facts}
+    body = MutationErrorAnswer(False, error.message, labels.type, error, details)
     return failure_answer(body, row.http_status, failure)
 
 
-def unprocessable(message: str) -> RefusedError:
+def unprocessable(message: str, **details: int | str) -> RefusedError:
     """Refuse a request that is malformed, in this dialect's own words."""
-    return RefusedError(Failure(422, "UNPROCESSABLE", message))
+    return RefusedError(Failure(422, "UNPROCESSABLE", message, details=details))
 
 
 def page_too_large() -> RefusedError:
     """Refuse a numbered page that the server has cut by size: who goes on by number would miss what was cut off."""
     message = "The page is too large. Ask for a lower limit, or page with cursor instead of page."
     return RefusedError(Failure(413, "ANSWER_TOO_LARGE", message))
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))

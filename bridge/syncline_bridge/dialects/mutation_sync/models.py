@@ -1,5 +1,6 @@
 """The JSON of this dialect: every key it reads or writes."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -111,13 +112,6 @@ class MutationError(msgspec.Struct, frozen=True):
     message: str
 
 
-class MutationErrorDetails(msgspec.Struct, frozen=True):
-    """The same once more, where other clients look for it."""
-
-    success: Literal[False]
-    error: MutationError
-
-
 class MutationErrorAnswer(msgspec.Struct, frozen=True):
     """The answer to any request that failed."""
 
@@ -125,7 +119,24 @@ class MutationErrorAnswer(msgspec.Struct, frozen=True):
     message: str
     type: str
     error: MutationError
-    details: MutationErrorDetails
+    details: Annotated[
+        Mapping[str, bool | int | str | MutationError],
+        Meta(
+            description="The same once more, where other clients look for it; and which mutation it is (`index`, from "
+            "0), which member of it (`field`), which limit (`limit`, `limitBytes`), where there is one.",
+            extra_json_schema={
+                "properties": {
+                    "success": {"type": "boolean", "const": False},
+                    "error": {"$ref": "#/components/schemas/MutationError"},
+                    "index": {"type": "integer"},
+                    "field": {"type": "string"},
+                    "limit": {"type": "integer"},
+                    "limitBytes": {"type": "integer"},
+                },
+                "required": ["success", "error"],
+            },
+        ),
+    ]
 
 
 DOCUMENTED: tuple[type[msgspec.Struct], ...] = (

@@ -48,9 +48,10 @@ def read_mutations(body: bytes, max_mutations: int) -> list[CheckedMutation]:
         batch = msgspec.json.decode(body, type=MutationBatch)
         mutations = msgspec.json.decode(batch.mutations, type=list[Raw])
     except msgspec.DecodeError:
-        raise unprocessable("Invalid mutations") from None
+        raise unprocessable("Invalid mutations", field="mutations") from None
     if len(mutations) > max_mutations:
-        raise unprocessable(f"Mutations must not exceed {max_mutations}")
+        problem = f"Mutations must not exceed {max_mutations}"
+        raise unprocessable(problem, field="mutations", limit=max_mutations)
     return [_Reader(index, raw).read() for index, raw in enumerate(mutations)]
 
 
@@ -58,32 +59,32 @@ class _Reader:
     """Reads one mutation; each step raises what is wrong with it."""
 
     def __init__(self, index: int, raw: Raw) -> None:
-        self._at = f"at mutation[{index}]"
+        self._index = index
         try:
             self._pushed = msgspec.json.decode(raw, type=PushedMutation)
         except msgspec.DecodeError:
             self._pushed = PushedMutation()
 
     def read(self) -> CheckedMutation:
-        resource = RESOURCES[self._word(self._pushed.resource, "resource", list(RESOURCES))]
-        kind: Any = self._word(self._pushed.type, "mutation type", list(TYPES))
+        resource = RESOURCES[self._word(self._pushed.resource, "resource", "resource", list(RESOURCES))]
+        kind: Any = self._word(self._pushed.type, "type", "mutation type", list(TYPES))
         resource_id = self._given_id()
         if not (resource_id or kind == "CREATE" or resource.parts):
-            raise self._refused("Missing resourceId")
+            raise self._refused("Missing resourceId", "resourceId")
         data = self._data(kind)
         members: Members = msgspec.json.decode(data or b"{}", type=dict[str, Raw]) if _needs_members(resource) else {}
         parts = named_parts(resource, members) if resource.parts else None
         entity_id = self._entity_id(kind, resource, resource_id, members, parts)
         return CheckedMutation(kind, resource, entity_id, data, members, parts)
 
-    def _word(self, raw: Raw | UnsetType, what: str, known: list[str]) -> str:
+    def _word(self, raw: Raw | UnsetType, field: str, what: str, known: list[str]) -> str:
         value = json_text.scalar(_raw(raw))
         if value is None or value == "":
-            raise self._refused(f"Missing {what}")
+            raise self._refused(f"Missing {what}", field)
         if isinstance(value, str) and value in known:
             return value
         text = value if isinstance(value, str) else bytes(_raw(raw)).decode()
-        raise self._refused(f'Invalid {what}: "{text[:_MAX_QUOTED]}"')
+        raise self._refused(f'Invalid {what}: "{text[:_MAX_QUOTED]}"', field)
 
     def _given_id(self) -> str:
         """Return the id that the mutation gives; empty when it gives none."""
@@ -91,7 +92,7 @@ class _Reader:
         if value is None:
             return ""
         if not isinstance(value, str) or not _is_id(value):
-            raise self._refused("Invalid resourceId")
+            raise self._refused("Invalid resourceId", "resourceId")
         return value
 
     def _data(self, kind: Type) -> bytes:
@@ -99,7 +100,7 @@ class _Reader:
         if data.startswith(b"{"):
             return data
         if kind != "DELETE":
-            raise self._refused("Missing data")
+            raise self._refused("Missing data", "data")
         return b""
 
     def _entity_id(
@@ -109,14 +110,14 @@ class _Reader:
         if not resource.parts:
             return resource_id or natural_id(resource, members) or ""
         if parts is None and (kind == "CREATE" or not resource_id):
-            raise self._refused("Missing data")
+            raise self._refused("Missing data", "data")
         composed = composite_id(parts) if parts else resource_id
         if not _is_id(composed) or composed != (resource_id or composed):
-            raise self._refused("Invalid resourceId")
+            raise self._refused("Invalid resourceId", "resourceId")
         return composed
 
-    def _refused(self, problem: str) -> RefusedError:
-        return unprocessable(f"{problem} {self._at}")
+    def _refused(self, problem: str, field: str) -> RefusedError:
+        return unprocessable(f"{problem} at mutation[{self._index}]", index=self._index, field=field)
 
 
 def _needs_members(resource: Resource) -> bool:

@@ -84,7 +84,7 @@ def _resources(pairs: Pairs) -> tuple[str, ...]:
     names = [name.strip() for value in given for name in value.split(",") if name.strip()]
     for name in names:
         if not words.match_entity_type(name):
-            raise unprocessable(f'Invalid resource: "{name[:_MAX_QUOTED]}"')
+            raise unprocessable(f'Invalid resource: "{name[:_MAX_QUOTED]}"', field="resources")
     if not names:
         return tuple(RESOURCES)
     return tuple(name for name in RESOURCES if name in names)
@@ -93,7 +93,7 @@ def _resources(pairs: Pairs) -> tuple[str, ...]:
 def _required(pairs: Pairs, name: str) -> Decimal:
     value = _number(pairs, name)
     if value is None:
-        raise unprocessable(f'"{name}" is required')
+        raise unprocessable(f'"{name}" is required', field=name)
     return value
 
 
@@ -102,7 +102,7 @@ def _count(pairs: Pairs, name: str, default: int, most: int) -> int:
     if value is None:
         return default
     if not 1 <= value <= most or value != int(value):
-        raise unprocessable(f'"{name}" must be a whole number from 1 to {most}')
+        raise unprocessable(f'"{name}" must be a whole number from 1 to {most}', field=name, limit=most)
     return int(value)
 
 
@@ -111,26 +111,26 @@ def _number(pairs: Pairs, name: str) -> Decimal | None:
     if not text:
         return None
     if not _NUMBER.fullmatch(text):
-        raise unprocessable(f'"{name}" must be a number')
+        raise unprocessable(f'"{name}" must be a number', field=name)
     return Decimal(text)
 
 
 def _boolean(pairs: Pairs, name: str) -> bool:
     value = _BOOLEANS.get((_only(pairs, name) or "").lower())
     if value is None:
-        raise unprocessable(f'"{name}" must be a boolean')
+        raise unprocessable(f'"{name}" must be a boolean', field=name)
     return value
 
 
 def _cursor(text: str) -> Cursor:
     match = _CURSOR.fullmatch(text)
     if match is None:
-        raise unprocessable("Invalid cursor")
+        raise unprocessable("Invalid cursor", field="cursor")
     return Cursor(int(match["since"]), int(match["page"]), int(match["seen"]), match["token"])
 
 
 def _only(pairs: Pairs, name: str) -> str | None:
     values = [value for key, value in pairs if key == name]
     if len(values) > 1:
-        raise unprocessable(f'"{name}" must be given once')
+        raise unprocessable(f'"{name}" must be given once', field=name)
     return values[0] if values else None

@@ -33,6 +33,7 @@ _ACTIONS: Mapping[Type, sync_pb2.Action] = MappingProxyType(
         "DELETE": sync_pb2.ACTION_DELETE,
     }
 )
+_FIELDS = MappingProxyType({"entity_type": "resource", "entity_id": "resourceId", "action": "type"})
 _PLACE = re.compile(r"changes\[[0-9]+\]")
 
 
@@ -73,10 +74,14 @@ def located(failure: Failure, push: MutationPush) -> Failure:
     if not isinstance(position, int):
         return failure
     # What a mutation implies comes before its own change.
-    place = f"mutation[{bisect_left(push.positions, position)}]"
+    index = bisect_left(push.positions, position)
+    field = failure.details.get("field")
+    named = {"field": _FIELDS.get(field, field)} if isinstance(field, str) else {}
+    details = {**failure.details, **named, "index": index}
+    place = f"mutation[{index}]"
     if failure.reason == "ENTITY_NOT_FOUND":
-        return replace(failure, message=f"Resource not found at {place}")
-    return replace(failure, message=_PLACE.sub(place, failure.message))
+        return replace(failure, message=f"Resource not found at {place}", details=details)
+    return replace(failure, message=_PLACE.sub(place, failure.message), details=details)
 
 
 def pull_request(query: PullQuery) -> sync_pb2.PullRequest:

@@ -45,6 +45,40 @@ async def test_what_is_no_batch_is_refused(app: App, body: str) -> None:
     await refused(app, body)
 
 
+EMOJI_CUT_IN_TWO = '"\\ud83d"'
+
+
+@pytest.mark.parametrize("member", ["entity_type", "entity_id", "action", "data", "client_timestamp"])
+@pytest.mark.parametrize("text", [EMOJI_CUT_IN_TWO, "NaN", "01", "tru", "[1,,2]", '{"a":1,"a":2}', "[" * 300])
+async def test_the_one_change_that_is_no_strict_json_is_named(app: App, member: str, text: str) -> None:
+    """Whatever comes before it, and wherever in its change it is."""
+    hard = edit(entity_id='}]"{[', data={"a": [1, {"b": '\\"'}], "c": {}})
+    bad = json.dumps({**hard, member: "HERE"}).replace('"HERE"', text)
+    body = f'{{"changes": [{json.dumps(hard)},\n{bad}, {json.dumps(hard)}]}}'
+    error = (await app.send(body)).json()["error"]
+    assert (error["code"], error["details"]) == ("INVALID_INPUT", {"index": 1, "field": member})
+    assert f"changes[1].{member}" in error["message"]
+
+
+async def test_half_an_emoji_is_called_so(app: App) -> None:
+    await refused(app, json.dumps({"changes": [edit(data={"title": "\ud83d"})]}), "changes[0].data.title", "emoji")
+
+
+@pytest.mark.parametrize("value", [None, 7, "x", [], True])
+async def test_what_is_no_change_is_named(app: App, value: Any) -> None:
+    error = (await app.send(json.dumps({"changes": [edit(), value]}))).json()["error"]
+    assert (error["details"]["index"], "changes[1]" in error["message"]) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("changed", "limit"),
+    [({"entity_id": "x" * 129}, 128), ({"data": {"a": "x" * 262_144}}, 262_144)],
+)
+async def test_a_limit_that_is_exceeded_is_told(app: App, changed: dict[str, Any], limit: int) -> None:
+    details = (await app.post(edit(), {**edit(), **changed})).json()["error"]["details"]
+    assert details == {"index": 1, "field": next(iter(changed)), "limit_bytes": limit}
+
+
 @pytest.mark.parametrize(
     ("member", "value"),
     [
@@ -72,12 +106,16 @@ async def test_what_is_no_batch_is_refused(app: App, body: str) -> None:
 async def test_a_bad_change_is_named_by_index_and_field(app: App, member: str, value: Any) -> None:
     body = json.dumps({"changes": [edit(), {**edit(entity_id="t2", data={}), member: value}]})
     await refused(app, body, "changes[1]", member)
+    details = (await app.send(body)).json()["error"]["details"]
+    assert (details["index"], details["field"]) == (1, member)
 
 
 @pytest.mark.parametrize("member", ["entity_type", "entity_id", "action", "data", "client_timestamp"])
 async def test_a_missing_member_is_named_with_its_index(app: App, member: str) -> None:
     change = {name: value for name, value in edit().items() if name != member}
-    await refused(app, json.dumps({"changes": [edit(entity_id="t2"), change]}), "changes[1]", member)
+    body = json.dumps({"changes": [edit(entity_id="t2"), change]})
+    await refused(app, body, "changes[1]", member)
+    assert (await app.send(body)).json()["error"]["details"] == {"index": 1, "field": member}
 
 
 @pytest.mark.parametrize(

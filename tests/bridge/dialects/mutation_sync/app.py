@@ -61,13 +61,15 @@ def refusal(response: httpx2.Response) -> tuple[int, str, str]:
     body = response.json()
     code, message = body["error"]["code"], body["message"]
     error = {"code": code, "message": message}
+    once_more = {"success": False, "error": error}
     assert body == {
         "success": False,
         "message": message,
         "type": body["type"],
         "error": error,
-        "details": {"success": False, "error": error},
+        "details": body["details"],
     }
+    assert once_more.items() <= body["details"].items()
     assert "x-mutation-at" not in response.headers
     return response.status_code, body["type"], message
 

@@ -1,6 +1,7 @@
 """The body of a POST: what is refused, in which order, with which words."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,11 +12,34 @@ GOOD = note()
 LONG = "x" * 129
 
 
+MEMBERS = {"resource": "resource", "mutation": "type", "resourceId": "resourceId", "data": "data"}
+
+
 async def problem(app: App, *mutations: Any) -> str:
-    status, kind, message = refusal(await app.post(-1, *mutations))
+    response = await app.post(-1, *mutations)
+    status, kind, message = refusal(response)
     assert (status, kind) == (422, "unprocessable_entity")
     assert await app.head() == -1
+    told = re.fullmatch(r"(?:Missing|Invalid) (\w+).* at mutation\[(\d+)\]", message)
+    if told is not None:
+        details = response.json()["details"]
+        assert (details["field"], details["index"]) == (MEMBERS[told[1]], int(told[2]))
     return message
+
+
+@pytest.mark.parametrize("text", ['"\\ud83d"', "NaN", "[1,,2]", '{"a":1,"a":2}', "[" * 300])
+@pytest.mark.parametrize("member", ["resource", "type", "resourceId", "data"])
+async def test_the_one_mutation_that_is_no_strict_json_is_named(app: App, member: str, text: str) -> None:
+    bad = json.dumps({**GOOD, member: "HERE"}).replace('"HERE"', text)
+    response = await app.send(-1, f'{{"mutations": [{json.dumps(GOOD)}, {bad}]}}')
+    assert refusal(response)[:2] == (400, "invalid_request")
+    details = response.json()["details"]
+    assert (details["index"], details["field"]) == (1, member)
+
+
+async def test_too_many_mutations_tell_the_limit(app: App) -> None:
+    details = (await app.post(-1, *[GOOD] * 101)).json()["details"]
+    assert (details["field"], details["limit"]) == ("mutations", 100)
 
 
 @pytest.mark.parametrize("body", ["[]", "null", "1", '"x"', "{}", '{"mutations":null}', '{"mutations":{}}', '{"a":[]}'])
@@ -173,7 +197,11 @@ async def test_last_mutation_at_is_required_before_the_body_is_looked_at(app: Ap
 async def test_data_that_the_server_does_not_take_is_422(app: App, data: str, problem_text: str) -> None:
     body = '{"mutations":[{"type":"CREATE","resource":"NOTE","data":{}},{"type":"CREATE","resource":"NOTE","data":%s}]}'
     expected = (422, "unprocessable_entity", f"mutation[1].data: {problem_text}")
-    assert refusal(await app.send(-1, body % data)) == expected
+    response = await app.send(-1, body % data)
+    assert refusal(response) == expected
+    details = response.json()["details"]
+    assert (details["index"], details["field"]) == (1, "data")
+    assert ("limitBytes" in details) is ("bytes" in problem_text)
 
 
 async def test_an_update_that_grows_its_data_over_the_limit_is_422(app: App) -> None:
