@@ -3,23 +3,25 @@
 from asyncio import TimerHandle, Transport
 from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from syncline_bridge.edge.request_ends import RequestEndsProtocol
+
+_LINGER_SECONDS = 2.0
 
 
-class HeadLimitsProtocol(HttpToolsProtocol):
+class HeadLimitsProtocol(RequestEndsProtocol):
     """Close connections that are silent, trickle their headers or never end them.
 
-    Idle connections between two requests are uvicorn's business (keep-alive), bodies are BodyLimits'.
+    Idle connections between two requests are uvicorn's business (keep-alive), bodies are those of Bodies.
     """
 
     head_timeout_seconds: ClassVar[float] = 10.0
     max_head_bytes: ClassVar[int] = 64 * 1024
+    """The most that may come without a byte of a body: heads, and what goes around the pieces of a body."""
 
     malformed_body: ClassVar[bytes] = b""
 
     _head_deadline: TimerHandle | None = None
     _head_bytes: int = 0
-    _in_head: bool = True
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         """Give a new connection its time for the first head."""
@@ -27,27 +29,24 @@ class HeadLimitsProtocol(HttpToolsProtocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to a head that has not ended yet."""
-        super().data_received(data)
-        if not self._in_head:
-            return
+        """Count what is not a body, and give what has begun its time to become a head."""
         self._head_bytes += len(data)
-        if self._head_bytes > self.max_head_bytes:
-            self._give_up()
-        elif self._head_deadline is None:
+        super().data_received(data)
+        if self._head_bytes > self.max_head_bytes and not self.is_deaf:
+            self.give_up_reading()
+        elif self._head_deadline is None and not self.is_serving:
             self._await_head()
-
-    def on_message_begin(self) -> None:
-        """Enter a head."""
-        self._in_head = True
-        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Leave a head: from here on others watch."""
-        self._in_head = False
         self._head_bytes = 0
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._head_bytes = 0
+        super().on_body(body)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go."""
@@ -61,7 +60,9 @@ class HeadLimitsProtocol(HttpToolsProtocol):
             f"content-length: {len(self.malformed_body)}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + self.malformed_body)
-        self.transport.close()
+        # Closed at once, what is still coming would reset the answer away.
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self._give_up)
 
     def _await_head(self) -> None:
         self._head_deadline = self.loop.call_later(self.head_timeout_seconds, self._give_up)
