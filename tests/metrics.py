@@ -5,10 +5,15 @@ import re
 import httpx2
 
 
-async def open_streams(address: str) -> int:
-    """Return how many streams its handlers serve."""
+async def metric(address: str, name: str) -> float:
+    """Return the value of a metric without labels."""
     async with httpx2.AsyncClient() as http:
         answer = await http.get(f"http://{address}/metrics")
-    found = re.search(r"^syncline_streams (\S+)$", answer.text, re.MULTILINE)
+    found = re.search(rf"^{name} (\S+)$", answer.text, re.MULTILINE)
     assert found is not None
-    return int(float(found[1]))
+    return float(found[1])
+
+
+async def open_streams(address: str) -> int:
+    """Return how many streams its handlers serve."""
+    return int(await metric(address, "syncline_streams"))

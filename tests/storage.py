@@ -1,6 +1,9 @@
 """One project's log in a store under test, and the databases that stores are on."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,5 +101,25 @@ async def run_sql(postgres: Any, statement: str, database: str = "postgres") -> 
     connection = await asyncpg.connect(postgres.get_uri(database=database))
     try:
         await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def nothing_can_be_written(database_url: str) -> AsyncIterator[None]:
+    """Hold what every push needs for the time of the block: SQLite's write lock, or the heads of all projects."""
+    if database_url.startswith("sqlite"):
+        path = database_url.removeprefix("sqlite:///")
+        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+            # In a thread, since the server may be in this process, and in a transaction just now.
+            await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+        return
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT FROM heads FOR UPDATE")
+            yield
     finally:
         await connection.close()

@@ -57,6 +57,7 @@ TABLE: Mapping[tuple[StatusCode, str], Row] = MappingProxyType(
         ),
         (StatusCode.RESOURCE_EXHAUSTED, ""): _TOO_LARGE,  # gRPC refusing the size of a message
         (StatusCode.UNAVAILABLE, "DRAINING"): _AWAY,
+        (StatusCode.UNAVAILABLE, "OVERLOADED"): _AWAY,
         (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"): _AWAY,
         (StatusCode.UNAVAILABLE, ""): _AWAY,
         (StatusCode.DEADLINE_EXCEEDED, ""): _AWAY,

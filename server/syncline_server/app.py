@@ -31,6 +31,7 @@ from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.retention import keep_forgetting
 from syncline_server.store.servers import keep_announcing
 from syncline_server.store.wanted_schema import WANTED
+from syncline_server.sync.backlog import Backlog, BacklogLimits, Bound
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import Puller
@@ -72,7 +73,8 @@ async def running_server(
         metrics = Metrics()
         health = HealthReport(metrics)
         store = engines.open_store(LAYOUT, clock_us)
-        rules = _Rules(stack, settings, store, await schema.open_checkpoints(engines), health)
+        backlog = _backlog(settings, metrics)
+        rules = _Rules(stack, settings, store, await schema.open_checkpoints(engines), health, backlog)
         rules.on_commit(lambda _: metrics.commits.inc())
         _join_other_processes(stack, engines, rules, health)
         stack.push_async_callback(_cancel, asyncio.create_task(keep_forgetting(engines), name="retention"))
@@ -82,7 +84,14 @@ async def running_server(
         if settings.metrics_address:
             _serve_metrics(stack, settings.metrics_address, metrics)
         port = await stack.enter_async_context(
-            serving(service, metrics, HealthService(health), _options(settings), on_drain=rules.feed.drain)
+            serving(
+                service,
+                metrics,
+                HealthService(health),
+                _options(settings),
+                has_room=backlog.has_room,
+                on_drain=rules.feed.drain,
+            )
         )
         address = words.join_address(words.split_address(settings.grpc_address)[0], port)
         _log.info("serving gRPC", address=address, database=str(engines), sqlite=sqlite3.sqlite_version)
@@ -104,11 +113,18 @@ class _Rules:
         store: Store,
         checkpoints: CheckpointCodec,
         health: HealthReport,
+        backlog: Backlog,
     ) -> None:
         limits = PushLimits(max_data_bytes=settings.max_data_bytes, max_answer_bytes=settings.max_answer_bytes)
         self._listeners: list[Callable[[int], object]] = []
         self.checkpoints = checkpoints
-        self.pusher = Pusher(store, limits=limits, on_commit=self._committed, on_clock_lag=health.report_clock_lag)
+        self.pusher = Pusher(
+            store,
+            limits=limits,
+            on_commit=self._committed,
+            on_clock_lag=health.report_clock_lag,
+            backlog=backlog,
+        )
         self.puller = Puller(store, self.pusher)
         self.feed = Feed(
             store,
@@ -130,6 +146,17 @@ class _Rules:
     def _committed(self, project_id: int) -> None:
         for listener in self._listeners:
             listener(project_id)
+
+
+def _backlog(settings: ServerSettings, metrics: Metrics) -> Backlog:
+    limits = BacklogLimits(
+        of_project=Bound(settings.max_project_waiting_pushes, settings.max_project_waiting_bytes),
+        in_all=Bound(settings.max_waiting_pushes, settings.max_waiting_bytes),
+    )
+    backlog = Backlog(limits, on_refused=metrics.overloaded.inc)
+    metrics.waiting_pushes.set_function(lambda: backlog.pushes)
+    metrics.waiting_bytes.set_function(lambda: backlog.size_bytes)
+    return backlog
 
 
 def _join_other_processes(stack: AsyncExitStack, engines: Engines, rules: _Rules, health: HealthReport) -> None:

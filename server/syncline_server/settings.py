@@ -66,6 +66,18 @@ class ServerSettings(BaseSettings):
     max_answer_bytes: Annotated[int, Field(ge=_MIB)] = 16 * _MIB
     """Most data that the answer to a push may carry."""
 
+    max_waiting_pushes: Annotated[int, Field(ge=1)] = 16_384
+    """Most pushes that wait for the database at once."""
+
+    max_waiting_bytes: Annotated[int, Field(ge=_MIB)] = 64 * _MIB
+    """Most memory of pushes that wait for the database; over it they are refused (OVERLOADED)."""
+
+    max_project_waiting_pushes: Annotated[int, Field(ge=1)] = 8_192
+    """Most pushes of one project that wait for the database at once."""
+
+    max_project_waiting_bytes: Annotated[int, Field(ge=_MIB)] = 48 * _MIB
+    """Most memory of the pushes of one project that wait for the database."""
+
     calls_per_minute: Annotated[int, Field(ge=0)] = 0
     """Most calls of a user in a minute; 0: any number."""
 

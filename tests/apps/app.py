@@ -1,7 +1,6 @@
 """One app: a tab, a phone, a service. It pushes and pulls by its habits, and answers to it get lost."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -12,6 +11,7 @@ from uuid import UUID
 
 from apps.acts import Acts
 from apps.book import REFUSED, Book, Problem, Sent
+from apps.clocks import WALL
 from apps.doors import Answer, Door, Page, Refused, Unanswered
 from apps.habits import Habits
 from apps.news import News
@@ -151,14 +151,14 @@ class App:
 
     async def pull_once(self, cursor: Cursor) -> Page:
         """Pull one page, whose answer arrives."""
-        asked_at = time.time()
+        asked_at = WALL.now()
         page = await self.door.pull(cursor, self.tokens.get(cursor, ""))
         self._take(cursor, page, asked_at)
         return page
 
     async def _page(self, cursor: Cursor) -> None:
         for _ in range(_MOST_PAGES if self.habits.loops else 1):
-            asked_at = time.time()
+            asked_at = WALL.now()
             try:
                 page = await self._ask(lambda: self.door.pull(cursor, self.tokens.get(cursor, "")))
             except Unanswered as why:
@@ -175,7 +175,7 @@ class App:
     async def _stream(self, cursor: Cursor) -> None:
         """Read until it has caught up, or is cut."""
         messages = self.random.randint(1, 3) if self.random.random() < self.loses else _MOST_PAGES
-        asked_at = time.time()
+        asked_at = WALL.now()
         async with aclosing(self.door.stream(cursor, self.tokens.get(cursor, ""))) as pages:  # type: ignore[type-var]
             try:
                 async for page in pages:
@@ -218,13 +218,13 @@ class App:
         self.pending = None
         self._told(f"pushes {_spelled(pending)}: {why}")
         for one in pending.changes:
-            one.answered_at, one.outcome = time.time(), REFUSED
+            one.answered_at, one.outcome = WALL.now(), REFUSED
         self.report("refused", why)
         if not self.door.answers_in_full:
             self.reload()  # it has shown its user what never was
 
     def _answered(self, pending: Pending, answer: Answer) -> None:
-        now = time.time()
+        now = WALL.now()
         spelled = "".join(one[0] for one in answer.outcomes)
         self._told(f"pushes {_spelled(pending)}: {spelled} {answer.token[-8:]}")
         for one, outcome, revision, made in zip(

@@ -1,11 +1,12 @@
 """What the apps of one user sent, what they were told and what they saw: all that the verdict knows."""
 
 import math
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from apps.clocks import WALL
 
 Entity = tuple[str, str]
 """Its type and its id; the id is empty while the server has yet to make one."""
@@ -54,7 +55,7 @@ class Sent:
     clock_is_right: bool
     retry_is_exact: bool
     """The server can tell a retry of it from a new change, whatever others have done meanwhile."""
-    sent_at: float = field(default_factory=time.time)
+    sent_at: float = field(default_factory=WALL.now)
     tries: int = 0
     has_push_id: bool = False
     answered_at: float = math.inf

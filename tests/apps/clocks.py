@@ -20,6 +20,22 @@ _JUMP = 0.1
 
 
 @dataclass
+class WallClock:
+    """The time that all go by; what runs in memory, where nothing takes any, moves it on."""
+
+    moved_seconds: float = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.moved_seconds
+
+    def now_ms(self) -> int:
+        return round(self.now() * 1000)
+
+
+WALL = WallClock()
+
+
+@dataclass
 class Clock:
     """One device's clock; all its tabs share it."""
 
@@ -42,5 +58,5 @@ class Clock:
     def now_ms(self) -> int:
         if self.random.random() < _JUMP:
             self.offset_ms = self.random.choice(OFFSETS_MS[self.kind])
-        now = time.time_ns() // 1_000_000 + self.offset_ms
+        now = WALL.now_ms() + self.offset_ms
         return now // 1000 * 1000 if self.kind == "coarse" else now

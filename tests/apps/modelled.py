@@ -1,11 +1,11 @@
 """A server in memory that keeps the rules as the models state them: what the apps are tried on, and planted faults."""
 
-import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 from apps.book import APPLIED, CONFLICT, Data, Entity, Row, Sent
+from apps.clocks import WALL
 from apps.doors import Answer, Door, Page
 from apps.habits import Habits
 from apps.site import page_size
@@ -14,6 +14,7 @@ from model.readers import Token
 from model.user_log import Server
 
 _HTTP_PAGE = 100
+_PUSH_SECONDS = 0.02
 _LARGEST_PAGE = 100_000
 
 
@@ -48,7 +49,8 @@ class Rules:
         self, session: str, device: bool, changes: Sequence[Sent], token: Token | None, push_id: str
     ) -> tuple[Answer, Token]:
         """Apply a push in one step."""
-        self.clock_ms = max(self.clock_ms + 1, time.time_ns() // 1_000_000)
+        WALL.moved_seconds += _PUSH_SECONDS
+        self.clock_ms = max(self.clock_ms + 1, WALL.now_ms())
         before, kinds = self.readers.head, {one.entity[0] for one in changes}
         high = self.readers.high(session, kinds)
         answer, merged, written = self._apply(session, device, changes, push_id)

@@ -1,6 +1,5 @@
 """Devices of mutation sync: optimistic concurrency against the head, and pages by cursor or by number."""
 
-import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any
 import httpx2
 
 from apps.book import APPLIED, Book, Problem, Sent
+from apps.clocks import WALL
 from bridge.dialects.mutation_sync.device import SIMPLE, Device
 from bridge.dialects.mutation_sync.strict_client import (
     PATH,
@@ -56,7 +56,7 @@ class BookedClient(StrictClient):
         self.calls.append(f"pushes [{spelled}]: head {self.head}")
         for one, answer in zip(sent, answers, strict=True):
             one.entity = key_of(answer)
-            one.answered_at, one.outcome = time.time(), APPLIED
+            one.answered_at, one.outcome = WALL.now(), APPLIED
             one.revision = answer["timestamp"] * _US_PER_MS
         return answers
 

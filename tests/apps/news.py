@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from apps.book import APPLIED, Book, Entity, Late, Sent, tag_of
+from apps.clocks import WALL
 from apps.habits import Habits
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class News:
                 continue
             for name, cursor in self._caught_up:
                 if name != by and one.entity[0] in cursor:
-                    self._due[name, cursor].append(_Due(one.tag, one.entity, time.time()))
+                    self._due[name, cursor].append(_Due(one.tag, one.entity, WALL.now()))
 
     def forget(self, name: str) -> None:
         """Expect nothing of a reader until it has caught up again."""

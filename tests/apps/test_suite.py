@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from apps import verdict
+from apps.clocks import WALL
 from apps.house import House
 from apps.modelled import ModelledSite, Rules
 from apps.planted import FAULTS
@@ -20,9 +21,12 @@ async def found_in(rules: type[Rules], seed: int, *, push_ids: bool) -> list[ver
     house = House(f"suite-{seed}", ModelledSite(rules(Random(seed))), 5, push_ids)
     await house.open()
     steps = itertools.count()
-    await house.live(lambda: next(steps) < STEPS)
-    await house.settle()
-    return verdict.problems(house.book, await house.log())
+    try:
+        await house.live(lambda: next(steps) < STEPS)
+        await house.settle()
+        return verdict.problems(house.book, await house.log())
+    finally:
+        WALL.moved_seconds = 0.0
 
 
 @pytest.mark.parametrize("push_ids", [True, False])

@@ -69,6 +69,7 @@ def plain(code: StatusCode, words: str = SECRET, *trailing: tuple[str, bytes]) -
         (StatusCode.RESOURCE_EXHAUSTED, "ANSWER_TOO_LARGE", 413, "PAYLOAD_TOO_LARGE"),
         (StatusCode.RESOURCE_EXHAUSTED, "READER_TOO_SLOW", 503, "SYNC_FAILED"),
         (StatusCode.UNAVAILABLE, "DRAINING", 503, "SYNC_FAILED"),
+        (StatusCode.UNAVAILABLE, "OVERLOADED", 503, "SYNC_FAILED"),
         (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", 503, "SYNC_FAILED"),
         (StatusCode.INTERNAL, "INTERNAL", 500, "SYNC_FAILED"),
         (StatusCode.RESOURCE_EXHAUSTED, "A_LATER_REASON", 413, "PAYLOAD_TOO_LARGE"),

@@ -156,6 +156,7 @@ ERROR_OF_REASON: Final[Mapping[str, type[SynclineError]]] = {
     "RATE_LIMITED": RateLimited,
     "READER_TOO_SLOW": ReaderTooSlow,
     "DRAINING": Unavailable,
+    "OVERLOADED": Unavailable,
     "STORE_UNAVAILABLE": Unavailable,
     "INTERNAL": ServerFailed,
 }

@@ -27,6 +27,15 @@ class Metrics:
         )
         self.streams = Gauge("syncline_streams", "Streams that are open.", registry=self.registry)
         self.commits = Counter("syncline_commits", "Groups of pushes that were committed.", registry=self.registry)
+        self.waiting_pushes = Gauge(
+            "syncline_waiting_pushes",
+            "Pushes, and positions of readers, that wait for the database.",
+            registry=self.registry,
+        )
+        self.waiting_bytes = Gauge("syncline_waiting_bytes", "Memory that they take.", registry=self.registry)
+        self.overloaded = Counter(
+            "syncline_overloaded", "Pushes that were refused since too many waited.", registry=self.registry
+        )
         self.clock_behind_ms = Gauge(
             "syncline_clock_behind_ms",
             "How far the store's clock is behind the log; over 0 means that it was set back.",

@@ -5,7 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import structlog
@@ -19,7 +19,12 @@ from syncline import words
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.status import internal_status, status_of
 from syncline_server.rpc.undecodable import problem_of
-from syncline_server.sync.errors import InvalidError, StoreUnavailable, SyncError
+from syncline_server.sync.errors import InvalidError, Overloaded, StoreUnavailable, SyncError
+
+_UNREAD: Final = object()
+"""Stands for a request that there is no room for."""
+_SMALL_BYTES: Final = 64 * 1024
+"""A request so small is always read."""
 
 _log = structlog.get_logger()
 
@@ -30,9 +35,10 @@ class CallObserver:
     It wraps the handlers; an interceptor of grpc.aio costs more than all that is done here.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
-        """Count in `metrics`."""
+    def __init__(self, metrics: Metrics, has_room: Callable[[int], bool]) -> None:
+        """Count in `metrics`; decode no large request of so many bytes that there is no room for."""
         self._metrics = metrics
+        self._has_room = has_room
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -47,7 +53,7 @@ class CallObserver:
 
     def _handler(self, method: MethodDescriptor, behaviour: Any) -> Any:
         codecs: dict[str, Any] = {
-            "request_deserializer": _tolerant(method.input_type),
+            "request_deserializer": _tolerant(method.input_type, self._has_room),
             "response_serializer": _serialized,
         }
         if method.server_streaming:
@@ -63,6 +69,8 @@ class CallObserver:
             call = _Call(served, context)
             self._begin()
             try:
+                if request is _UNREAD:
+                    raise Overloaded
                 if isinstance(request, InvalidError):
                     raise request
                 response = await behaviour(request, context)
@@ -152,11 +160,13 @@ class _Call:
         return self._made_id
 
 
-def _tolerant(kind: Descriptor) -> Callable[[bytes], Any]:
+def _tolerant(kind: Descriptor, has_room: Callable[[int], bool]) -> Callable[[bytes], Any]:
     """Let the error of what is no message through to the handler: raised here, gRPC takes it for a defect of ours."""
     deserializer = GetMessageClass(kind).FromString
 
     def decoded(raw: bytes) -> Any:
+        if len(raw) > _SMALL_BYTES and not has_room(len(raw)):
+            return _UNREAD
         try:
             return deserializer(raw)
         except DecodeError:

@@ -75,13 +75,16 @@ async def serving(
     health_service: HealthService,
     options: ServerOptions,
     *,
+    has_room: Callable[[int], bool],
     on_drain: Callable[[], None],
 ) -> AsyncIterator[int]:
     """Serve for the time of the block; yields the bound port. Raises AddressInUse.
 
+    A large request is refused before it is decoded where `has_room` says that there is no room for its bytes.
+
     At the end: health says NOT_SERVING, `on_drain` ends the streams, and calls get the drain time to finish.
     """
-    observer = CallObserver(metrics)
+    observer = CallObserver(metrics, has_room)
     server = aio.server(
         options=[
             # By default two servers may bind one port, and each gets half of the calls.

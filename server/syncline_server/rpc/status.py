@@ -32,6 +32,7 @@ STATUS_OF: Final[dict[type[errors.SyncError], tuple[StatusCode, sync_pb2.ErrorRe
     errors.RateLimited: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_RATE_LIMITED),
     errors.ReaderTooSlow: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_READER_TOO_SLOW),
     errors.Draining: (StatusCode.UNAVAILABLE, sync_pb2.ERROR_REASON_DRAINING),
+    errors.Overloaded: (StatusCode.UNAVAILABLE, sync_pb2.ERROR_REASON_OVERLOADED),
     errors.StoreUnavailable: (StatusCode.UNAVAILABLE, sync_pb2.ERROR_REASON_STORE_UNAVAILABLE),
 }
 

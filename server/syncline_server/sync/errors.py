@@ -23,6 +23,7 @@
     ├── ReaderTooSlow
     └── UnavailableError         try again
         ├── Draining
+        ├── Overloaded
         └── StoreUnavailable
 
 Each leaf maps to one gRPC code and reason in rpc/status.py. Messages are written for clients.
@@ -193,6 +194,12 @@ class Draining(UnavailableError):
     """The server is going away."""
 
     message = "The server is going away; connect again."
+
+
+class Overloaded(UnavailableError):
+    """Too much waits to be committed; nothing was applied."""
+
+    message = "Too many pushes wait for the store; try again."
 
 
 class StoreUnavailable(UnavailableError):

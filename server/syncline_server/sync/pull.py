@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from syncline_server.sync.changes import MICROSECONDS_PER_MS
-from syncline_server.sync.errors import CheckpointExpired, StoreUnavailable
+from syncline_server.sync.errors import CheckpointExpired, StoreUnavailable, UnavailableError
 from syncline_server.sync.history import START, Position
 from syncline_server.sync.reading import Page, PageSize, Reading
 from syncline_server.sync.shown import Presented, Presenting, shown_by_pull, shows_less
@@ -43,7 +43,7 @@ class Puller:
         """
         try:
             await self._presenting.present(presented)
-        except StoreUnavailable:
+        except UnavailableError:
             if must_be_stored:
                 raise
 

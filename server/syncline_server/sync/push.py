@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from syncline_server.sync.backlog import Backlog, BacklogLimits
 from syncline_server.sync.changes import Push, PushOutcome
 from syncline_server.sync.errors import StoreUnavailable, SyncError
 from syncline_server.sync.group import GroupCommit, Item
@@ -26,6 +28,8 @@ _IDLE_PAUSES: Final = 2
 """So many pauses in a row, for most of which the event loop had nothing to do, end the gathering."""
 _QUIET_TURNS: Final = 8
 """So many turns of the event loop in which no push came end it, too."""
+_CHANGE_BYTES: Final = 1024
+"""What a change takes in memory beside its data."""
 _MAX_PUSHES_OF_A_USER: Final = 4
 """The most pushes of one user in a group: each takes a millisecond of its own, and the log is not to run ahead."""
 
@@ -34,8 +38,10 @@ _MAX_PUSHES_OF_A_USER: Final = 4
 class _Waiting:
     item: Item
     changes: int
-    size: int
-    """How long its data is, in characters."""
+    size_bytes: int
+    """How much memory it takes."""
+    since: float
+    """When it came, by the event loop's clock."""
     future: "asyncio.Future[PushOutcome | None]"
 
 
@@ -52,6 +58,7 @@ class Pusher:
         limits: PushLimits,
         on_commit: Callable[[int], object],
         on_clock_lag: Callable[[int], None],
+        backlog: Backlog | None = None,
     ) -> None:
         """Call `on_commit` with the project of every commit, and `on_clock_lag` with the clock's lag.
 
@@ -61,6 +68,7 @@ class Pusher:
         self._limits = limits
         self._on_commit = on_commit
         self._on_clock_lag = on_clock_lag
+        self._backlog = backlog or Backlog(BacklogLimits())
         self._committers: dict[int, _Committer] = {}
         self._presenting: Counter[str] = Counter()
 
@@ -68,6 +76,7 @@ class Pusher:
         """Apply a push and return what became of it, once it is durable.
 
         A caller that is cancelled leaves the outcome unknown: the push may be applied all the same (P3 finds it).
+        Raises Overloaded at once where too much waits, and whatever else becomes of the push.
         """
         outcome = await self._committer(push.project_id).submit(push)
         assert outcome is not None
@@ -103,16 +112,19 @@ class Pusher:
         committer = self._committers.get(project_id)
         if committer is None:
             group = GroupCommit(self._store, self._limits, self._on_clock_lag)
-            committer = self._committers[project_id] = _Committer(project_id, group, self._on_commit)
+            committer = self._committers[project_id] = _Committer(project_id, group, self._backlog, self._on_commit)
         return committer
 
 
 class _Committer:
     """Collects what waits for one project and applies it group by group."""
 
-    def __init__(self, project_id: int, group: GroupCommit, on_commit: Callable[[int], object]) -> None:
+    def __init__(
+        self, project_id: int, group: GroupCommit, backlog: Backlog, on_commit: Callable[[int], object]
+    ) -> None:
         self._project_id = project_id
         self._group = group
+        self._backlog = backlog
         self._on_commit = on_commit
         self._queue: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -120,9 +132,13 @@ class _Committer:
         """How many pushes the next group is likely to have: as many as the last ones had."""
 
     def submit(self, item: Item) -> "asyncio.Future[PushOutcome | None]":
-        future: asyncio.Future[PushOutcome | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
         changes = item.changes if isinstance(item, Push) else ()
-        self._queue.append(_Waiting(item, len(changes), sum([len(change.data) for change in changes]), future))
+        # A character beyond Latin-1 makes all of a text take two or four bytes each.
+        size_bytes = sum([sys.getsizeof(change.data) for change in changes]) + len(changes) * _CHANGE_BYTES
+        self._backlog.enter(self._project_id, size_bytes)
+        future: asyncio.Future[PushOutcome | None] = loop.create_future()
+        self._queue.append(_Waiting(item, len(changes), size_bytes, loop.time(), future))
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"committer-{self._project_id}")
         return future
@@ -136,9 +152,13 @@ class _Committer:
         try:
             while self._queue:
                 await self._gather()
+                began = asyncio.get_running_loop().time()
                 group = self._take_group()
                 self._expected = max(len(group), self._expected // 2)
-                await self._apply(group)
+                error = await self._apply(group)
+                self._leave(group)
+                if error is not None:
+                    self._give_up(self._take_before(began), error)
         finally:
             self._task = None
 
@@ -175,6 +195,7 @@ class _Committer:
         while self._queue and taken < _MAX_GROUP_PUSHES and changes < _MAX_GROUP_CHANGES and size < _MAX_GROUP_BYTES:
             waiting = self._queue.popleft()
             if waiting.future.cancelled():
+                self._leave([waiting])
                 continue
             user = waiting.item.user_id
             number = round_of.get(user, 0)
@@ -186,16 +207,27 @@ class _Committer:
             rounds[number].append(waiting)
             taken += 1
             changes += waiting.changes
-            size += waiting.size
+            size += waiting.size_bytes
         self._queue.extendleft(reversed(left))
         return [waiting for each in rounds for waiting in each]
 
-    async def _apply(self, group: list[_Waiting]) -> None:
+    def _take_before(self, time: float) -> list[_Waiting]:
+        """Take what has waited since then."""
+        taken = []
+        while self._queue and self._queue[0].since <= time:
+            taken.append(self._queue.popleft())
+        return taken
+
+    def _leave(self, taken: list[_Waiting]) -> None:
+        for waiting in taken:
+            self._backlog.leave(self._project_id, waiting.size_bytes)
+
+    async def _apply(self, group: list[_Waiting]) -> StoreUnavailable | None:
+        """Apply a group and answer it; returns why nothing can be written, if that is so."""
         try:
             answers, committed = await self._group.apply(self._project_id, [waiting.item for waiting in group])
         except Exception as error:
-            await self._fail(group, error)
-            return
+            return await self._fail(group, error)
         for waiting, answer in zip(group, answers, strict=True):
             if waiting.future.cancelled():
                 continue
@@ -205,15 +237,30 @@ class _Committer:
                 waiting.future.set_result(answer)
         if committed:
             self._on_commit(self._project_id)
+        return None
 
-    async def _fail(self, group: list[_Waiting], error: Exception) -> None:
+    async def _fail(self, group: list[_Waiting], error: Exception) -> StoreUnavailable | None:
         """Answer a group that could not be committed; unless the store was away, it is tried push by push (L4)."""
-        if not isinstance(error, StoreUnavailable) and len(group) > 1:
-            for waiting in group:
-                await self._apply([waiting])
-            return
-        if not isinstance(error, StoreUnavailable):
-            _log.error("a group of %d could not be applied", len(group), exc_info=error)
-        for waiting in group:
-            if not waiting.future.cancelled():
-                waiting.future.set_exception(error)
+        if isinstance(error, StoreUnavailable):
+            _refuse(group, error)
+            return error
+        if len(group) == 1:
+            _log.error("a push could not be applied", exc_info=error)
+            _refuse(group, error)
+            return None
+        for tried, waiting in enumerate(group, 1):
+            if unavailable := await self._apply([waiting]):
+                _refuse(group[tried:], unavailable)
+                return unavailable
+        return None
+
+    def _give_up(self, waited: list[_Waiting], error: StoreUnavailable) -> None:
+        """Fail what has waited for as long as a group that failed: one after the other, they would wait ever longer."""
+        self._leave(waited)
+        _refuse(waited, error)
+
+
+def _refuse(refused: list[_Waiting], error: Exception) -> None:
+    for waiting in refused:
+        if not waiting.future.cancelled():
+            waiting.future.set_exception(error)

@@ -42,7 +42,10 @@ class Presenting(Protocol):
         """Tell whether a position of this session is on its way, so that what is stored of it is old."""
 
     async def present(self, presented: Presented) -> None:
-        """Store a presented position, durably, before its reader gets an answer. Raises StoreUnavailable."""
+        """Store a presented position, durably, before its reader gets an answer.
+
+        Raises StoreUnavailable, and Overloaded.
+        """
 
 
 def shown_by_pull(reading: Reading, stored: Mapping[str, int], *, is_presenting: bool) -> Presented | None:

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from syncline_server.store.sqlite.checkpoints import SqliteCheckpointer
 from syncline_server.store.sqlite.file import OwnedFile
-from syncline_server.store.sqlite.pragmas import BUSY_SECONDS, READING, WRITING_ON_THE_LOOP, set_up
+from syncline_server.store.sqlite.pragmas import READING, WRITING_ON_THE_LOOP, set_up
 
 _READING_THREADS: Final = 4
 _SMALL_ITEMS: Final = 128
@@ -26,6 +26,8 @@ _STEPS: Final = 5_000
 _SMALL_STEPS: Final = 10
 """A read on the loop takes so many times 5,000 virtual machine instructions at most: about 2 ms; a page of 1,000 takes
 two thirds of them."""
+_BUSY_SECONDS: Final = 1.0
+"""Another process that writes is waited for so long: what comes meanwhile waits, too, and its senders may try again."""
 _BUSY_PAUSE_SECONDS: Final = 0.005
 _TURN_SECONDS: Final = 10
 
@@ -80,7 +82,7 @@ class SqliteWriter:
         """Begin; other processes that write are waited for, without the loop."""
         self._file.check()
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + BUSY_SECONDS
+        deadline = loop.time() + _BUSY_SECONDS
         while True:
             try:
                 self._opened().execute("BEGIN IMMEDIATE")

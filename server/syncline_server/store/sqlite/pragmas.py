@@ -2,13 +2,13 @@
 
 from typing import Any, Final
 
-BUSY_SECONDS: Final = 3
-"""Another process that writes is waited for so long."""
+_BUSY_SECONDS: Final = 3
+"""Another process that writes is waited for so long, by all but pushes."""
 _NO_CHECKPOINT: Final = "wal_autocheckpoint = 0"
 """See SqliteCheckpointer."""
 WAL_BYTES: Final = 4 * 1024 * 1024
 """How long the WAL gets before it is checkpointed, and how long it stays when it starts over."""
-_WAITING: Final = f"busy_timeout = {BUSY_SECONDS * 1000}"
+_WAITING: Final = f"busy_timeout = {_BUSY_SECONDS * 1000}"
 WRITING_ON_THE_LOOP: Final = (
     # Nothing blocks the event loop; whoever writes asks again.
     "busy_timeout = 0",

@@ -1,5 +1,6 @@
 """Every row of the dialect's error table through HTTP: always JSON, and internals never show."""
 
+import asyncio
 from typing import Any
 
 import httpx2
@@ -10,6 +11,7 @@ from bridge.bridged import Bridged, bridged_on, client_of_bridge_on
 from bridge.dialects.checkpoint_sync.app import App, edit, refusal
 from bridge.faults import SECRET, database_away, failing_server, served
 from harness import Server, settings_for, started_server
+from storage import nothing_can_be_written
 
 TABLE = {
     400: "INVALID_INPUT",
@@ -120,6 +122,7 @@ async def test_a_database_that_is_away_is_503_with_retry_after(server: Server, u
         (StatusCode.UNIMPLEMENTED, "", 500),
         (StatusCode.UNAVAILABLE, "", 503),
         (StatusCode.UNAVAILABLE, "DRAINING", 503),
+        (StatusCode.UNAVAILABLE, "OVERLOADED", 503),
         (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", 503),
         (None, "", 503),
     ],
@@ -131,3 +134,15 @@ async def test_a_server_that_fails_is_told_without_its_words(code: StatusCode | 
             message = checked(response, status)
             assert status != 500 or message == "Sync failed. The request id tells the operator more."
             assert ("retry-after" in response.headers) is (status == 503)
+
+
+async def test_a_push_that_there_is_no_room_for_is_503_with_the_time_to_wait(sqlite_url: str) -> None:
+    async with started_server(settings_for(sqlite_url, max_waiting_pushes=1)) as server, bridged_on(server) as bridged:
+        ada = App(bridged, "ada")
+        async with nothing_can_be_written(sqlite_url):
+            sent = [
+                bridged.http.post("/client/sync", json={"changes": [edit()]}, headers=ada.headers) for _ in range(2)
+            ]
+            for response in await asyncio.gather(*sent):
+                checked(response, 503)
+                assert response.headers["retry-after"] == "1"

@@ -137,6 +137,7 @@ async def _head_or_none(app: App) -> int:
         (StatusCode.DATA_LOSS, "", 502),
         (StatusCode.UNAVAILABLE, "", 503),
         (StatusCode.UNAVAILABLE, "DRAINING", 503),
+        (StatusCode.UNAVAILABLE, "OVERLOADED", 503),
         (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", 503),
         (StatusCode.CANCELLED, "", 503),
         (StatusCode.DEADLINE_EXCEEDED, "", 504),
