@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
+from syncline.words import split_address
 from syncline_bridge.describe.openapi import DocumentedApp
 from syncline_bridge.describe.operation import Operation, router_of
 from syncline_bridge.dialect import Dialect
@@ -16,11 +17,13 @@ from syncline_bridge.edge.access import Access
 from syncline_bridge.edge.admission import Admission
 from syncline_bridge.edge.areas import Areas
 from syncline_bridge.edge.body import BodyLimits
-from syncline_bridge.edge.cross_origin import CrossOrigin
+from syncline_bridge.edge.compression import CompressedAnswers, CompressedBodies
+from syncline_bridge.edge.cross_origin import CrossOrigin, is_loopback
 from syncline_bridge.edge.event_stream import EventStreams
 from syncline_bridge.edge.failures import answer_failures
 from syncline_bridge.edge.listener import listening
 from syncline_bridge.edge.probes import LIVENESS_PATH, READINESS_PATH, Health, probes
+from syncline_bridge.edge.semantics import HeadRequests, OneHost
 from syncline_bridge.edge.slashes import SlashAtTheEnd
 from syncline_bridge.failure import MALFORMED
 from syncline_bridge.settings import OwnSettings
@@ -69,6 +72,9 @@ async def serving(settings: OwnSettings, dialects: Sequence[Dialect[Any]] = DIAL
 def build(settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Sequence[ServedDialect]) -> ASGIApp:
     """Build the application from the inside out."""
     app: ASGIApp = documented(settings, upstream, areas, dialects)
+    if settings.compress_answers:
+        app = CompressedAnswers(app, _stream_paths(dialects))
+    app = CompressedBodies(app, areas.answer_failure, settings.max_body_bytes)
     app = BodyLimits(
         app,
         areas.answer_failure,
@@ -77,9 +83,9 @@ def build(settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Seq
         settings.body_min_bytes_per_second,
     )
     app = Admission(app, areas.answer_failure, settings.limit_concurrency, (*_PROBE_PATHS, *_stream_paths(dialects)))
-    app = SlashAtTheEnd(app)
-    if settings.cors_origins:
-        app = CrossOrigin(app, settings.cors_origins, areas)
+    app = SlashAtTheEnd(OneHost(HeadRequests(app), areas.answer_failure))
+    with_loopback = is_loopback(split_address(settings.http_address)[0])
+    app = CrossOrigin(app, settings.cors_origins, areas, with_loopback=with_loopback)
     return Access(app, areas.answer_failure, quiet_paths=_PROBE_PATHS)
 
 
@@ -98,7 +104,10 @@ def documented(
         telemetry={"tracing": False, "metrics": False, "logs": False},  # its spans would carry tokens in the query
     )
     answer_failures(app, areas)
-    for router in (probes(upstream), *(router_of(each.dialect.name, each.operations) for each in dialects)):
+    for router in (
+        probes(upstream),
+        *(router_of(each.dialect.name, each.operations, each.dialect.security_schemes) for each in dialects),
+    ):
         app.include_router(router)
     return app
 

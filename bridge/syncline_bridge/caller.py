@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from syncline import words
 from syncline_bridge.failure import RefusedError, invalid
 
 # gRPC refuses metadata between 8 and 16 KiB at random; this leaves room for what it adds itself.
 MAX_METADATA_BYTES = 7 * 1024
+_HOW_TO = "an id beyond it is written UTF-8'' and then percent-encoded, as in UTF-8''J%C3%BCrgen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,17 @@ def header(request: Request, name: str) -> str:
     return checked(name, values[0].strip(" \t") if values else "")
 
 
+def id_header(request: Request, name: str) -> str:
+    """Return an id that a header carries, decoded where it is beyond ASCII."""
+    value = header(request, name)
+    try:
+        return words.text_of_header(value)
+    except ValueError:
+        raise RefusedError(invalid(f"{name}: is not percent-encoded UTF-8.", field=name)) from None
+
+
 def checked(name: str, value: str) -> str:
     """Return a credential that can travel as metadata: printable ASCII; `name` is where it was sent."""
     if not (value.isascii() and value.isprintable()):
-        raise RefusedError(invalid(f"{name}: has to be printable ASCII.", field=name))
+        raise RefusedError(invalid(f"{name}: has to be printable ASCII; {_HOW_TO}.", field=name))
     return value

@@ -40,5 +40,8 @@ class Dialect(Generic[S]):
 
     def area(self, operations: Sequence[Operation]) -> Area:
         """Return the part of the paths that is this dialect's."""
-        methods = tuple(sorted({operation.method for operation in operations}))
-        return Area(self.prefixes, self.answer_failure, methods, self.request_headers, self.response_headers)
+        methods = {operation.method for operation in operations}
+        methods |= {"HEAD"} if "GET" in methods else set()
+        return Area(
+            self.prefixes, self.answer_failure, tuple(sorted(methods)), self.request_headers, self.response_headers
+        )

@@ -27,6 +27,8 @@ class RefusedError(Exception):
         self.failure = failure
 
 
+_MAX_QUOTED = 50
+
 MALFORMED = Failure(400, "MALFORMED", "This is not an HTTP request.")
 NOT_FOUND = Failure(404, "PATH_UNKNOWN", "There is nothing at this path.")
 METHOD_NOT_ALLOWED = Failure(405, "METHOD_NOT_ALLOWED", "This path does not take that method.")
@@ -44,6 +46,18 @@ def invalid(message: str, **details: int | str) -> Failure:
 def not_json(problem: str, **details: int | str) -> Failure:
     """Describe a body that is no strict JSON."""
     return Failure(400, "BODY_NOT_JSON", f"The body is not valid JSON: {problem}.", details=details)
+
+
+def origin_refused(origin: str) -> Failure:
+    """Describe a page of an origin that may not call."""
+    message = f"browser origin {origin} refused: set SYNCLINE_CORS_ORIGINS"
+    return Failure(403, "ORIGIN_REFUSED", message, details={"field": "Origin"})
+
+
+def encoding_unknown(encoding: str) -> Failure:
+    """Describe a body that is compressed in a way that is not known here."""
+    message = f"Content-Encoding: {encoding[:_MAX_QUOTED]} is not taken; send gzip, or the body as it is."
+    return Failure(415, "ENCODING_UNKNOWN", message, details={"field": "Content-Encoding"})
 
 
 def body_too_large(limit_bytes: int) -> Failure:

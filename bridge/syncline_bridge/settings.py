@@ -55,7 +55,10 @@ class OwnSettings(Knobs):
     """How long requests in progress may take to finish after SIGTERM."""
 
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
-    """Browser origins that may call, separated by commas; none by default, `*` for all."""
+    """Browser origins that may call, separated by commas; `*` for all. Those of this machine may while it alone can."""
+
+    compress_answers: bool = True
+    """Whether answers of 1 KiB and more are compressed for clients that ask for it; a proxy may do so instead."""
 
     docs_enabled: bool = True
     """Whether /docs and /openapi.json are served."""

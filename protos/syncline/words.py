@@ -5,6 +5,7 @@ Standard library alone, since everything imports it.
 
 import re
 from typing import Final
+from urllib.parse import quote, unquote
 
 MAX_ID_BYTES: Final = 128
 """The longest id of an entity, a user or a device, as UTF-8."""
@@ -45,6 +46,7 @@ CHANNEL_OPTIONS: Final = (
 OWN_CONNECTION: Final = ("grpc.use_local_subchannel_pool", 1)
 """Share no connection with other channels of the process: streams would keep calls waiting."""
 
+_EXTENDED: Final = "UTF-8''"
 _ADDRESS: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})", re.ASCII)
 _MAX_PORT: Final = 65_535
 _DELETE_CHARACTER: Final = "\x7f"
@@ -67,6 +69,22 @@ def id_problem(text: str) -> str | None:
     if 0 < len(text) <= MAX_ID_BYTES and len(text.encode()) <= MAX_ID_BYTES:
         return None
     return ID_LENGTH_PROBLEM
+
+
+def text_of_header(value: str) -> str:
+    """Return what a header stands for that carries an id; raises ValueError.
+
+    A header is ASCII. Ids beyond it come as RFC 8187 has it, `UTF-8''` and then percent-encoded: `UTF-8''J%C3%BCrgen`.
+    """
+    if not value.startswith(_EXTENDED):
+        return value
+    return unquote(value.removeprefix(_EXTENDED), errors="strict")
+
+
+def header_of_text(text: str) -> str:
+    """Return an id as a header can carry it."""
+    plain = text.isascii() and text.isprintable() and text == text.strip() and not text.startswith(_EXTENDED)
+    return text if plain else _EXTENDED + quote(text, safe="")
 
 
 def has_control(text: str) -> bool:

@@ -33,7 +33,7 @@ def bridge_on(
     """Run a bridge in front of a server or an address; yields its own."""
     target = server if isinstance(server, str) else server.address
     on_a_free_port = {"http_address": "127.0.0.1:0", "grpc_target": target, "log_level": "error"}
-    return serving(settings_of(dialects)(**on_a_free_port, **settings), dialects)
+    return serving(settings_of(dialects)(**{**on_a_free_port, **settings}), dialects)
 
 
 @asynccontextmanager

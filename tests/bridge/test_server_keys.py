@@ -7,6 +7,8 @@ import httpx2
 import pytest
 
 from bridge.bridged import Bridged
+from syncline import words
+from syncline_client import SyncClient
 
 CHANGE = {"entity_type": "todo", "entity_id": "t", "action": "create", "data": {"n": 1}}
 MUTATION = {"type": "CREATE", "resource": "NOTE", "data": {"body": "b"}}
@@ -62,3 +64,33 @@ async def test_a_name_is_no_credential_and_a_server_key_no_name(bridged: Bridged
     headers = {"x-api-key": project.client_key, "x-user-id": user} if named else {"x-api-key": project.server_key}
     assert (await pushed(bridged, dialect, headers)).status_code == 401
     assert await entries_of(bridged, user) == []
+
+
+@pytest.mark.parametrize("name", ["Jürgen", "利用者", "a b", "UTF-8''x", "😀"])
+@pytest.mark.parametrize("dialect", ["checkpoint", "mutation"])
+async def test_a_user_beyond_ascii_is_named_percent_encoded(bridged: Bridged, user: str, dialect: str, name: str):
+    named = f"{name}-{user}"
+    headers = {"x-api-key": bridged.server.project.server_key, "x-user-id": words.header_of_text(named)}
+    assert (await pushed(bridged, dialect, headers)).status_code == 200
+    (entry,) = await entries_of(bridged, named)
+    assert entry.user_id == named
+
+
+@pytest.mark.parametrize("value", ["UTF-8''%FF", "UTF-8''a%0Ab", "UTF-8''", "UTF-8''%ED%A0%BD"])
+@pytest.mark.parametrize("name", ["x-user-id", "x-device-id"])
+async def test_a_malformed_id_in_a_header_is_refused(bridged: Bridged, value: str, name: str):
+    headers = {"x-api-key": bridged.server.project.server_key, "x-user-id": "u", name: value}
+    refused = await pushed(bridged, "checkpoint", headers)
+    expected = 200 if (value, name) == ("UTF-8''", "x-device-id") else 401 if value == "UTF-8''" else 400
+    assert refused.status_code == expected, refused.text
+
+
+async def test_a_device_beyond_ascii_is_a_device(bridged: Bridged, user: str):
+    device = "Jürgens Telefon"
+    async with SyncClient(
+        bridged.server.address, api_key=bridged.server.project.server_key, device_id=device
+    ) as client:
+        assert (await client.pull(user_id=user)).checkpoint_token
+    headers = {"x-api-key": bridged.server.project.server_key, "x-user-id": user, "x-device-id": "Jürgen".encode()}
+    refused = await bridged.http.get("/client/sync?entity_type=todo", headers=headers)
+    assert (refused.status_code, "UTF-8''" in refused.text) == (400, True)

@@ -9,8 +9,26 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from syncline_bridge.describe.handling import IGNORED_PARAMETERS, Handler, naming_ignored, tagged
+
 Described = Mapping[str, Any]
 """A piece of an OpenAPI document."""
+
+_IGNORED: Described = {
+    "description": "The names of parameters of the query that are not known and have been ignored, percent-encoded.",
+    "schema": {"type": "string"},
+}
+_TAG: Described = {
+    "description": "Stands for this answer: sent as `If-None-Match`, it makes the next one 304 while nothing changes.",
+    "schema": {"type": "string"},
+}
+_IF_NONE_MATCH: Described = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` of an answer that the client holds.",
+    "schema": {"type": "string"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +62,11 @@ class Operation:
     is_stream: bool = False
     """Whether an answer lasts: such requests are bounded by the limit of streams, not by that of requests."""
 
+    @property
+    def is_page(self) -> bool:
+        """Whether an answer is one that a client may hold already."""
+        return self.method == "GET" and not self.is_stream
+
     def __post_init__(self) -> None:
         assert not (self.is_stream and "{" in "".join(self.paths)), "the edge knows streams by their whole path"
 
@@ -59,14 +82,15 @@ def reference(model: type[msgspec.Struct]) -> Described:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
-def router_of(name: str, operations: Sequence[Operation]) -> APIRouter:
+def router_of(name: str, operations: Sequence[Operation], security_schemes: Mapping[str, Described]) -> APIRouter:
     """Serve operations, under a name that groups them in the document."""
     router = APIRouter(tags=[name])
     for operation in operations:
+        handler = _handler(operation, security_schemes)
         for path in operation.paths:
             router.add_api_route(
                 path,
-                operation.handler,
+                handler,
                 methods=[operation.method],
                 response_model=None,
                 responses=_answers(operation),
@@ -75,15 +99,28 @@ def router_of(name: str, operations: Sequence[Operation]) -> APIRouter:
     return router
 
 
+def _handler(operation: Operation, security_schemes: Mapping[str, Described]) -> Handler:
+    """Return the handler with what every operation gets."""
+    schemes = [security_schemes[name] for needed in operation.security for name in needed]
+    described = (*operation.parameters, *schemes)
+    handler = tagged(operation.handler) if operation.is_page else operation.handler
+    return naming_ignored(handler, [one["name"] for one in described if one.get("in") == "query"])
+
+
 def _answers(operation: Operation) -> dict[int | str, dict[str, Any]]:
-    headers = {"headers": operation.headers} if operation.headers else {}
+    headers = {**operation.headers, IGNORED_PARAMETERS: _IGNORED, **({"ETag": _TAG} if operation.is_page else {})}
     failed = json_of(operation.failures.model)
+    unchanged: dict[int | str, dict[str, Any]] = {
+        304: {"description": "The client has this answer already: its `If-None-Match` names it."}
+    }
     return {
-        200: {"description": "Done.", "content": operation.content, **headers},
+        200: {"description": "Done.", "content": operation.content, "headers": headers},
+        **(unchanged if operation.is_page else {}),
         **{status: {"description": text, "content": failed} for status, text in operation.failures.sentences.items()},
     }
 
 
 def _request(operation: Operation) -> dict[str, Any]:
+    parameters = (*operation.parameters, *((_IF_NONE_MATCH,) if operation.is_page else ()))
     body = {} if operation.body is None else {"requestBody": {"required": True, "content": json_of(operation.body)}}
-    return {"parameters": list(operation.parameters), "security": list(operation.security), **body}
+    return {"parameters": list(parameters), "security": list(operation.security), **body}

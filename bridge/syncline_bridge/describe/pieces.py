@@ -12,6 +12,7 @@ FAILURES: Mapping[int, str] = MappingProxyType(
         401: "The key or the session token is missing, unknown, bad or expired.",
         408: "The body did not arrive in time.",
         413: "The body or the answer is over the limit.",
+        415: "The body is compressed in another way than gzip.",
         429: "Too many requests; wait as long as Retry-After says.",
         500: "A defect.",
         503: "The server or its database is away, or restarting; try again after Retry-After.",

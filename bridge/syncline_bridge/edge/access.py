@@ -4,8 +4,9 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -36,8 +37,9 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        exchange = _Exchange(send, _request_id(scope), time.perf_counter())
-        scope.setdefault("state", {})["request_id"] = exchange.request_id
+        state = scope.setdefault("state", {})
+        exchange = _Exchange(send, _request_id(scope), time.perf_counter(), state)
+        state["request_id"] = exchange.request_id
         try:
             await self._app(scope, receive, exchange.send)
         except asyncio.CancelledError:  # the grace is over; uvicorn would answer in plain text
@@ -80,6 +82,8 @@ class _Exchange:
     _send: Send
     request_id: str
     started: float
+    state: Mapping[str, Any]
+    """What those below leave for the answer, whatever it will be: `shown_headers`."""
     status: int | None = None
     complete: bool = False
 
@@ -88,6 +92,7 @@ class _Exchange:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers["x-request-id"] = self.request_id
+            headers.update(self.state.get("shown_headers", {}))
             headers["cache-control"] = "no-store"
             headers["x-content-type-options"] = "nosniff"
         elif message["type"] == "http.response.body":

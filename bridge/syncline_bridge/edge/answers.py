@@ -18,4 +18,15 @@ def failure_answer(body: msgspec.Struct, status: int, failure: Failure) -> Respo
     response = json_answer(body, status)
     if failure.retry_after_seconds is not None:
         response.headers["retry-after"] = str(failure.retry_after_seconds)
+    if failure.reason == "RATE_LIMITED":
+        response.headers.update(_rate_limit(failure.details))
     return response
+
+
+def _rate_limit(details: Mapping[str, int | str]) -> Mapping[str, str]:
+    """Say which limit is used up, and for how long, in the fields that the IETF drafts for it."""
+    scope, seconds = details.get("scope", "user"), str(details.get("window", "60s")).removesuffix("s")
+    return {
+        "ratelimit-policy": f'"{scope}";q={details.get("max", 0)};w={seconds}',
+        "ratelimit": f'"{scope}";r=0;t={details.get("retry_after_seconds", 1)}',
+    }

@@ -46,7 +46,7 @@ class Area:
         return any(path == prefix or path.startswith(f"{prefix}/") for prefix in self.prefixes)
 
 
-ELSEWHERE = Area((), answer_plainly, ("GET",))
+ELSEWHERE = Area((), answer_plainly, ("GET", "HEAD"))
 """Where the bridge speaks for itself: probes, documentation, and what belongs to nobody."""
 
 

@@ -1,35 +1,104 @@
 """What pages of other origins may do (CORS): in each area of the paths what that area takes and shows, and no more."""
 
+import re
 from collections.abc import Sequence
 
+import structlog
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from syncline_bridge.edge.areas import Area, Areas
+from syncline_bridge.failure import origin_refused
 
-# Browsers let every page send these without asking, but for Content-Type, which is JSON here.
-_ALWAYS_SENT = ("Content-Type", "X-Request-Id")
+ANY = "*"
+_LOOPBACK = r"https?://(localhost|[a-z0-9-]+\.localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?"
+_LOOPBACK_HOST = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
+_SHOWABLE = re.compile(r"[!-~]{1,200}")
+_MOST_REMEMBERED = 1000
+
+# Browsers let every page send these without asking, but for Content-Type, which is JSON here, and If-None-Match.
+_ALWAYS_SENT = ("Content-Type", "If-None-Match", "X-Request-Id")
 # `Date` is the server's time, for clients whose own clock is wrong.
-_ALWAYS_SHOWN = ("Date", "Retry-After", "X-Request-Id")
+_ALWAYS_SHOWN = (
+    *("Date", "ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Ignored-Parameters", "X-Request-Id"),
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches what listens on a host."""
+    return _LOOPBACK_HOST.fullmatch(host) is not None
 
 
 class CrossOrigin:
-    """Open the application to some origins; `*` stands for all."""
+    """Open the application to pages of some origins, and tell those of all others, and the log, what to do about it.
 
-    def __init__(self, app: ASGIApp, origins: Sequence[str], areas: Areas) -> None:
+    Listed origins may send credentials of the browser's own, too (a proxy's cookies); those that `*` or the loopback
+    lets in may not.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str], areas: Areas, *, with_loopback: bool) -> None:
+        """`with_loopback` lets pages in that come from this machine, as they do while an app is being written."""
+        self._app = app
         self._areas = areas
-        self._opened = {area: _open(app, origins, area) for area in areas.all}
+        self._listed = frozenset(origins) - {ANY}
+        self._opened = {area: _Opened(app, area, tuple(self._listed)) for area in areas.all}
+        self._lets_all_in = ANY in origins
+        self._with_loopback = with_loopback
+        self._told: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        await self._opened[self._areas.of(scope["path"])](scope, receive, send)
+        headers = Headers(scope=scope)
+        origin = headers.get("origin", "")
+        if not origin or origin.partition("://")[2] == headers.get("host"):
+            await self._app(scope, receive, send)
+            return
+        opened = self._opened[self._areas.of(scope["path"])]
+        if origin in self._listed:
+            await opened.to_listed(scope, receive, send)
+        elif self._lets_all_in:
+            await opened.to_all(scope, receive, send)
+        elif self._with_loopback and re.fullmatch(_LOOPBACK, origin):
+            await opened.to_loopback(scope, receive, send)
+        else:
+            await self._refuse(origin, headers, scope, receive, send)
+
+    async def _refuse(self, origin: str, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a browser's question; anything else is served, and no browser shows the page what came."""
+        failure = origin_refused(origin if _SHOWABLE.fullmatch(origin) else "(malformed)")
+        self._log(failure.message)
+        asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
+        served = self._areas.answer_failure(scope["path"], failure) if asks else self._app
+        await served(scope, receive, send)
+
+    def _log(self, sentence: str) -> None:
+        """Log once an origin: a page asks again and again."""
+        if sentence in self._told:
+            return
+        if len(self._told) >= _MOST_REMEMBERED:
+            self._told.clear()
+        self._told.add(sentence)
+        structlog.get_logger(__name__).warning(sentence)
 
 
-def _open(app: ASGIApp, origins: Sequence[str], area: Area) -> ASGIApp:
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=area.methods,
-        allow_headers=(*area.request_headers, *_ALWAYS_SENT),
-        expose_headers=(*area.response_headers, *_ALWAYS_SHOWN),
-    )
+class _Opened:
+    """The application as the pages of an origin may use one area of it."""
+
+    def __init__(self, app: ASGIApp, area: Area, listed: Sequence[str]) -> None:
+        methods, sent = area.methods, (*area.request_headers, *_ALWAYS_SENT)
+        shown = (*area.response_headers, *_ALWAYS_SHOWN)
+        self.to_listed = CORSMiddleware(
+            app,
+            allow_origins=listed,
+            allow_credentials=True,
+            allow_methods=methods,
+            allow_headers=sent,
+            expose_headers=shown,
+        )
+        self.to_all = CORSMiddleware(
+            app, allow_origins=(ANY,), allow_methods=methods, allow_headers=sent, expose_headers=shown
+        )
+        self.to_loopback = CORSMiddleware(
+            app, allow_origin_regex=_LOOPBACK, allow_methods=methods, allow_headers=sent, expose_headers=shown
+        )

@@ -43,4 +43,5 @@ def _methods(app: FastAPI, path: str) -> list[str]:
     described = [
         methods for template, methods in app.openapi()["paths"].items() if compile_path(template)[0].match(path)
     ]
-    return sorted({method.upper() for methods in described or [{"get": {}}] for method in methods})
+    served = {method.upper() for methods in described or [{"get": {}}] for method in methods}
+    return sorted(served | ({"HEAD"} if "GET" in served else set()))

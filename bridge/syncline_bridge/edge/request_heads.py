@@ -1,8 +1,11 @@
 """How long the head of a request may take and how large it may be, both unlimited in uvicorn."""
 
 from asyncio import TimerHandle, Transport
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from syncline_bridge.edge.http_versions import HTTP2_PREFACE, HTTP2_REFUSAL, without_chunks
 from syncline_bridge.edge.request_ends import RequestEndsProtocol
 
 _LINGER_SECONDS = 2.0
@@ -30,6 +33,10 @@ class HeadLimitsProtocol(RequestEndsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what is not a body, and give what has begun its time to become a head."""
+        if self.cycle is None and data.startswith(HTTP2_PREFACE):
+            self.is_deaf = True
+            self._answer_and_close(HTTP2_REFUSAL)
+            return
         self._head_bytes += len(data)
         super().data_received(data)
         if self._head_bytes > self.max_head_bytes and not self.is_deaf:
@@ -59,7 +66,14 @@ class HeadLimitsProtocol(RequestEndsProtocol):
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
             f"content-length: {len(self.malformed_body)}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
         )
-        self.transport.write(head.encode() + self.malformed_body)
+        self._answer_and_close(head.encode() + self.malformed_body)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        is_old = cycle.scope["http_version"] == "1.0"
+        super()._start_asgi_task(cycle, without_chunks(app, cycle) if is_old else app)
+
+    def _answer_and_close(self, answer: bytes) -> None:
+        self.transport.write(answer)
         # Closed at once, what is still coming would reset the answer away.
         self.transport.write_eof()
         self.loop.call_later(_LINGER_SECONDS, self._give_up)

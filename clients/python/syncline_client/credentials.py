@@ -4,6 +4,8 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 
+from syncline import words
+
 SessionToken = str | Callable[[], str | Awaitable[str]]
 """A session token, or a function that returns a fresh one whenever one is needed."""
 
@@ -15,7 +17,10 @@ class Credentials:
 
     def __init__(self, api_key: str, session_token: SessionToken | None, device_id: str | None) -> None:
         """A function as `session_token` is called before the first call, and once for each token that has expired."""
-        self._fixed = (("x-api-key", api_key), *((("x-device-id", device_id),) if device_id else ()))
+        self._fixed = (
+            ("x-api-key", api_key),
+            *((("x-device-id", words.header_of_text(device_id)),) if device_id else ()),
+        )
         self._source = session_token
         self._token: str | None = None
         self._renewing = asyncio.Lock()

@@ -5,6 +5,7 @@ import time
 from hashlib import sha256
 from typing import Final
 
+from syncline import words
 from syncline_server.identity.credentials import Credentials
 from syncline_server.identity.ids import check_id
 from syncline_server.identity.key_cache import CACHE_SECONDS, KeyCache
@@ -12,7 +13,7 @@ from syncline_server.identity.principal import Principal
 from syncline_server.identity.projects import KeyKind
 from syncline_server.identity.scopes import Scopes
 from syncline_server.identity.session_tokens import read_session_token
-from syncline_server.sync.errors import SessionInvalid
+from syncline_server.sync.errors import RequestInvalid, SessionInvalid
 
 _CACHED_PRINCIPALS: Final = 20_000
 _NO_SCOPES: Final = Scopes(None)
@@ -51,9 +52,8 @@ class Authenticator:
         if not token and key.kind is KeyKind.CLIENT:
             raise _no_token(credentials.authorization)
         claims = read_session_token(token, (key.project.session_secret,)) if token else None
-        device = (claims.device if claims else "") or credentials.device_id
-        if device:
-            check_id("x-device-id", device)
+        named = _device_of_header(credentials.device_id)
+        device = (claims.device if claims else "") or named
         return Principal(
             project_id=key.project.id,
             kind=key.kind,
@@ -64,6 +64,17 @@ class Authenticator:
             expires_at=claims.expires_at if claims else None,
             key=key,
         )
+
+
+def _device_of_header(value: str) -> str:
+    """Return the device that a header names; empty: none. Raises RequestInvalid."""
+    try:
+        device = words.text_of_header(value)
+    except ValueError:
+        raise RequestInvalid("x-device-id", "must be percent-encoded UTF-8 after UTF-8''") from None
+    if device:
+        check_id("x-device-id", device)
+    return device
 
 
 def _no_token(authorization: str) -> SessionInvalid:

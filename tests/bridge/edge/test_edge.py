@@ -59,7 +59,7 @@ async def test_every_failure_is_json_in_the_dialects_shape(
 
 
 async def test_405_names_the_methods_of_the_path(client: httpx2.AsyncClient) -> None:
-    assert (await client.put(SYNC)).headers["allow"] == "GET, POST"
+    assert (await client.put(SYNC)).headers["allow"] == "GET, HEAD, POST"
 
 
 async def test_a_server_that_is_away_is_503_with_retry_after(client: httpx2.AsyncClient) -> None:

@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from syncline_bridge.caller import Caller, header
+from syncline_bridge.caller import Caller, header, id_header
 
 
 def caller_of(request: Request) -> Caller:
@@ -12,5 +12,5 @@ def caller_of(request: Request) -> Caller:
         api_key=header(request, "X-Api-Key"),
         authorization=header(request, "Authorization"),
         device_id=header(request, "X-Device-Id"),
-        user_id=header(request, "X-User-Id"),
+        user_id=id_header(request, "X-User-Id"),
     )

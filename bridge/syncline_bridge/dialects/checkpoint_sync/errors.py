@@ -20,6 +20,7 @@ CODES: Mapping[int, str] = MappingProxyType(
         408: "REQUEST_TIMEOUT",
         409: "CONFLICT",
         413: "PAYLOAD_TOO_LARGE",
+        415: "UNSUPPORTED_ENCODING",
         429: "RATE_LIMITED",
         500: "SYNC_FAILED",
         503: "SYNC_FAILED",

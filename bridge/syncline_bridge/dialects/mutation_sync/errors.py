@@ -35,6 +35,7 @@ LABELS: Mapping[int, Labels] = MappingProxyType(
         408: Labels("request_timeout", "request_timeout"),
         409: Labels("conflict", "OutOfSyncError"),
         413: Labels("payload_too_large", "payload_too_large"),
+        415: Labels("unsupported_encoding", "unsupported_encoding"),
         422: Labels("unprocessable_entity", "ValidationError"),
         429: Labels("rate_limit_exceeded", "rate_limit_exceeded"),
         500: Labels("internal_server_error", "internal_server_error"),

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from syncline import words
-from syncline_bridge.caller import Caller, header
+from syncline_bridge.caller import Caller, header, id_header
 from syncline_bridge.describe.operation import Described, Failures, Operation, json_of
 from syncline_bridge.describe.pieces import FAILURES, PROJECT_KEY, SESSION_TOKEN, api_key, parameter
 from syncline_bridge.dialects.mutation_sync import mutations, parameters, translate
@@ -121,7 +121,7 @@ def _caller(request: Request) -> Caller:
         request_id=request.state.request_id,
         api_key=client_id,
         authorization=f"Bearer {token}" if token else header(request, "Authorization"),
-        user_id=header(request, "X-User-Id"),
+        user_id=id_header(request, "X-User-Id"),
     )
 
 

@@ -11,7 +11,7 @@ async def test_both_requests_are_described_at_both_paths(bridged: Bridged, path:
     described = (await bridged.http.get("/openapi.json")).json()
     pull, push = described["paths"][path]["get"], described["paths"][path]["post"]
     names = [parameter["name"] for parameter in pull["parameters"]]
-    assert names == ["mutationsSince", "resources", "metadataOnly", "limit", "page", "cursor"]
+    assert names == ["mutationsSince", "resources", "metadataOnly", "limit", "page", "cursor", "If-None-Match"]
     assert [parameter["name"] for parameter in push["parameters"]] == ["lastMutationAt"]
     assert set(push["responses"]) > {"200", "400", "401", "403", "404", "409", "422", "429", "500", "502", "503", "504"}
     assert "X-Mutation-At" in push["responses"]["200"]["headers"]

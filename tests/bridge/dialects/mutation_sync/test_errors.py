@@ -95,7 +95,7 @@ async def test_unknown_paths_are_404_in_this_dialect(bridged: Bridged, path: str
 @pytest.mark.parametrize("path", ["/v1/sync", "/v1/sync/", "/auth/v1/sync"])
 async def test_other_methods_are_405_and_named(bridged: Bridged, path: str) -> None:
     response = await bridged.http.put(path)
-    assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, POST")
     assert refusal(response)[1] == "method_not_allowed"
 
 
