@@ -84,7 +84,20 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
         used = {"ix_entities_user_revision" if shape.of_user else "ix_entities_project_revision", primary["heads"]}
         used |= {primary["positions"]} if shape.with_shown else set()
         types = json.dumps(["todo"]) if is_sqlite else ["todo"]
-        parameters = [project, "user1" if shape.of_user else None, "session", 5, types, 101, 0, b"d", b"c", b"u", 10**6]
+        parameters = [
+            project,
+            "user1" if shape.of_user else None,
+            "session",
+            5,
+            types,
+            101,
+            0,
+            b"d",
+            b"c",
+            b"u",
+            10**6,
+            5,
+        ]
         name = f"page {spelled(shape)} {spelled_way(by_size)}"
         yield statement(name, sql.page(shape, by_size), parameters, *used, writes=False)
 

@@ -114,6 +114,8 @@ class Pull:
     after: int | None = None
     size: int = EVERYTHING
     skip: int = 0
+    number: int = 0
+    """Of the page; 0: none."""
     with_total: bool = False
     reset_when_expired: bool = False
     head_only: bool = False

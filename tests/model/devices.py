@@ -145,6 +145,9 @@ class Tablet:
     caller: Principal
     held: Held = field(default_factory=dict)
     head: int = -1
+    reading: tuple[int, int] | None = None
+    """By number, beside what it holds: the size of the pages, and which is next."""
+    read: Held = field(default_factory=dict)
 
     def push(self, mutations: Sequence[dict[str, Any]], *, is_lost: bool) -> None:
         answer = dialects.mutation_push(self.world, self.caller, mutations, self.head)
@@ -164,13 +167,28 @@ class Tablet:
             raise AssertionError("pages without end")
         assert self.held == live(self.world, self.caller, dialects.RESOURCES)
 
+    def page_by_number(self, limit: int) -> None:
+        """Start over, or get the next page: one call at a time, since others change things between two of them."""
+        if self.reading is None:
+            self.reading, self.read = (limit, 1), {}
+        limit, number = self.reading
+        page = dialects.mutation_pull(self.world, self.caller, -1, number=number, limit=limit)
+        _take(self.read, page)
+        self.reading = (limit, number + 1) if page["hasMore"] else None
+        if self.reading is None:
+            assert self.read == live(self.world, self.caller, dialects.RESOURCES)
+
     def _take(self, page: dict[str, Any]) -> None:
-        for one in page["mutations"]:
-            entity = (one["resource"], one["resourceId"])
-            self.held.pop(entity, None)
-            if one["type"] != "DELETE":
-                self.held[entity] = one["data"]
+        _take(self.held, page)
         self.head = page["lastMutationAt"]
+
+
+def _take(held: Held, page: dict[str, Any]) -> None:
+    for one in page["mutations"]:
+        entity = (one["resource"], one["resourceId"])
+        held.pop(entity, None)
+        if one["type"] != "DELETE":
+            held[entity] = one["data"]
 
 
 @dataclass

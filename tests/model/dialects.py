@@ -102,15 +102,18 @@ def mutation_push(world: World, caller: Principal, mutations: Sequence[dict[str,
     return told
 
 
-def mutation_pull(world: World, caller: Principal, since: int, *, cursor: str = "", limit: int = 100) -> Any:
-    """Get the mutations since a head, from both, or the page after a cursor; returns the answer's data."""
+def mutation_pull(
+    world: World, caller: Principal, since: int, *, cursor: str = "", number: int = 0, limit: int = 100
+) -> Any:
+    """Get the mutations since a head, from both: the page of a number, or after a cursor; returns the answer's data."""
     world.move_clock(TICK_US)
-    query = {"mutationsSince": str(since), "limit": str(limit), "cursor": cursor, "resources": ",".join(RESOURCES)}
+    page = {"page": str(number)} if number else {"cursor": cursor}
+    query = {"mutationsSince": str(since), "limit": str(limit), **page, "resources": ",".join(RESOURCES)}
     answer = world.served.http.get(MUTATION_PATH, params=query, headers=_mutation_headers(caller))
     world.check_canaries(caller, answer.text)
     threshold = since * 1000 + 999 if since > 0 else 0
     token = cursor.rpartition(".")[2]
-    position = {"token": token} if token else {"after": threshold}
+    position = {"token": token} if token else {"after": threshold, "number": number}
     expected = world.expected_page(caller, RESOURCES, size=limit, with_total=True, reset_when_expired=True, **position)
     assert isinstance(expected, Page)
     assert not expected.reset or not token
@@ -118,13 +121,16 @@ def mutation_pull(world: World, caller: Principal, since: int, *, cursor: str = 
     told = json.loads(answer.text)["data"]
     threshold = 0 if expected.reset else threshold
     versions = [version for _, version in expected.versions]
-    number, seen = (int(part) for part in cursor.split(".")[1:3]) if cursor else (1, 0)
+    total = expected.total
+    if cursor:
+        number, seen, counted = (int(part) for part in cursor.split(".")[1:4])
+        total = max(counted, seen + len(versions) + 1) if expected.has_more else seen + len(versions)
     assert told == {
         "lastMutationAt": expected.head_ms or -1,
         "mutations": [_mutation(_kind(version, threshold), version) for version in versions],
-        "page": number,
+        "page": number or 1,
         "limit": limit,
-        "total": seen + expected.total,
+        "total": total,
         "hasMore": expected.has_more,
         **({"nextCursor": told.get("nextCursor")} if expected.has_more else {}),
     }

@@ -117,6 +117,10 @@ class Machine(RuleBasedStateMachine):
     def sync_tablet(self, who: tuple[str, str], limit: int) -> None:
         self.tablet(who).sync(limit)
 
+    @rule(who=_who, limit=st.sampled_from((1, 2, 3)))
+    def page_by_number(self, who: tuple[str, str], limit: int) -> None:
+        self.tablet(who).page_by_number(limit)
+
     # Who holds to no manners
 
     @rule(who=_who, name=st.sampled_from(("browser", "service")), edits=_edits, odd=_odd, twice=_seldom)
@@ -148,7 +152,7 @@ class Machine(RuleBasedStateMachine):
             )
         ),
         size=_sizes,
-        skip=st.sampled_from((0, 0, 0, 1, 2)),
+        place=st.sampled_from(({}, {}, {"skip": 1}, {"skip": 2}, {"number": 1}, {"number": 2}, {"number": 3})),
         total=_coin,
         reset=_coin,
         head_only=_seldom,
@@ -160,7 +164,7 @@ class Machine(RuleBasedStateMachine):
         types: list[str],
         position: str,
         size: int,
-        skip: int,
+        place: dict[str, int],
         total: bool,
         reset: bool,
         head_only: bool,
@@ -179,10 +183,10 @@ class Machine(RuleBasedStateMachine):
             types,
             token=self.token(caller, position),
             size=size,
-            skip=skip,
             with_total=total,
             reset_when_expired=reset,
             head_only=head_only,
+            **place,
             **after,
         )
 

@@ -1,4 +1,4 @@
-"""What every call has to answer: P1 to P9 and T1 to T4 of docs/rules.md, without a database, a socket or a clock.
+"""What every call has to answer: P1 to P9 and T1 to T5 of docs/rules.md, without a database, a socket or a clock.
 
 A project is the list of its entities' latest versions in order of revision (L3), and what its sessions have shown (P9).
 A call that is refused raises Refused and changes nothing.
@@ -14,11 +14,22 @@ MS = 1000
 
 
 @dataclass
+class Numbered:
+    """What is kept of a reading by number (T5)."""
+
+    starts: dict[int, int]
+    """Where a page begins, by its number."""
+    total: int
+
+
+@dataclass
 class Project:
     name: str
     log: list[Version] = field(default_factory=list)
     shown: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     """What a session of a user has shown, by entity type; empty: every type without a position of its own."""
+    readings: dict[tuple[object, ...], Numbered] = field(default_factory=dict)
+    """By number: user, position, types and size of the pages."""
 
     def head(self, user: str | None = None) -> int:
         return max((one.revision for one in self.log if user in {None, one.user}), default=0)
@@ -87,11 +98,27 @@ class Project:
         found = [one for one in found if not pull.types or one.entity[0] in pull.types]
         page = [] if pull.head_only else found[pull.skip : pull.skip + pull.size]
         has_more = bool(page) and len(found) > pull.skip + len(page)
+        total = len(found) if pull.with_total and not pull.head_only else 0
+        if pull.number and not pull.head_only:
+            page, has_more, total = self._numbered(pull, position, found)
         head = self.head(pull.user)
         following = page[-1].revision if has_more else max(head, position if proven else 0)
         versions = [(_action(one, position), one) for one in page]
-        total = len(found) if pull.with_total and not pull.head_only else 0
         return Page(versions, following, has_more, head // MS if pull.user is not None else 0, total, reset)
+
+    def _numbered(self, pull: Pull, position: int, found: list[Version]) -> tuple[list[Version], bool, int]:
+        """Cut the page of a number from where the one before it has ended, if anybody has read that (T5)."""
+        reading = (pull.user, position, frozenset(pull.types), pull.size)
+        kept = self.readings.get(reading, Numbered({1: position}, len(found)))
+        known = max(number for number in kept.starts if number <= pull.number)
+        skip = (pull.number - known) * pull.size
+        left = [one for one in found if one.revision > kept.starts[known]]
+        page, has_more = left[skip : skip + pull.size], len(left) > skip + pull.size
+        met = (pull.number - 1) * pull.size + len(page) + has_more if page else 0
+        if has_more:
+            self.readings[reading] = kept
+            kept.starts.setdefault(pull.number + 1, page[-1].revision)
+        return page, has_more, max(kept.total, met) if pull.with_total else 0
 
     def _position(self, pull: Pull) -> tuple[int, bool]:
         """Return where a reader is, and whether it has to start over (T1)."""

@@ -253,6 +253,7 @@ class World:
             after_revision=fields.get("after"),
             page_size=fields.get("size", 0),
             skip=fields.get("skip", 0),
+            page_number=fields.get("number", 0),
             include_total=fields.get("with_total", False),
             user_id=caller.user_id,
             reset_when_expired=fields.get("reset_when_expired", False),
@@ -344,4 +345,4 @@ def _replaced(until_now: Sequence[model.Project], name: str) -> list[list[Versio
 
 def _copy(project: model.Project) -> model.Project:
     shown = {session: dict(positions) for session, positions in project.shown.items()}
-    return model.Project(project.name, list(project.log), shown)
+    return model.Project(project.name, list(project.log), shown, project.readings)

@@ -146,7 +146,7 @@ class PushResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[PushResult, _Mapping]]] = ..., checkpoint_token: _Optional[str] = ..., head_ms: _Optional[int] = ...) -> None: ...
 
 class PullRequest(_message.Message):
-    __slots__ = ("entity_types", "checkpoint_token", "after_revision", "page_size", "skip", "include_total", "user_id", "reset_when_expired", "omit_forbidden_types", "head_only")
+    __slots__ = ("entity_types", "checkpoint_token", "after_revision", "page_size", "skip", "include_total", "user_id", "reset_when_expired", "omit_forbidden_types", "head_only", "page_number")
     ENTITY_TYPES_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_TOKEN_FIELD_NUMBER: _ClassVar[int]
     AFTER_REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -157,6 +157,7 @@ class PullRequest(_message.Message):
     RESET_WHEN_EXPIRED_FIELD_NUMBER: _ClassVar[int]
     OMIT_FORBIDDEN_TYPES_FIELD_NUMBER: _ClassVar[int]
     HEAD_ONLY_FIELD_NUMBER: _ClassVar[int]
+    PAGE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     entity_types: _containers.RepeatedScalarFieldContainer[str]
     checkpoint_token: str
     after_revision: int
@@ -167,7 +168,8 @@ class PullRequest(_message.Message):
     reset_when_expired: bool
     omit_forbidden_types: bool
     head_only: bool
-    def __init__(self, entity_types: _Optional[_Iterable[str]] = ..., checkpoint_token: _Optional[str] = ..., after_revision: _Optional[int] = ..., page_size: _Optional[int] = ..., skip: _Optional[int] = ..., include_total: _Optional[bool] = ..., user_id: _Optional[str] = ..., reset_when_expired: _Optional[bool] = ..., omit_forbidden_types: _Optional[bool] = ..., head_only: _Optional[bool] = ...) -> None: ...
+    page_number: int
+    def __init__(self, entity_types: _Optional[_Iterable[str]] = ..., checkpoint_token: _Optional[str] = ..., after_revision: _Optional[int] = ..., page_size: _Optional[int] = ..., skip: _Optional[int] = ..., include_total: _Optional[bool] = ..., user_id: _Optional[str] = ..., reset_when_expired: _Optional[bool] = ..., omit_forbidden_types: _Optional[bool] = ..., head_only: _Optional[bool] = ..., page_number: _Optional[int] = ...) -> None: ...
 
 class PullResponse(_message.Message):
     __slots__ = ("changes", "checkpoint_token", "has_more", "head_ms", "total_size", "reset")

@@ -72,6 +72,8 @@ class Requests:
             raise RequestInvalid("page_size", f"must be 0 to {words.MAX_PAGE_SIZE}", limit=words.MAX_PAGE_SIZE)
         if request.skip < 0:
             raise RequestInvalid("skip", "must be 0 or more")
+        if request.page_number < 0 or (request.page_number and request.skip):
+            raise RequestInvalid("page_number", "must be 1 or more, and without skip")
         reading = self._reading(request, principal, omit_forbidden=request.omit_forbidden_types)
         if request.head_only or (request.entity_types and not reading.entity_types):
             # Shows nothing for any type: not even what it leaves out has been read up to the token.
@@ -81,6 +83,7 @@ class Requests:
             max_bytes=self._limits.max_page_bytes,
             skip=request.skip,
             include_total=request.include_total,
+            number=request.page_number,
         )
         return reading, size
 

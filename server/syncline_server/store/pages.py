@@ -13,9 +13,9 @@ def page(dialect: SqlDialect, shape: PageShape, by_size: bool) -> str:
         user_head = f"coalesce((SELECT max(revision) FROM entities WHERE {scope}), 0)"
     if shape.of_types:
         page_filter = f" AND {dialect.among('entity_type', '$5')}"
-    found = f"{scope} AND revision > $4{page_filter}"
+    found = f"{scope} AND revision > $12{page_filter}"
     if shape.with_total:
-        total = f"(SELECT count(*) FROM entities WHERE {found})"
+        total = f"(SELECT count(*) FROM entities WHERE {scope} AND revision > $4{page_filter})"
     if shape.with_shown:
         shown = f"(SELECT {dialect.shown} FROM session_positions WHERE session_key = $3 AND project_id = $1)"
     if shape.of_types or not shape.of_user:

@@ -156,10 +156,12 @@ class SqlStore(ABC):
         types = self._log.statements.many(query.entity_types)
         asked = (query.project_id, query.user_id, query.session_key, query.after_revision, types)
         parameters = (*asked, query.limit, query.skip, *self._closings)
-        row = the_row(await self._rows(statement(False), (*parameters, _small_bytes(query.limit, query.max_bytes))))
+        start = max(query.start_revision, query.after_revision)
+        small_bytes = _small_bytes(query.limit, query.max_bytes)
+        row = the_row(await self._rows(statement(False), (*parameters, small_bytes, start)))
         *_, changes, _, left_out, _, _, _ = row
         if left_out or len(changes or b"") > query.max_bytes:
-            row = the_row(await self._rows(statement(True), (*parameters, query.max_bytes)))
+            row = the_row(await self._rows(statement(True), (*parameters, query.max_bytes, start)))
         epoch_id, project_head, user_head, total, shown, changes, count, _, last_revision, more, _ = row
         return StoredPage(
             changes=changes or b"",

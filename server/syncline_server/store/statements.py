@@ -44,12 +44,12 @@ class Statements:
     move_head: str
     """project id, head → nothing."""
     page: Callable[[PageShape, bool], str]
-    """project id, user, session key, position, types, limit, skip, closings, bytes → one row, and so one snapshot (L5).
+    """project id, user, session key, position, types, limit, skip, closings, bytes, start → one row and snapshot (L5).
 
     Of it: id of the epoch in force, the project's head, the user's, the total, what the session has shown as JSON; then
     the versions, laid out and joined, their number, how many are not among them, the revision of the last one, and
     whether there is more (NULL: if the user's head is after it). The closings are those of a tombstone, of what is new
-    to the reader, and of what is not.
+    to the reader, and of what is not. The page begins at its start, which is the position or past it.
 
     A page leaves out versions whose data has more bytes than asked for; by size, it ends where it has so many bytes. To
     look at sizes first takes half as long again.

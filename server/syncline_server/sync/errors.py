@@ -113,10 +113,9 @@ class DataTooLarge(PreconditionError):
 class AnswerTooLarge(PreconditionError):
     """The versions to answer with are larger than an answer may be."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, way_out: str = "push fewer changes at once") -> None:
         super().__init__(
-            f"The versions to answer with are over {limit_bytes} bytes; push fewer changes at once.",
-            limit_bytes=limit_bytes,
+            f"The versions to answer with are over {limit_bytes} bytes; {way_out}.", limit_bytes=limit_bytes
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from syncline_server.sync.changes import MICROSECONDS_PER_MS
 from syncline_server.sync.errors import CheckpointExpired, StoreUnavailable, UnavailableError
 from syncline_server.sync.history import START, Position
+from syncline_server.sync.numbered import NumberedPages
 from syncline_server.sync.reading import Page, PageSize, Reading
 from syncline_server.sync.shown import Presented, Presenting, shown_by_pull, shows_less
 from syncline_server.sync.store import PageQuery, Store, StoredPage
@@ -16,25 +17,34 @@ class Puller:
     def __init__(self, store: Store, presenting: Presenting) -> None:
         """`presenting` stores the positions, in one order with the pushes that depend on them."""
         self._store = store
+        self._numbered = NumberedPages(store)
         self._presenting = presenting
 
     async def pull(self, reading: Reading, size: PageSize) -> Page:
         """Read one page from where the reader is.
 
-        Raises CheckpointExpired (unless told to start over) and StoreUnavailable.
+        Raises CheckpointExpired (unless told to start over), AnswerTooLarge (by number) and StoreUnavailable.
         """
         is_presenting = self._presenting.is_presenting(reading.session_key)
-        stored = await self._store.page(_query(reading, reading.position, size))
+        stored = await self._stored(reading, size)
         reset = _is_of_lost_history(reading, stored)
         if reset:
             if not reading.reset_when_expired:
                 raise CheckpointExpired
             reading = replace(reading, position=START, is_plain=False)
-            stored = await self._store.page(_query(reading, START, size))
+            stored = await self._stored(reading, size)
         presented = shown_by_pull(reading, stored.shown, is_presenting=is_presenting)
         if presented is not None:
             await self._present(presented, must_be_stored=is_presenting or shows_less(reading, stored.shown))
         return _page(reading, reading.position, stored, reset)
+
+    async def _stored(self, reading: Reading, size: PageSize) -> StoredPage:
+        query = _query(reading, reading.position, size)
+        if size.number <= 1:
+            stored = await self._store.page(query)
+            if not (size.number and stored.cut):
+                return stored
+        return await self._numbered.page(query, size.number)
 
     async def _present(self, presented: Presented, *, must_be_stored: bool) -> None:
         """Store what a reader shows; where that cannot be, who shows more than is stored is answered all the same.

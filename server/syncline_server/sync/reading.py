@@ -36,6 +36,8 @@ class PageSize:
     """The most bytes of changes; one change is returned whatever its size."""
     skip: int = 0
     include_total: bool = False
+    number: int = 0
+    """Which of the pages of `limit` changes after the position, from 1 (T5); 0: the page at the position."""
 
 
 @dataclass(frozen=True, slots=True)

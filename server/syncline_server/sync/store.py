@@ -86,6 +86,8 @@ class PageQuery:
     """The most bytes of laid out versions in a page. At least one version is returned whatever its size."""
     skip: int = 0
     include_total: bool = False
+    start_revision: int = 0
+    """Where the page begins, if that is past the position asked for; it decides neither actions nor the total."""
     session_key: str = ""
     """The session whose shown positions are returned, too; empty: nobody's."""
 

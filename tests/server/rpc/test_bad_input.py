@@ -191,6 +191,8 @@ BAD_PULLS = {
     "a page of 1001": ({"page_size": 1001}, "page_size", "0 to 1000"),
     "a negative page": ({"page_size": -1}, "page_size", "0 to 1000"),
     "a negative skip": ({"skip": -1}, "skip", "0 or more"),
+    "a negative page number": ({"page_number": -1}, "page_number", "1 or more"),
+    "a page number and a skip": ({"page_number": 2, "skip": 1}, "page_number", "without skip"),
     "a negative revision": ({"after_revision": -1}, "after_revision", "0 to"),
     "a revision past all time": ({"after_revision": 2**63 - 1}, "after_revision", "0 to"),
     "a bad type": ({"entity_types": ["todo", "to do"]}, "entity_types[1]", "a letter"),

@@ -1,6 +1,7 @@
 """P3 to P9, each once over the wire."""
 
 import json
+from typing import Any
 
 from harness import Server, change, ids, now_ms, outcomes, refused
 from syncline.v1 import sync_pb2
@@ -121,6 +122,30 @@ async def test_pages_are_cut_by_count_and_tell_of_more(shared_server: Server, us
         rest = await client.pull("todo", page_size=3, checkpoint_token=page.checkpoint_token, include_total=True)
         assert (ids(rest.changes), rest.has_more, rest.total_size) == (["e2", "e3", "e4"], False, 3)
         assert ids((await client.pull("todo", page_size=2, skip=3)).changes) == ["e3", "e4"]
+
+
+async def test_a_page_by_number_begins_where_the_one_before_it_ended(shared_server: Server, user: str):
+    async with shared_server.client(user, device="a") as client, shared_server.client(user, device="b") as other:
+        await client.push(*[change("create", f"e{at}") for at in range(4)])
+        asked: dict[str, Any] = {"page_size": 2, "include_total": True}
+        first = await client.pull("todo", page_number=1, **asked)
+        await other.push(change("update", "e0", {"n": 1}))
+        second = await client.pull("todo", page_number=2, **asked)
+        third = await client.pull("todo", page_number=3, **asked)
+        assert [ids(page.changes) for page in (first, second, third)] == [["e0", "e1"], ["e2", "e3"], ["e0"]]
+        assert [page.has_more for page in (first, second, third)] == [True, True, False]
+        assert [page.total_size for page in (first, second, third)] == [4, 5, 5]
+        assert {one.action for one in (*second.changes, *third.changes)} == {sync_pb2.ACTION_CREATE}
+
+
+async def test_a_page_by_number_that_would_be_cut_by_bytes_is_refused(shared_server: Server, user: str):
+    async with shared_server.client(user) as client:
+        for at in range(0, 12, 4):
+            await client.push(*[change("create", f"e{at + one}", {"x": "x" * 250_000}) for one in range(4)])
+        told = await refused(client.pull("todo", page_number=1))
+        assert (told.code, told.reason) == ("RESOURCE_EXHAUSTED", "ANSWER_TOO_LARGE")
+        assert "ask for fewer changes a page" in told.message
+        assert [len((await client.pull("todo", page_number=at, page_size=6)).changes) for at in (1, 2)] == [6, 6]
 
 
 async def test_pages_are_cut_by_bytes(shared_server: Server, user: str):

@@ -41,6 +41,14 @@ async def test_a_page_starts_after_its_position_and_goes_by_revision(log):
     assert (await log.page(2**62)).changes == b""
 
 
+async def test_a_page_may_begin_later_than_its_position_which_still_decides_actions_and_total(log):
+    await log.write(*[log.version(f"e{at}", at, created_revision=12) for at in (11, 12, 13, 14)])
+    page = await log.page(11, start_revision=12, include_total=True)
+    assert revisions_of(page) == [13, 14]
+    assert {change.action for change in changes_of(page)} == {sync_pb2.ACTION_CREATE}
+    assert page.total == 3
+
+
 @pytest.mark.parametrize(
     ("limit", "skip", "revisions", "cut"),
     [

@@ -24,7 +24,9 @@ async def test_who_shows_more_is_answered_while_nothing_can_be_written(sqlite_ur
                 assert ids(page.changes) == ["e2"]
                 stream = reader.stream("todo", checkpoint_token=second.checkpoint_token)
                 assert ids((await stream.read()).changes) == ["e2"]
-                less = await refused(reader.pull("todo", after_revision=0))
+                last = await reader.pull("todo", page_number=1, checkpoint_token=second.checkpoint_token)
+            assert ids(last.changes) == ["e2"], "no page comes after it"
+            less = await refused(reader.pull("todo", after_revision=0))
             assert less.reason == "STORE_UNAVAILABLE", "a push would skip what it is about to read again"
             other.execute("ROLLBACK")
         assert ids((await reader.pull("todo", after_revision=0)).changes) == ["e0", "e1", "e2"]

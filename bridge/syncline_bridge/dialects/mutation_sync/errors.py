@@ -78,7 +78,7 @@ def unprocessable(message: str, **details: int | str) -> RefusedError:
 
 
 def page_too_large() -> RefusedError:
-    """Refuse a numbered page that the server has cut by size: who goes on by number would miss what was cut off."""
+    """Refuse a numbered page that is over the limit of an answer: who goes on by number would miss what was cut off."""
     message = "The page is too large. Ask for a lower limit, or page with cursor instead of page."
     return RefusedError(Failure(413, "ANSWER_TOO_LARGE", message))
 

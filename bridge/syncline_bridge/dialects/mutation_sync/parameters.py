@@ -14,7 +14,9 @@ Pairs = Sequence[tuple[str, str]]
 
 # The page calls times and counts floats, and some platforms write them so: 100.0, 1.7E12.
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,2})?")
-_CURSOR = re.compile(r"(?P<since>[0-9]{1,16})\.(?P<page>[0-9]{1,9})\.(?P<seen>[0-9]{1,9})\.(?P<token>[A-Za-z0-9_=-]+)")
+_CURSOR = re.compile(
+    r"(?P<since>[0-9]{1,16})\.(?P<page>[0-9]{1,9})\.(?P<seen>[0-9]{1,9})\.(?P<total>[0-9]{1,10})\.(?P<token>[A-Za-z0-9_=-]+)"
+)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "": False}
 _MAX_QUOTED = 200
 _NO_USER_IS_HERE = -1
@@ -30,6 +32,8 @@ class Cursor(NamedTuple):
     page: int
     seen: int
     """How many mutations the pages before held."""
+    total: int
+    """How many there are, as far as known: to count them again for each page would read all that is left."""
     token: str
 
     def text(self) -> str:
@@ -126,7 +130,8 @@ def _cursor(text: str) -> Cursor:
     match = _CURSOR.fullmatch(text)
     if match is None:
         raise unprocessable("Invalid cursor", field="cursor")
-    return Cursor(int(match["since"]), int(match["page"]), int(match["seen"]), match["token"])
+    since, page, seen, total = (int(match[name]) for name in ("since", "page", "seen", "total"))
+    return Cursor(since, page, seen, total, match["token"])
 
 
 def _only(pairs: Pairs, name: str) -> str | None:

@@ -10,6 +10,7 @@ from syncline_bridge.caller import Caller, header, id_header
 from syncline_bridge.describe.operation import Described, Failures, Operation, json_of
 from syncline_bridge.describe.pieces import FAILURES, PROJECT_KEY, SESSION_TOKEN, api_key, parameter
 from syncline_bridge.dialects.mutation_sync import mutations, parameters, translate
+from syncline_bridge.dialects.mutation_sync.errors import page_too_large
 from syncline_bridge.dialects.mutation_sync.models import (
     Head,
     HeadAnswer,
@@ -64,7 +65,12 @@ class Handlers:
         caller = _caller(request)
         pairs = request.query_params.multi_items()
         query = parameters.pull_query(pairs, self._settings.page_size, self._settings.mutation_max_page_size)
-        response = await self._upstream.pull(translate.pull_request(query), caller)
+        try:
+            response = await self._upstream.pull(translate.pull_request(query), caller)
+        except RefusedError as refused:
+            if refused.failure.reason == "ANSWER_TOO_LARGE":
+                raise page_too_large() from refused
+            raise
         if query.metadata_only:
             head = translate.client_head(response.head_ms)
             return json_answer(HeadAnswer(True, Head(head)), headers=_with_head(head))
@@ -157,7 +163,11 @@ def _pull_parameters(settings: MutationSyncSettings) -> Sequence[Described]:
         parameter("resources", {"type": "string", "pattern": _NAMES}, "Resources separated by commas; all by default."),
         parameter("metadataOnly", {"type": "boolean", "default": False}, "Answer the head alone."),
         parameter("limit", size, "Mutations on a page."),
-        parameter("page", {"type": "integer", "minimum": 1}, "Pages can slip when resources change meanwhile."),
+        parameter(
+            "page",
+            {"type": "integer", "minimum": 1},
+            "From 1. What changes meanwhile comes again on a later page; within a day, no page skips anything.",
+        ),
         parameter(
             "cursor", {"type": "string"}, "`nextCursor` of the page before, in place of `page`; empty: the first page."
         ),

@@ -10,7 +10,6 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from syncline.v1 import sync_pb2
-from syncline_bridge.dialects.mutation_sync.errors import page_too_large
 from syncline_bridge.dialects.mutation_sync.models import Mutation, MutationPage, Type
 from syncline_bridge.dialects.mutation_sync.mutations import CheckedMutation
 from syncline_bridge.dialects.mutation_sync.parameters import Cursor, PullQuery
@@ -24,7 +23,7 @@ from syncline_bridge.dialects.mutation_sync.resources import (
 from syncline_bridge.failure import Failure
 
 _MICROSECONDS_PER_MS = 1000
-_MAX_SKIP = 2**31 - 1
+_MAX_PAGE_NUMBER = 2**31 - 1
 _EMPTY_OBJECT = b"{}"
 _ACTIONS: Mapping[Type, sync_pb2.Action] = MappingProxyType(
     {
@@ -93,8 +92,9 @@ def pull_request(query: PullQuery) -> sync_pb2.PullRequest:
         checkpoint_token=query.cursor.token if query.cursor else None,
         after_revision=None if query.cursor else after_revision,
         page_size=query.limit,
-        skip=0 if query.by_cursor else min((query.page - 1) * query.limit, _MAX_SKIP),
-        include_total=True,
+        page_number=None if query.by_cursor else min(query.page, _MAX_PAGE_NUMBER),
+        # Counted once: a cursor carries it on.
+        include_total=query.cursor is None,
         reset_when_expired=True,
         omit_forbidden_types=True,
         head_only=query.metadata_only or not query.resources,
@@ -102,20 +102,20 @@ def pull_request(query: PullQuery) -> sync_pb2.PullRequest:
 
 
 def pulled(query: PullQuery, response: sync_pb2.PullResponse) -> MutationPage:
-    """Translate a page; raises RefusedError (413) for a numbered one that lacks a part."""
-    if response.has_more and len(response.changes) < query.limit and not query.by_cursor:
-        raise page_too_large()
-    at = query.cursor or Cursor(query.since_ms, 1 if query.by_cursor else query.page, 0, "")
+    """Translate what a GET got."""
+    at = query.cursor or Cursor(query.since_ms, 1 if query.by_cursor else query.page, 0, response.total_size, "")
     if response.reset:
-        at = Cursor(0, at.page if query.cursor is None else 1, 0, "")
+        at = Cursor(0, at.page if query.cursor is None else 1, 0, response.total_size, "")
     mutations = [_pulled(change, _revision_threshold(at.since_ms)) for change in response.changes]
-    following = Cursor(at.since_ms, at.page + 1, _seen(query, at) + len(mutations), response.checkpoint_token)
+    seen = _seen(query, at) + len(mutations)
+    total = _total(query, at, seen, has_more=response.has_more)
+    following = Cursor(at.since_ms, at.page + 1, seen, total, response.checkpoint_token)
     return MutationPage(
         client_head(response.head_ms),
         mutations,
         at.page,
         query.limit,
-        at.seen + response.total_size,
+        total,
         response.has_more,
         following.text() if response.has_more else UNSET,
     )
@@ -207,6 +207,13 @@ def _shown(resource: Resource, resource_id: str, data: bytes, *, deleted: bool) 
 def _revision_threshold(since_ms: int) -> int:
     """Return the last revision that is not strictly later than a head in ms (design L2)."""
     return since_ms * _MICROSECONDS_PER_MS + _MICROSECONDS_PER_MS - 1 if since_ms else 0
+
+
+def _total(query: PullQuery, at: Cursor, seen: int, *, has_more: bool) -> int:
+    """Return what was counted for the first page of a cursor; what moves meanwhile comes again, and counts again."""
+    if not query.by_cursor:
+        return at.total
+    return max(at.total, seen + 1) if has_more else seen
 
 
 def _seen(query: PullQuery, at: Cursor) -> int:

@@ -85,6 +85,41 @@ async def test_a_cursor_misses_nothing_when_resources_move_meanwhile(app: App) -
     assert [row["data"]["body"] for row in rest["mutations"][-3:]] == ["moved", "moved", "new"]
 
 
+async def test_numbered_pages_skip_nothing_when_resources_move_meanwhile(app: App) -> None:
+    made = await seven_notes(app)
+    first = page_of(await app.get(limit=3, page=1))
+    await app.pushed(update("NOTE", made[0], body="moved"), delete("NOTE", made[1]))
+    pages = [first, *[page_of(await app.get(limit=3, page=number)) for number in (2, 3)]]
+    assert [row["resourceId"] for row in pages[1]["mutations"]] == made[3:6], "where the first page has ended"
+    assert [row["resourceId"] for row in pages[2]["mutations"]] == [made[6], made[0], made[1]], "in their new state"
+    assert [page["hasMore"] for page in pages] == [True, True, False]
+    assert [page["total"] for page in pages] == [COUNT, COUNT, 9], "as counted first, or as many as were met"
+
+
+async def test_numbered_pages_skip_nothing_whichever_bridge_is_asked_and_in_whatever_order(
+    server: Server, user: str
+) -> None:
+    async with bridged_on(server) as one, bridged_on(server) as other:
+        here, there = App(one, user), App(other, user)
+        made = await seven_notes(here)
+        seen = [row["resourceId"] for row in await here.pulled(limit=2, page=1)]
+        await here.pushed(update("NOTE", made[0], body="moved"))
+        seen += [row["resourceId"] for row in await there.pulled(limit=2, page=3)]
+        await there.pushed(update("NOTE", made[1], body="moved"))
+        seen += [row["resourceId"] for row in await there.pulled(limit=2, page=2)]
+        seen += [row["resourceId"] for row in await here.pulled(limit=2, page=4)]
+        assert set(seen) == set(made)
+
+
+async def test_who_starts_over_by_number_while_another_reads_takes_nothing_from_it(app: App) -> None:
+    made = await seven_notes(app)
+    seen = await app.pulled(limit=3, page=1)
+    await app.pushed(update("NOTE", made[0], body="moved"))
+    await app.pulled(limit=3, page=1)
+    seen += [row for number in (2, 3) for row in await app.pulled(limit=3, page=number)]
+    assert {row["resourceId"] for row in seen} == set(made)
+
+
 async def test_after_a_reset_the_cursor_goes_on_with_everything(app: App) -> None:
     made = await seven_notes(app)
     lost = await app.head() + 5_000
