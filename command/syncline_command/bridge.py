@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from syncline_command.parsing import Command, CommandFailed, Parser
-from syncline_command.stopping import stop_signal
+from syncline_command.stopping import stop_signal, wait_for
 
 if TYPE_CHECKING:
     from syncline_bridge.settings import BridgeSettings
@@ -43,7 +43,7 @@ async def run_bridge(settings: "BridgeSettings") -> None:
     log = structlog.get_logger(__name__)
     async with serving(settings) as address:
         log.info("bridge started", http_address=address, grpc_target=settings.grpc_target, version=version("syncline"))
-        await stop.wait()
+        await wait_for(stop)
         log.info("bridge stopping", grace_seconds=settings.shutdown_grace_seconds)
     log.info("bridge stopped")
 

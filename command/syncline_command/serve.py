@@ -86,7 +86,7 @@ COMMAND: Final = Command(
     examples=(
         "syncline serve",
         "syncline serve --data-dir /var/lib/syncline --http-address 0.0.0.0:8080",
-        "syncline serve --cors-origins https://app.example",
+        "syncline serve --cors-origin https://app.example --cors-origin https://beta.example",
         "syncline serve --database postgresql://syncline@db/syncline --no-http",
     ),
     add_options=_add_options,

@@ -44,7 +44,7 @@ def read_settings(settings: type[Settings], arguments: argparse.Namespace) -> Se
 def given_settings(settings: type[BaseSettings], arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what options say, by field."""
     values = {name: getattr(arguments, name, None) for name in settings.model_fields}
-    return {name: value for name, value in values.items() if value is not None}
+    return {name: _joined(value) for name, value in values.items() if value is not None}
 
 
 def environment_of(values: Mapping[str, Any]) -> dict[str, str]:
@@ -58,9 +58,17 @@ def _add_setting(parser: Parser, name: str, field: FieldInfo) -> None:
         # `--no-http` has no opposite; a switch that is on has to have one.
         action = "store_true" if name.startswith("no_") else argparse.BooleanOptionalAction
         parser.add_argument(_option(name), dest=name, action=action, default=None, help=about)
+    elif get_origin(field.annotation) is tuple:
+        # One at a time, or a list as in the environment.
+        names = (_option(name), _option(name.removesuffix("s")))
+        parser.add_argument(*names, dest=name, action="append", metavar=_metavar(name, field), help=about)
     else:
         # Text: the settings read it with the same rules as the environment.
         parser.add_argument(_option(name), dest=name, metavar=_metavar(name, field), help=about)
+
+
+def _joined(value: Any) -> Any:
+    return ",".join(value) if isinstance(value, list) else value
 
 
 def _metavar(name: str, field: FieldInfo) -> str:

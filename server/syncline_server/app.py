@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any, NoReturn
 
@@ -31,6 +32,7 @@ from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.retention import keep_forgetting
 from syncline_server.store.servers import keep_announcing
 from syncline_server.store.wanted_schema import WANTED
+from syncline_server.store.writability import check_writes
 from syncline_server.sync.backlog import Backlog, BacklogLimits, Bound
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.feed import Feed
@@ -76,6 +78,8 @@ async def running_server(
         backlog = _backlog(settings, metrics)
         rules = _Rules(stack, settings, store, await schema.open_checkpoints(engines), health, backlog)
         rules.on_commit(lambda _: metrics.commits.inc())
+        rules.on_commit(lambda _: health.report_commit())
+        health.watch_writes(partial(check_writes, engines))
         _join_other_processes(stack, engines, rules, health)
         stack.push_async_callback(_cancel, asyncio.create_task(keep_forgetting(engines), name="retention"))
         stack.push_async_callback(_cancel, asyncio.create_task(engines.backfill(), name="backfill"))

@@ -1,13 +1,22 @@
-"""What a server says of its own health: its clock, its feed, its database."""
+"""What a server says of its own health: its clock, its feed, its database, and whether that can be written."""
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 
 from syncline_server.rpc.metrics import Metrics
+from syncline_server.sync.errors import StoreUnavailable
 
 _MOST_LAG_SECONDS: Final = 10.0
+_FRESH_SECONDS: Final = 5.0
+"""What was written so lately shows that more can be."""
+_PATIENCE_SECONDS: Final = 1.0
+"""How long who asks waits for an attempt to write."""
+_STUCK_SECONDS: Final = 10.0
+"""An attempt that takes so long has failed: pushes take their turn in less."""
 
 _log = structlog.get_logger()
 
@@ -21,6 +30,7 @@ class HealthReport:
         self._feed_lag = metrics.feed_lag_seconds
         self._behind_ms = 0
         self._lags: list[Callable[[], float]] = []
+        self._writes = _Writes(_written_elsewhere)
 
     def watch(self, lag_seconds: Callable[[], float]) -> None:
         """Look at this lag, too, when health is asked for."""
@@ -38,15 +48,74 @@ class HealthReport:
             self._behind_ms = behind_ms
 
     def is_ready(self) -> bool:
-        """Tell whether readers here get what is committed anywhere, within bounds."""
-        return self._lag_seconds() <= _MOST_LAG_SECONDS
+        """Tell whether pushes are taken, and readers get what is committed anywhere, within bounds."""
+        return self._lag_seconds() <= _MOST_LAG_SECONDS and self._writes.succeed
+
+    def watch_writes(self, check: Callable[[], Awaitable[None]]) -> None:
+        """Find out with `check` whether anything can be written; it raises StoreUnavailable."""
+        self._writes = _Writes(check)
+
+    def report_commit(self) -> None:
+        """Report that something has been written."""
+        self._writes.report_success()
+
+    async def look(self) -> None:
+        """Find out what no part of the server has noticed lately."""
+        await self._writes.look()
 
     def details(self) -> dict[str, str]:
         """Return the health details, as metadata."""
         return {
             "x-syncline-clock-behind-ms": str(self._behind_ms),
             "x-syncline-feed-lag-ms": str(int(self._lag_seconds() * 1000)),
+            "x-syncline-writes": "ok" if self._writes.succeed else "failing",
         }
 
     def _lag_seconds(self) -> float:
         return max((lag() for lag in self._lags), default=0.0)
+
+
+class _Writes:
+    """Whether writes succeed: by what is committed anyway, and else by an attempt whenever somebody asks."""
+
+    def __init__(self, check: Callable[[], Awaitable[None]]) -> None:
+        self.succeed = True
+        self._check = check
+        self._written_at = -_FRESH_SECONDS
+        self._attempt: asyncio.Task[None] | None = None
+        self._attempted_at = 0.0
+
+    def report_success(self) -> None:
+        self._written_at = time.monotonic()
+        if not self.succeed:
+            self.succeed = True
+            _log.info("the database can be written again")
+
+    async def look(self) -> None:
+        if self._attempt is None and time.monotonic() - self._written_at < _FRESH_SECONDS:
+            return
+        if self._attempt is None:
+            self._attempted_at = time.monotonic()
+            self._attempt = asyncio.create_task(self._try(), name="write check")
+        await asyncio.wait([self._attempt], timeout=_PATIENCE_SECONDS)
+        if self._attempt is not None and time.monotonic() - self._attempted_at > _STUCK_SECONDS:
+            self._report_failure("an attempt to write does not end")
+
+    async def _try(self) -> None:
+        try:
+            await self._check()
+        except StoreUnavailable as error:
+            self._report_failure(repr(error.__cause__))
+        else:
+            self.report_success()
+        finally:
+            self._attempt = None
+
+    def _report_failure(self, cause: str) -> None:
+        if self.succeed:
+            self.succeed = False
+            _log.error("the database cannot be written; this server is not ready", cause=cause)
+
+
+async def _written_elsewhere() -> None:
+    """Stand for a check where there is nothing to check."""

@@ -1,6 +1,7 @@
 """A process that is to exit with its parent does so however the parent ends; workers and the bridge of `serve` do."""
 
 import os
+import resource
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process, create_subprocess_exec
@@ -90,3 +91,38 @@ async def test_without_a_pipe_to_watch_it_says_so(commands: Commands, command: s
     _, err = await process.communicate()
     assert process.returncode == 1
     assert b"needs a pipe" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("command", ARGUMENTS)
+async def test_a_signal_ends_it_in_order_and_is_named(command: str, number: signal.Signals, commands: Commands):
+    arguments = ARGUMENTS[command] + (("--http-address", free_address()) if command == "serve" else ())
+    async with commands.running(command, *arguments) as process:
+        await until(lambda: STARTED[command].decode() in process.err, within_seconds=60)
+        ended = await process.ended(number)
+    assert (ended.code, number.name in ended.err) == (0, True), str(ended)
+    assert "Traceback" not in ended.err
+
+
+async def test_what_was_started_to_outlive_its_terminal_does(commands: Commands):
+    script = "trap '' HUP; exec \"$0\" -m syncline_command bridge --http-address 127.0.0.1:0"
+    process = await create_subprocess_exec(
+        *("sh", "-c", script, sys.executable), stderr=PIPE, cwd=commands.folder, env=dict(commands.environment)
+    )
+    await wait_for_line(process, b"bridge started")
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    _, err = await process.communicate()
+    assert (process.returncode, b"SIGTERM" in err, b"SIGHUP" in err) == (0, True, False)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs prlimit")
+@pytest.mark.parametrize("command", ["server", "bridge"])
+async def test_it_says_when_it_has_no_file_descriptors_left(command: str, commands: Commands):
+    async with commands.running(command, *ARGUMENTS[command]) as process:
+        await until(lambda: STARTED[command].decode() in process.err, within_seconds=60)
+        before = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        await until(lambda: "out of file descriptors" in process.err, within_seconds=30)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
+        assert (await process.ended(signal.SIGTERM)).code == 0

@@ -45,6 +45,9 @@ class ServerOptions:
 class HealthReport(Protocol):
     """What a server says of its own health."""
 
+    async def look(self) -> None:
+        """Find out what is not known yet, briefly."""
+
     def is_ready(self) -> bool:
         """Tell whether calls should come here."""
 
@@ -62,6 +65,7 @@ class HealthService(HealthServicer):
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> Any:  # noqa: N802  # the contract's name
         """Answer a health check."""
+        await self._report.look()
         context.set_trailing_metadata(tuple(self._report.details().items()))
         if request.service == SERVICE and not self._report.is_ready():
             return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.NOT_SERVING)
