@@ -34,6 +34,9 @@ class EmptyService(sync_pb2_grpc.SyncServiceServicer):
     async def StreamPull(self, request: sync_pb2.StreamPullRequest, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # as above
         await context.abort(StatusCode.UNIMPLEMENTED)
 
+    async def PushStream(self, requests: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # as above
+        await context.abort(StatusCode.UNIMPLEMENTED)
+
     async def CreateTicket(self, request: sync_pb2.CreateTicketRequest, context: Any) -> sync_pb2.CreateTicketResponse:  # noqa: N802  # as above
         return sync_pb2.CreateTicketResponse()
 

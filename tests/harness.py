@@ -7,8 +7,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc import aio
 from grpc_status import rpc_status
 
@@ -94,6 +95,9 @@ class Client:
         request = sync_pb2.StreamPullRequest(entity_types=entity_types, **fields)
         return self.stub.StreamPull(request, metadata=self.metadata)
 
+    def push_stream(self) -> Any:
+        return self.stub.PushStream(metadata=self.metadata)
+
     async def pull_all(self, *entity_types: str, token: str = "", page_size: int = 100) -> list[sync_pb2.Change]:
         """Page to the end."""
         changes: list[sync_pb2.Change] = []
@@ -150,6 +154,11 @@ def failure(error: aio.AioRpcError) -> FailedCall:
     """Read the rich status of a failed call."""
     status = rpc_status.from_call(error)
     assert status is not None, f"no rich status: {error}"
+    return failure_of(error.code(), status)
+
+
+def failure_of(code: grpc.StatusCode, status: status_pb2.Status) -> FailedCall:
+    """Read a rich status."""
     info = error_details_pb2.ErrorInfo()
     violations: list[tuple[str, str]] = []
     retry_seconds = None
@@ -165,7 +174,7 @@ def failure(error: aio.AioRpcError) -> FailedCall:
             detail.Unpack(retry)
             retry_seconds = retry.retry_delay.ToMilliseconds() / 1000
     assert info.domain == "syncline.v1"
-    return FailedCall(error.code().name, info.reason, dict(info.metadata), status.message, violations, retry_seconds)
+    return FailedCall(code.name, info.reason, dict(info.metadata), status.message, violations, retry_seconds)
 
 
 async def refused(call: Awaitable[object]) -> FailedCall:

@@ -94,7 +94,7 @@ async def running_server(
                 HealthService(health),
                 _options(settings),
                 has_room=backlog.has_room,
-                on_drain=rules.feed.drain,
+                on_drain=service.drain,
             )
         )
         address = words.join_address(words.split_address(settings.grpc_address)[0], port)

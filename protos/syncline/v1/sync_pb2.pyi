@@ -145,6 +145,26 @@ class PushResponse(_message.Message):
     head_ms: int
     def __init__(self, results: _Optional[_Iterable[_Union[PushResult, _Mapping]]] = ..., checkpoint_token: _Optional[str] = ..., head_ms: _Optional[int] = ...) -> None: ...
 
+class PushStreamRequest(_message.Message):
+    __slots__ = ("pushes",)
+    PUSHES_FIELD_NUMBER: _ClassVar[int]
+    pushes: _containers.RepeatedCompositeFieldContainer[PushRequest]
+    def __init__(self, pushes: _Optional[_Iterable[_Union[PushRequest, _Mapping]]] = ...) -> None: ...
+
+class PushStreamResponse(_message.Message):
+    __slots__ = ("answers",)
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    answers: _containers.RepeatedCompositeFieldContainer[PushAnswer]
+    def __init__(self, answers: _Optional[_Iterable[_Union[PushAnswer, _Mapping]]] = ...) -> None: ...
+
+class PushAnswer(_message.Message):
+    __slots__ = ("response", "status")
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    response: PushResponse
+    status: bytes
+    def __init__(self, response: _Optional[_Union[PushResponse, _Mapping]] = ..., status: _Optional[bytes] = ...) -> None: ...
+
 class PullRequest(_message.Message):
     __slots__ = ("entity_types", "checkpoint_token", "after_revision", "page_size", "skip", "include_total", "user_id", "reset_when_expired", "omit_forbidden_types", "head_only", "page_number")
     ENTITY_TYPES_FIELD_NUMBER: _ClassVar[int]

@@ -43,6 +43,11 @@ class SyncServiceStub:
                 request_serializer=syncline_dot_v1_dot_sync__pb2.PushRequest.SerializeToString,
                 response_deserializer=syncline_dot_v1_dot_sync__pb2.PushResponse.FromString,
                 _registered_method=True)
+        self.PushStream = channel.stream_stream(
+                '/syncline.v1.SyncService/PushStream',
+                request_serializer=syncline_dot_v1_dot_sync__pb2.PushStreamRequest.SerializeToString,
+                response_deserializer=syncline_dot_v1_dot_sync__pb2.PushStreamResponse.FromString,
+                _registered_method=True)
         self.Pull = channel.unary_unary(
                 '/syncline.v1.SyncService/Pull',
                 request_serializer=syncline_dot_v1_dot_sync__pb2.PullRequest.SerializeToString,
@@ -73,6 +78,22 @@ class SyncServiceServicer:
         A lost conflict is a result, not an error. An error means that nothing of the batch was applied, except
         UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED, after which the outcome is unknown: send the same request again;
         changes that had been applied are recognised and reported as replayed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PushStream(self, request_iterator, context):
+        """Applies batches of changes as they come, without waiting for the answer to one before the next is sent.
+
+        Each push is one as by Push, applied in the order of the stream (what concerns one user; others' pushes share no
+        order) and answered in it; one that fails fails alone. The server reads no further while 512 pushes are unanswered.
+        Several pushes may travel in one message, several answers, too.
+
+        The stream ends with OK after the client has closed its side and all is answered; with UNAVAILABLE (DRAINING) when
+        the server drains, after the last answer to what it has read; with UNAUTHENTICATED when the session has expired or
+        the key is withdrawn, which is looked at every 15 s; with RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the client took
+        no answers for too long. What was sent and not answered has an unknown outcome: send it again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,6 +138,11 @@ def add_SyncServiceServicer_to_server(servicer, server):
                     servicer.Push,
                     request_deserializer=syncline_dot_v1_dot_sync__pb2.PushRequest.FromString,
                     response_serializer=syncline_dot_v1_dot_sync__pb2.PushResponse.SerializeToString,
+            ),
+            'PushStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.PushStream,
+                    request_deserializer=syncline_dot_v1_dot_sync__pb2.PushStreamRequest.FromString,
+                    response_serializer=syncline_dot_v1_dot_sync__pb2.PushStreamResponse.SerializeToString,
             ),
             'Pull': grpc.unary_unary_rpc_method_handler(
                     servicer.Pull,
@@ -165,6 +191,33 @@ class SyncService:
             '/syncline.v1.SyncService/Push',
             syncline_dot_v1_dot_sync__pb2.PushRequest.SerializeToString,
             syncline_dot_v1_dot_sync__pb2.PushResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PushStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/syncline.v1.SyncService/PushStream',
+            syncline_dot_v1_dot_sync__pb2.PushStreamRequest.SerializeToString,
+            syncline_dot_v1_dot_sync__pb2.PushStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,18 @@ class SyncServiceStub:
     UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED, after which the outcome is unknown: send the same request again;
     changes that had been applied are recognised and reported as replayed.
     """
+    PushStream: _grpc.StreamStreamMultiCallable[_sync_pb2.PushStreamRequest, _sync_pb2.PushStreamResponse]
+    """Applies batches of changes as they come, without waiting for the answer to one before the next is sent.
+
+    Each push is one as by Push, applied in the order of the stream (what concerns one user; others' pushes share no
+    order) and answered in it; one that fails fails alone. The server reads no further while 512 pushes are unanswered.
+    Several pushes may travel in one message, several answers, too.
+
+    The stream ends with OK after the client has closed its side and all is answered; with UNAVAILABLE (DRAINING) when
+    the server drains, after the last answer to what it has read; with UNAUTHENTICATED when the session has expired or
+    the key is withdrawn, which is looked at every 15 s; with RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the client took
+    no answers for too long. What was sent and not answered has an unknown outcome: send it again.
+    """
     Pull: _grpc.UnaryUnaryMultiCallable[_sync_pb2.PullRequest, _sync_pb2.PullResponse]
     """Reads one page of changes after a position, oldest first.
 
@@ -88,6 +100,18 @@ class SyncServiceAsyncStub(SyncServiceStub):
     A lost conflict is a result, not an error. An error means that nothing of the batch was applied, except
     UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED, after which the outcome is unknown: send the same request again;
     changes that had been applied are recognised and reported as replayed.
+    """
+    PushStream: _aio.StreamStreamMultiCallable[_sync_pb2.PushStreamRequest, _sync_pb2.PushStreamResponse]  # type: ignore[assignment]
+    """Applies batches of changes as they come, without waiting for the answer to one before the next is sent.
+
+    Each push is one as by Push, applied in the order of the stream (what concerns one user; others' pushes share no
+    order) and answered in it; one that fails fails alone. The server reads no further while 512 pushes are unanswered.
+    Several pushes may travel in one message, several answers, too.
+
+    The stream ends with OK after the client has closed its side and all is answered; with UNAVAILABLE (DRAINING) when
+    the server drains, after the last answer to what it has read; with UNAUTHENTICATED when the session has expired or
+    the key is withdrawn, which is looked at every 15 s; with RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the client took
+    no answers for too long. What was sent and not answered has an unknown outcome: send it again.
     """
     Pull: _aio.UnaryUnaryMultiCallable[_sync_pb2.PullRequest, _sync_pb2.PullResponse]  # type: ignore[assignment]
     """Reads one page of changes after a position, oldest first.
@@ -128,6 +152,24 @@ class SyncServiceServicer(metaclass=_abc_1.ABCMeta):
         A lost conflict is a result, not an error. An error means that nothing of the batch was applied, except
         UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED, after which the outcome is unknown: send the same request again;
         changes that had been applied are recognised and reported as replayed.
+        """
+
+    @_abc_1.abstractmethod
+    def PushStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_sync_pb2.PushStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_sync_pb2.PushStreamResponse], _abc.AsyncIterator[_sync_pb2.PushStreamResponse]]:
+        """Applies batches of changes as they come, without waiting for the answer to one before the next is sent.
+
+        Each push is one as by Push, applied in the order of the stream (what concerns one user; others' pushes share no
+        order) and answered in it; one that fails fails alone. The server reads no further while 512 pushes are unanswered.
+        Several pushes may travel in one message, several answers, too.
+
+        The stream ends with OK after the client has closed its side and all is answered; with UNAVAILABLE (DRAINING) when
+        the server drains, after the last answer to what it has read; with UNAUTHENTICATED when the session has expired or
+        the key is withdrawn, which is looked at every 15 s; with RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the client took
+        no answers for too long. What was sent and not answered has an unknown outcome: send it again.
         """
 
     @_abc_1.abstractmethod

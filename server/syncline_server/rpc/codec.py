@@ -14,11 +14,10 @@ from syncline_server.sync.reading import Page
 _MICROSECONDS: Final = 1_000_000
 
 
-def push_response(outcome: PushOutcome, checkpoint_token: str) -> sync_pb2.PushResponse:
-    """Return the answer to a push."""
-    response = sync_pb2.PushResponse(
-        checkpoint_token=checkpoint_token, head_ms=outcome.head_revision // MICROSECONDS_PER_MS
-    )
+def fill_push_response(response: sync_pb2.PushResponse, outcome: PushOutcome, checkpoint_token: str) -> None:
+    """Fill in the answer to a push."""
+    response.checkpoint_token = checkpoint_token
+    response.head_ms = outcome.head_revision // MICROSECONDS_PER_MS
     add = response.results.add
     for result in outcome.results:
         answer = add()
@@ -26,7 +25,6 @@ def push_response(outcome: PushOutcome, checkpoint_token: str) -> sync_pb2.PushR
         if result.replayed:
             answer.replayed = True
         _set_version(answer.change, result.version, result.carries_data)
-    return response
 
 
 def pull_response(page: Page, checkpoint_token: str) -> bytes:

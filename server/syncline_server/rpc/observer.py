@@ -19,10 +19,8 @@ from syncline import words
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.status import internal_status, status_of
 from syncline_server.rpc.undecodable import problem_of
-from syncline_server.sync.errors import InvalidError, Overloaded, StoreUnavailable, SyncError
+from syncline_server.sync.errors import Overloaded, StoreUnavailable, SyncError
 
-_UNREAD: Final = object()
-"""Stands for a request that there is no room for."""
 _SMALL_BYTES: Final = 64 * 1024
 """A request so small is always read."""
 
@@ -58,6 +56,8 @@ class CallObserver:
         }
         if method.server_streaming:
             observed = self._observed(method.name, behaviour, self._metrics.streams)
+            if method.client_streaming:
+                return grpc.stream_stream_rpc_method_handler(observed, **codecs)
             return grpc.unary_stream_rpc_method_handler(observed, **codecs)
         return grpc.unary_unary_rpc_method_handler(self._observed(method.name, behaviour, None), **codecs)
 
@@ -69,9 +69,7 @@ class CallObserver:
             call = _Call(served, context)
             self._begin()
             try:
-                if request is _UNREAD:
-                    raise Overloaded
-                if isinstance(request, InvalidError):
+                if isinstance(request, SyncError):
                     raise request
                 response = await behaviour(request, context)
             except BaseException as error:
@@ -166,7 +164,7 @@ def _tolerant(kind: Descriptor, has_room: Callable[[int], bool]) -> Callable[[by
 
     def decoded(raw: bytes) -> Any:
         if len(raw) > _SMALL_BYTES and not has_room(len(raw)):
-            return _UNREAD
+            return Overloaded()
         try:
             return deserializer(raw)
         except DecodeError:

@@ -11,8 +11,9 @@ from syncline_server.identity.principal import Principal
 from syncline_server.identity.tickets import Tickets
 from syncline_server.rpc import codec
 from syncline_server.rpc.metrics import Metrics
+from syncline_server.rpc.push_streams import PushStreams
+from syncline_server.rpc.pushes import Pushes
 from syncline_server.rpc.requests import Requests
-from syncline_server.sync.changes import PushOutcome
 from syncline_server.sync.errors import ReaderTooSlow, SessionExpired, UnavailableError
 from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import Puller
@@ -40,20 +41,29 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         self._tickets = tickets
         self._limiter = limiter
         self._requests = requests
-        self._pusher = pusher
+        self._pushes = Pushes(requests, pusher, metrics)
+        self._push_streams = PushStreams(authenticator, limiter, self._pushes, slow_reader_seconds)
         self._puller = puller
         self._feed = feed
-        self._applied = metrics.changes.labels("applied")
-        self._replayed = metrics.changes.labels("replayed")
-        self._conflicts = metrics.changes.labels("conflict")
         self._slow_reader_seconds = slow_reader_seconds
 
     async def Push(self, request: sync_pb2.PushRequest, context: Any) -> sync_pb2.PushResponse:  # noqa: N802  # the contract's name
         """Apply a batch of changes."""
         principal = await self._principal(request.user_id, context)
-        outcome = await self._pusher.push(self._requests.push(request, principal))
-        self._count(outcome)
-        return codec.push_response(outcome, self._requests.token(principal, outcome.checkpoint))
+        begun = self._pushes.begin(request, principal)
+        await begun
+        response = sync_pb2.PushResponse()
+        self._pushes.answer(response, begun, principal)
+        return response
+
+    async def PushStream(self, requests: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # it reads and writes by the context
+        """Apply batches as they come."""
+        await self._push_streams.serve(context)
+
+    def drain(self) -> None:
+        """End all streams: what they have read is answered first."""
+        self._feed.drain()
+        self._push_streams.drain()
 
     async def Pull(self, request: sync_pb2.PullRequest, context: Any) -> bytes:  # type: ignore[override]  # noqa: N802  # serialized, see codec
         """Read one page."""
@@ -109,16 +119,3 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
                 await context.write(message)
         except TimeoutError:
             raise ReaderTooSlow(token) from None
-
-    def _count(self, outcome: PushOutcome) -> None:
-        replayed = conflicts = 0
-        for result in outcome.results:
-            if result.replayed:
-                replayed += 1
-            elif not result.applied:
-                conflicts += 1
-        if replayed:
-            self._replayed.inc(replayed)
-        if conflicts:
-            self._conflicts.inc(conflicts)
-        self._applied.inc(len(outcome.results) - replayed - conflicts)

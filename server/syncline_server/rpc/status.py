@@ -39,6 +39,11 @@ STATUS_OF: Final[dict[type[errors.SyncError], tuple[StatusCode, sync_pb2.ErrorRe
 
 def status_of(error: errors.SyncError) -> grpc.Status:
     """Return the status of an error that clients are told about."""
+    return _ended(rich_status_of(error))
+
+
+def rich_status_of(error: errors.SyncError) -> status_pb2.Status:
+    """Return the same, as a message."""
     code, reason = STATUS_OF[type(error)]
     details: list[Message] = [_error_info(reason, error.details)]
     if isinstance(error, errors.RequestInvalid | errors.ChangeInvalid | errors.CheckpointInvalid):
@@ -53,6 +58,11 @@ def status_of(error: errors.SyncError) -> grpc.Status:
 
 def internal_status(request_id: str) -> grpc.Status:
     """Return the status of a defect; it says nothing of its cause."""
+    return _ended(rich_internal_status(request_id))
+
+
+def rich_internal_status(request_id: str) -> status_pb2.Status:
+    """Return the same, as a message."""
     info = _error_info(sync_pb2.ERROR_REASON_INTERNAL, {"request_id": request_id})
     return _status(StatusCode.INTERNAL, "Internal error.", [info])
 
@@ -63,10 +73,14 @@ def _error_info(reason: sync_pb2.ErrorReason, details: dict[str, str | int]) -> 
     return error_details_pb2.ErrorInfo(reason=name, domain=DOMAIN, metadata=metadata)
 
 
-def _status(code: StatusCode, message: str, details: list[Message]) -> grpc.Status:
+def _status(code: StatusCode, message: str, details: list[Message]) -> status_pb2.Status:
     packed = []
     for detail in details:
         packed.append(any_pb2.Any())
         packed[-1].Pack(detail)
-    status: grpc.Status = rpc_status.to_status(status_pb2.Status(code=code.value[0], message=message, details=packed))
-    return status
+    return status_pb2.Status(code=code.value[0], message=message, details=packed)
+
+
+def _ended(status: status_pb2.Status) -> grpc.Status:
+    ended: grpc.Status = rpc_status.to_status(status)
+    return ended

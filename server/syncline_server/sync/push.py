@@ -78,9 +78,16 @@ class Pusher:
         A caller that is cancelled leaves the outcome unknown: the push may be applied all the same (P3 finds it).
         Raises Overloaded at once where too much waits, and whatever else becomes of the push.
         """
-        outcome = await self._committer(push.project_id).submit(push)
+        outcome = await self.begin(push)
         assert outcome is not None
         return outcome
+
+    def begin(self, push: Push) -> "asyncio.Future[PushOutcome | None]":
+        """Put a push in line and return what will be known of it; those of a user are applied in this order.
+
+        Raises Overloaded.
+        """
+        return self._committer(push.project_id).submit(push)
 
     async def present(self, presented: Presented) -> None:
         """Store a presented position.

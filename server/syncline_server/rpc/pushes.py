@@ -1,0 +1,49 @@
+"""One push, in two halves, which Push and PushStream share: what is begun is on its way, what is known is answered."""
+
+import asyncio
+
+from syncline.v1 import sync_pb2
+from syncline_server.identity.principal import Principal
+from syncline_server.rpc import codec
+from syncline_server.rpc.metrics import Metrics
+from syncline_server.rpc.requests import Requests
+from syncline_server.sync.changes import PushOutcome
+from syncline_server.sync.push import Pusher
+
+BegunPush = asyncio.Future[PushOutcome | None]
+
+
+class Pushes:
+    """Begins pushes and answers them."""
+
+    def __init__(self, requests: Requests, pusher: Pusher, metrics: Metrics) -> None:
+        """Read requests with `requests`, apply them with `pusher`, count changes in `metrics`."""
+        self._requests = requests
+        self._pusher = pusher
+        self._applied = metrics.changes.labels("applied")
+        self._replayed = metrics.changes.labels("replayed")
+        self._conflicts = metrics.changes.labels("conflict")
+
+    def begin(self, request: sync_pb2.PushRequest, principal: Principal) -> BegunPush:
+        """Put a push in line. Raises SyncError where nothing of it can be applied."""
+        return self._pusher.begin(self._requests.push(request, principal))
+
+    def answer(self, response: sync_pb2.PushResponse, begun: BegunPush, principal: Principal) -> None:
+        """Fill in the answer to a push that is done. Raises whatever has become of it otherwise."""
+        outcome = begun.result()
+        assert outcome is not None
+        self._count(outcome)
+        codec.fill_push_response(response, outcome, self._requests.token(principal, outcome.checkpoint))
+
+    def _count(self, outcome: PushOutcome) -> None:
+        replayed = conflicts = 0
+        for result in outcome.results:
+            if result.replayed:
+                replayed += 1
+            elif not result.applied:
+                conflicts += 1
+        if replayed:
+            self._replayed.inc(replayed)
+        if conflicts:
+            self._conflicts.inc(conflicts)
+        self._applied.inc(len(outcome.results) - replayed - conflicts)
