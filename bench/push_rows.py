@@ -15,7 +15,7 @@ from bench.rates import answers_per_second, changes_per_second, loading
 from syncline.v1 import sync_pb2_grpc
 
 _CALLERS: Final = 16
-"""Users, each with a connection of its own: a single user may push about 1,000 times a second."""
+"""Users, each with a connection of its own."""
 _BATCH: Final = 100
 _BATCHES_IN_FLIGHT: Final = 32
 _IN_FLIGHT: Final = 128

@@ -10,6 +10,8 @@ from syncline_server.sync.revision import RevisionAllocator
 PROJECT = 1
 PHONE, LAPTOP = "device:phone", "device:laptop"
 NOW_MS = 1_000_000
+AT = -1
+"""The client timestamp of a version that was made when it was committed."""
 
 
 def edit(
@@ -45,7 +47,7 @@ def stored(
     data: str | None = "{}",
     *,
     at_ms: int = NOW_MS - 1000,
-    client_ms: int | None = None,
+    client_ms: int | None = AT,
     created_ms: int | None = None,
     session: str = LAPTOP,
     deleted: bool = False,
@@ -55,7 +57,8 @@ def stored(
     entity_type: str = "todo",
     user: str = "ada",
 ) -> Version:
-    """Build a stored version, committed at `at_ms`."""
+    """Build a stored version, committed at `at_ms`, and made at `client_ms` (None: nobody said when)."""
+    sent_ms = at_ms if client_ms == AT else client_ms
     return Version(
         key=entity_key(PROJECT, user, entity_type, entity_id),
         user_id=user,
@@ -67,7 +70,7 @@ def stored(
         revision=at_ms * 1000,
         created_revision=(at_ms if created_ms is None else created_ms) * 1000,
         committed_ms=at_ms,
-        client_timestamp_us=(at_ms if client_ms is None else client_ms) * 1000,
+        client_timestamp_us=None if sent_ms is None else sent_ms * 1000,
         session=session,
         merged_unseen=merged_unseen,
         digest=made_by.digest if made_by else b"another change's",

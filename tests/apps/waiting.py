@@ -12,8 +12,6 @@ WAITING: Mapping[str, Callable[[Problem, App | None], bool]] = {
     "circles": lambda one, app: one.kind in READING and app is not None and app.habits.is_in_circles,
     # Another device's equal change is taken for a retry.
     "retries": lambda one, _: one.kind in {"tally", "lease"},
-    # A client timestamp of more than a day ahead is malformed.
-    "clocks": lambda one, _: one.kind == "refused" and "24 h in the future" in one.what,
     # An empty token in a push is none, so a new page that shows its token passes for its older tabs.
     "empty tokens": lambda one, app: one.kind in READING and app is not None and app.has_shown_nothing,
     # A token shows for every type, whichever it was read with.

@@ -67,11 +67,28 @@ class Version:
     data: dict[str, Any]
     revision: int
     created: int
-    at_us: int
+    committed_ms: int
+    """The store's clock at the commit."""
+    sent_us: int | None
+    """The client timestamp, as it was sent."""
     session: str
     in_full: bool
     """Its session knows all of it: nothing was merged in that the session had not been shown."""
     pushed: tuple[str, int | None, str]
+
+    @property
+    def at_us(self) -> int:
+        """When it was made, as readers are told it: not after its commit."""
+        committed_us = self.committed_ms * 1000
+        return committed_us if self.sent_us is None or self.sent_us >= committed_us + 1000 else self.sent_us
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a transaction is made, by the store's clock, and the first revision that it may draw."""
+
+    now_ms: int
+    first_revision: int
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ _moments = st.sampled_from(
         "just before own",
         "hour ago",
         "hour ahead",
+        "days ahead",
     )
 )
 _bases = st.sampled_from(("none", "none", "none", "none", "stored", "zero", "other"))
@@ -276,17 +277,20 @@ class Machine(RuleBasedStateMachine):
 
     def change(self, caller: Principal, edit: Edit, *, dated: bool) -> Change:
         stored = self.world.versions(caller).get(edit.entity)
-        revision, own = (stored.revision, stored.at_us) if stored else (self.world.clock_us, self.world.clock_us)
+        revision = stored.revision if stored else self.world.clock_us
+        committed = stored.committed_ms * 1000 if stored else self.world.clock_us
+        own = self.world.clock_us if stored is None or stored.sent_us is None else stored.sent_us
         moments = {
             "unset": self.world.clock_us if dated else None,
             "now": self.world.clock_us,
-            "stored": revision // 1000 * 1000,
-            "just before": revision // 1000 * 1000 - 1,
-            "just after": revision // 1000 * 1000 + 1000,
+            "stored": committed,
+            "just before": committed - 1,
+            "just after": committed + 1000,
             "own": own // 1000 * 1000,
             "just before own": own // 1000 * 1000 - 1,
             "hour ago": self.world.clock_us - HOUR_US,
             "hour ahead": self.world.clock_us + HOUR_US,
+            "days ahead": self.world.clock_us + 72 * HOUR_US,
         }
         bases = {"none": None, "zero": 0, "stored": stored.revision if stored else 0, "other": revision - 1}
         data = "{}" if edit.action == "delete" else self.data(caller, edit)

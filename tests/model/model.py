@@ -8,9 +8,11 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from model.calls import EVERYTHING, Change, Entity, Page, Pull, Push, Pushed, Refused, Result, Token, Version
+from model import clocks
+from model.calls import EVERYTHING, Change, Entity, Moment, Page, Pull, Push, Pushed, Refused, Result, Token, Version
 
 MS = 1000
+WAITED_FOR_MS = 10
 
 
 @dataclass
@@ -34,12 +36,14 @@ class Project:
     def head(self, user: str | None = None) -> int:
         return max((one.revision for one in self.log if user in {None, one.user}), default=0)
 
-    def next_revision(self, clock_ms: int) -> int:
-        """Where a transaction starts: at the clock, and in a millisecond after the head (L2)."""
-        return max(clock_ms, self.head() // MS + 1) * MS
+    def begin(self, clock_ms: int, epoch_ms: int) -> Moment:
+        """Begin a transaction: at the clock, in a millisecond after the head (L2), and not before the epoch."""
+        after_ms = self.head() // MS + 1
+        now_ms = after_ms if clock_ms < after_ms <= clock_ms + WAITED_FOR_MS else clock_ms
+        return Moment(now_ms, max(now_ms, after_ms, epoch_ms) * MS)
 
-    def push(self, push: Push, first_revision: int, replaced: Collection[Version] = ()) -> Pushed:
-        """Apply a push, from `first_revision` on; what its transaction has `replaced` so far still counts in P9."""
+    def push(self, push: Push, moment: Moment, replaced: Collection[Version] = ()) -> Pushed:
+        """Apply a push at a moment; what its transaction has `replaced` so far still counts in P9."""
         shown = self._shown_by(push)  # which refuses a bad token (T1)
         for index, change in enumerate(push.changes):
             if change.malformed():
@@ -50,7 +54,7 @@ class Project:
         before = {one.entity: one for one in self.log if one.user == push.user}
         last = {change.entity: change for change in push.changes}
         again = {name for name, one in last.items() if name in before and before[name].pushed == one.pushed}
-        now, results, revision, lost = dict(before), [], first_revision, set()
+        now, results, revision, lost = dict(before), [], moment.first_revision, set()
         for index, change in enumerate(push.changes):
             stored, current = before.get(change.entity), now.get(change.entity)
             if change.entity in again and push.expected_head_ms is None:  # P3
@@ -62,16 +66,17 @@ class Project:
                 if current is not stored:  # what this push has written is known again by its last change, too
                     current = now[change.entity] = replace(current, pushed=change.pushed)
                 results.append(Result("applied", current, change.action == "create"))
-            elif _loses(push, change, stored, current):  # P4, P5, P6
+            elif _loses(push, change, stored, current, moment.now_ms):  # P4, P5, P6
                 lost.add(change.entity)
                 results.append(Result("conflict", current, True))
             else:
-                now[change.entity] = _next_version(push, change, current, revision, shown, change.entity not in lost)
+                at = Moment(moment.now_ms, revision)
+                now[change.entity] = _next_version(push, change, current, at, shown, change.entity not in lost)
                 results.append(
                     Result("applied", now[change.entity], change.action == "update" or bool(change.retained))
                 )
                 revision += 1
-        written = [one for one in now.values() if one.revision >= first_revision]
+        written = [one for one in now.values() if one.revision >= moment.first_revision]
         passed = [one for one in (*before.values(), *replaced) if one.user == push.user]
         # A reader that shows its token knows what is not after it. One that shows none is taken for its session.
         others = [one for one in passed if push.token is not None or not _knows(push.session, one)]
@@ -189,19 +194,20 @@ def _misses_base(change: Change, stored: Version | None) -> bool:
     return change.base is not None and change.base != (stored.revision if stored else 0)
 
 
-def _loses(push: Push, change: Change, stored: Version | None, current: Version | None) -> bool:
+def _loses(push: Push, change: Change, stored: Version | None, current: Version | None, now_ms: int) -> bool:
     if change.action == "update" and stored is not None and stored.deleted and current is stored:
         return True
     if change.base is not None:
         return _misses_base(change, stored)
     if stored is None or change.at_us is None or push.expected_head_ms is not None:
         return False
-    is_own = push.device_known and stored.session == push.session
-    return (stored.at_us if is_own else stored.revision) // MS > change.at_us // MS
+    kept = clocks.Stored(stored.committed_ms, None if stored.sent_us is None else stored.sent_us // MS)
+    same_session = push.session != "" and stored.session == push.session
+    return clocks.loses(kept, change.at_us // MS, now_ms, same_session=same_session)
 
 
 def _next_version(
-    push: Push, change: Change, current: Version | None, revision: int, shown: int, in_full: bool
+    push: Push, change: Change, current: Version | None, at: Moment, shown: int, in_full: bool
 ) -> Version:
     data = json.loads(change.data)
     if current is not None and (change.retained or (change.action == "update" and not current.deleted)):
@@ -214,9 +220,10 @@ def _next_version(
         change.entity,
         change.action == "delete",
         data,
-        revision,
-        current.created if current is not None and lives_on else revision,
-        revision if change.at_us is None else change.at_us,
+        at.first_revision,
+        current.created if current is not None and lives_on else at.first_revision,
+        at.now_ms,
+        change.at_us,
         push.session,
         in_full,
         change.pushed,

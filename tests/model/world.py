@@ -2,14 +2,14 @@
 
 import itertools
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness import ACTIONS, Project
 from model import model
 from model.answers import answered, position_in, told_page, told_push, wanted_page, wanted_push
-from model.calls import Change, Entity, Page, Pull, Push, Pushed, Refused, Token, Version
+from model.calls import Change, Entity, Moment, Page, Pull, Push, Pushed, Refused, Token, Version
 from model.served import Served
 from syncline.v1 import sync_pb2
 
@@ -83,9 +83,36 @@ class _Concurrent:
     answer: Any
 
     def agrees(self, expected: Pushed | Refused) -> bool:
-        if told_push(self.answer) != wanted_push(expected):
-            return False
-        return isinstance(expected, Refused) or position_in(self.answer.checkpoint_token) == expected.position
+        """Whether the answer is the expected one, but for the head, which later pushes have a say in."""
+        if isinstance(expected, Refused) or isinstance(self.answer, Refused):
+            return told_push(self.answer) == wanted_push(expected)
+        told = told_push(self.answer)[0], position_in(self.answer.checkpoint_token)
+        return told == (wanted_push(expected)[0], expected.position)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A push in an order of pushes at the same time, and its user's head before it and after it."""
+
+    call: _Concurrent
+    before: int
+    after: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.call.caller.project, self.call.caller.user
+
+
+def _tells_head(steps: Sequence[_Step], at: int) -> bool:
+    """Whether a push tells its head in ms, unless a later one adds to that millisecond: then the head before it."""
+    step = steps[at]
+    if isinstance(step.call.answer, Refused):
+        return True
+    of_user = [one for one in steps if one.key == step.key]
+    ms = step.after // 1000
+    is_added_to = any(one.after // 1000 == ms and one.after > step.after for one in of_user)
+    before = max(one.before for one in of_user if one.before // 1000 < ms) if is_added_to else step.after
+    return bool(step.call.answer.head_ms == before // 1000)
 
 
 @dataclass
@@ -159,15 +186,17 @@ class World:
         return Push(caller.user, caller.session, caller.device_known, tuple(changes), **fields)
 
     def expected(
-        self, caller: Principal, push: Push, first_revision: int | None = None, replaced: Collection[Version] = ()
+        self, caller: Principal, push: Push, moment: Moment | None = None, replaced: Collection[Version] = ()
     ) -> Pushed | Refused:
-        """Make a push to the model."""
+        """Make a push to the model, in a transaction of its own unless a moment is given."""
         project = self.model_of(caller)
         try:
-            clock_ms = max(self.clock_us, self.served.epoch_us) // 1000
-            return project.push(push, first_revision or project.next_revision(clock_ms), replaced)
+            return project.push(push, moment or self.begin(project), replaced)
         except Refused as refused:
             return refused
+
+    def begin(self, project: model.Project) -> Moment:
+        return project.begin(self.clock_us // 1000, self.served.epoch_us // 1000)
 
     def learn_push(self, caller: Principal, answer: str, token: str, expected: Pushed | Refused) -> None:
         """Note what an answer has told; as text, for its canaries."""
@@ -216,31 +245,50 @@ class World:
         )
 
     def _explained(
-        self, calls: Sequence[_Concurrent], earlier: tuple[model.Project, ...] = (), *, refused: list[str]
+        self,
+        calls: Sequence[_Concurrent],
+        earlier: tuple[model.Project, ...] = (),
+        steps: tuple[_Step, ...] = (),
+        *,
+        refused: list[str],
     ) -> bool:
         """Find an order of pushes in which the model gives their answers, and leave it in that state.
 
         `earlier` are the projects of the pushes so far, each as it was before; `refused` takes what does not agree.
         """
+        if not calls:
+            return all(_tells_head(steps, at) for at in range(len(steps)))
         before = self.models
         for at, call in enumerate(calls):
             others = [*calls[:at], *calls[at + 1 :]]
             project = before[call.caller.project]
             until_now = (*earlier, project)
-            for first_revision, replaced in itertools.product(
-                _first_revisions(call, project), _replaced(until_now, project.name)
-            ):
-                self.models = {**before, project.name: _copy(project)}
-                expected = self.expected(call.caller, call.push, first_revision, replaced)
+            for moment, replaced in self._moments(until_now):
+                now = _copy(project)
+                self.models = {**before, project.name: now}
+                expected = self.expected(call.caller, call.push, moment, replaced)
                 if not call.agrees(expected):
-                    refused.append(f"after {len(earlier)}: {call.push.session} from {first_revision}: {expected}")
+                    refused.append(f"after {len(earlier)}: {call.push.session} at {moment}: {expected}")
                     continue
-                if not others or self._explained(others, until_now, refused=refused):
+                step = _Step(call, project.head(call.caller.user), now.head(call.caller.user))
+                if self._explained(others, until_now, (*steps, step), refused=refused):
                     token = getattr(call.answer, "checkpoint_token", "")
                     self.learn_push(call.caller, str(call.answer), token, expected)
                     return True
         self.models = before
         return False
+
+    def _moments(self, until_now: Sequence[model.Project]) -> Iterator[tuple[Moment, list[Version]]]:
+        """Yield when a push may be made to the last of these states, and what its transaction has replaced by then.
+
+        Its transaction began at that state, or at an earlier one of the project.
+        """
+        states = [project for project in until_now if project.name == until_now[-1].name]
+        for at in reversed(range(len(states))):
+            began, last = self.begin(states[at]), states[-1]
+            goes_on = Moment(began.now_ms, last.head() + 1) if last.head() > states[at].head() else began
+            versions = itertools.chain(*(state.log for state in states[at:]))
+            yield goes_on, [one for one in versions if one not in last.log]
 
     # Pulls
 
@@ -323,24 +371,6 @@ def _with_made_ids(changes: Sequence[Change], answer: Any) -> list[Change]:
             assert uuid.UUID(result.change.entity_id).version == 4
         known.append(replace(change, entity=(kind, entity_id or result.change.entity_id)))
     return known
-
-
-def _first_revisions(call: _Concurrent, project: model.Project) -> list[int | None]:
-    """Return where a push may have started, by its answer; None: where it would have started alone.
-
-    Pushes that were applied in one transaction share a millisecond, unless they are of one user (L2).
-    """
-    told = () if isinstance(call.answer, Refused) else call.answer.results
-    known = {one.change.revision for one in told if one.outcome == sync_pb2.OUTCOME_APPLIED}
-    head, user_head_ms = project.head(), project.head(call.caller.user) // 1000
-    return [None, *(one for one in sorted(known) if one > head and one // 1000 > user_head_ms)]
-
-
-def _replaced(until_now: Sequence[model.Project], name: str) -> list[list[Version]]:
-    """Return what may have been replaced in the same transaction: since any of these states, up to the last one."""
-    logs = [project.log for project in until_now if project.name == name]
-    since = [itertools.chain(*logs[start:]) for start in range(len(logs))]
-    return [[one for one in versions if one not in logs[-1]] for versions in reversed(since)]
 
 
 def _copy(project: model.Project) -> model.Project:

@@ -27,7 +27,7 @@ class UnlockedPusher(Pusher):
 
     async def push(self, push: Push) -> PushOutcome:
         revisions = RevisionAllocator(self._drawn, system_clock_us())
-        self._drawn = revisions.now_ms * MICROSECONDS_PER_MS + len(push.changes)
+        self._drawn = revisions.first_ms * MICROSECONDS_PER_MS + len(push.changes)
         is_long = self._delays.random() < _LONG_SHARE
         await asyncio.sleep(_LONG_DELAY_SECONDS if is_long else self._delays.uniform(0, _SHORT_DELAY_SECONDS))
         async with self._store.writing() as transaction:

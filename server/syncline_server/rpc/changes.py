@@ -1,7 +1,6 @@
 """Whether pushed changes are well-formed, and the changes of the rules that they stand for (P1)."""
 
 import os
-import time
 from collections.abc import Iterable
 from typing import Final
 
@@ -16,7 +15,6 @@ from syncline_server.sync.errors import ChangeInvalid
 ENTITY_TYPE_PROBLEM: Final = f"must be {words.ENTITY_TYPE_FORM}"
 _MAX_REQUIRED: Final = 16
 _MAX_RETAINED: Final = 16
-_MAX_AHEAD_SECONDS: Final = 24 * 3600
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 _NANOS: Final = 1_000_000_000
 _ACTIONS: Final = {int(action): action for action in Action}
@@ -26,16 +24,13 @@ def changes_of(
     changes: Iterable[sync_pb2.Change], project_id: int, user_id: str, *, max_data_bytes: int
 ) -> tuple[Change, ...]:
     """Return the changes of a user that these messages stand for. Raises ChangeInvalid for the first malformed one."""
-    latest = time.time() + _MAX_AHEAD_SECONDS
     return tuple(
-        [_change_of(index, change, project_id, user_id, latest, max_data_bytes) for index, change in enumerate(changes)]
+        [_change_of(index, change, project_id, user_id, max_data_bytes) for index, change in enumerate(changes)]
     )
 
 
-def _change_of(
-    index: int, change: sync_pb2.Change, project_id: int, user_id: str, latest: float, max_data_bytes: int
-) -> Change:
-    """Return one change; its time may be `latest` (s) at most. What most changes do not have is not looked into."""
+def _change_of(index: int, change: sync_pb2.Change, project_id: int, user_id: str, max_data_bytes: int) -> Change:
+    """Return one change. What most changes do not have is not looked into."""
     entity_type = change.entity_type
     if not words.match_entity_type(entity_type):
         raise ChangeInvalid(index, "entity_type", ENTITY_TYPE_PROBLEM)
@@ -55,7 +50,7 @@ def _change_of(
         entity_id,
         action,
         _data(index, change.data, max_data_bytes),
-        _timestamp_us(index, change.client_timestamp, latest) if change.HasField("client_timestamp") else None,
+        _timestamp_us(index, change.client_timestamp) if change.HasField("client_timestamp") else None,
         _base_revision(index, change.base_revision) if change.HasField("base_revision") else None,
         _required_keys(index, change, project_id, user_id) if change.required_entities else (),
         change.only_if_absent,
@@ -116,10 +111,8 @@ def _base_revision(index: int, revision: int) -> int:
     return revision
 
 
-def _timestamp_us(index: int, timestamp: Timestamp, latest: float) -> int:
+def _timestamp_us(index: int, timestamp: Timestamp) -> int:
     seconds, nanos = timestamp.seconds, timestamp.nanos
     if not 0 <= seconds <= _LAST_SECOND or not 0 <= nanos < _NANOS:
         raise ChangeInvalid(index, "client_timestamp", "must be in the years 1970 to 9999")
-    if seconds > latest:
-        raise ChangeInvalid(index, "client_timestamp", "must not be more than 24 h in the future")
     return seconds * 1_000_000 + nanos // 1000

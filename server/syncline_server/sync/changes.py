@@ -76,13 +76,11 @@ class Version(NamedTuple):
 
     @property
     def shown_timestamp_us(self) -> int:
-        """The time of the change that readers are told: without one of the client's, its place in the log."""
-        return self.revision if self.client_timestamp_us is None else self.client_timestamp_us
-
-    @property
-    def server_ms(self) -> int:
-        """The commit time in milliseconds."""
-        return self.revision // MICROSECONDS_PER_MS
+        """The time of the change that readers are told: the client's, but no later than that of the commit."""
+        sent_us = self.client_timestamp_us
+        if sent_us is not None and sent_us // MICROSECONDS_PER_MS <= self.committed_ms:
+            return sent_us
+        return self.committed_ms * MICROSECONDS_PER_MS
 
 
 def version_of(

@@ -29,6 +29,8 @@
 Each leaf maps to one gRPC code and reason in rpc/status.py. Messages are written for clients.
 """
 
+from syncline_server.sync.changes import MICROSECONDS_PER_MS
+
 
 class SyncError(Exception):
     """Base of all errors that clients are told about; `details` are its machine-readable facts."""
@@ -87,8 +89,10 @@ class PreconditionError(SyncError):
 class HeadMismatch(PreconditionError):
     """`expected_head_ms` is not the user's head."""
 
-    def __init__(self, head_ms: int) -> None:
+    def __init__(self, head_revision: int) -> None:
+        head_ms = head_revision // MICROSECONDS_PER_MS
         super().__init__("The user's head is not the expected one; pull, then push again.", head_ms=head_ms)
+        self.head_revision = head_revision
         self.head_ms = head_ms
 
 

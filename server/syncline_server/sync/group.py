@@ -7,6 +7,7 @@ from typing import Final
 
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Push, PushOutcome, Version
 from syncline_server.sync.errors import AnswerTooLarge, HeadMismatch, SyncError
+from syncline_server.sync.heads import UserHeads
 from syncline_server.sync.history import History
 from syncline_server.sync.resolve import PushLimits, Resolution, needed_data, resolve
 from syncline_server.sync.revision import RevisionAllocator
@@ -55,8 +56,9 @@ class GroupCommit:
                     # Once more, over what earlier pushes of the group have moved.
                     state.positions.present(item)
                     answers.append(None)
+            await _keep_pace(revisions)
             await _write(transaction, project_id, head, state, revisions)
-        return answers, bool(state.written)
+        return _with_heads(items, answers, state.heads), bool(state.written)
 
     async def _wait_for_clock(self, head: LockedHead) -> LockedHead:
         """Wait while the head is ahead of the clock by little; report a clock that has stepped back far (L2)."""
@@ -84,7 +86,7 @@ class GroupCommit:
                 # A client that names the head has read up to it.
                 shown = _check_head(push.expected_head_ms, news)
             if state.lacks_data:
-                await self._load_large_data(transaction, push, state.versions, revisions.now_ms)
+                await self._load_large_data(transaction, push, state.versions, revisions.committed_ms)
             resolution = resolve(push, state.versions, shown, revisions, self._limits)
         except SyncError as error:
             revisions.rewind(mark)
@@ -117,12 +119,12 @@ class _GroupState:
     written: dict[str, Version] = field(default_factory=dict)
     written_for: dict[str, list[Version]] = field(default_factory=dict)
     """What the pushes have written so far, by user."""
-    user_heads: dict[str, int] = field(default_factory=dict)
+    heads: UserHeads = field(default_factory=UserHeads)
 
     def news_before(self, push: Push, shown: int, stored: News) -> News:
         """Return what is news to the pusher, the group's earlier pushes included."""
         earlier = self.written_for.get(push.user_id, ())
-        return news_before(push, shown, stored, earlier, self.user_heads.get(push.user_id))
+        return news_before(push, shown, stored, earlier, self.heads.of(push.user_id, stored.head))
 
     def accept(self, push: Push, resolution: Resolution, shown: int, news: News) -> PushOutcome:
         """Take in a decided push and return its outcome."""
@@ -131,7 +133,8 @@ class _GroupState:
             self.versions.update(written)
             self.written.update(written)
             self.written_for.setdefault(push.user_id, []).extend(written.values())
-            head = self.user_heads[push.user_id] = resolution.head
+            self.heads.move(push.user_id, head, min([one.revision for one in written.values()]), resolution.head)
+            head = resolution.head
         position, goes_on = position_for_answer(push, shown, news, written.values(), head)
         if goes_on:
             self.positions.answered(push, position)
@@ -172,6 +175,13 @@ async def _read_news(
     return [_NO_NEWS if query is None else found[query] for query in queries]
 
 
+async def _keep_pace(revisions: RevisionAllocator) -> None:
+    """Take as long as the milliseconds that are added to a log ahead of the clock, so that it never runs away (L2)."""
+    added_ms = revisions.added_ms()
+    if added_ms and revisions.first_ms > revisions.committed_ms:
+        await asyncio.sleep(added_ms / 1000)
+
+
 async def _write(
     transaction: WriteTransaction, project_id: int, head: LockedHead, state: _GroupState, revisions: RevisionAllocator
 ) -> None:
@@ -185,7 +195,19 @@ async def _write(
 
 def _check_head(expected_head_ms: int, news: News) -> int:
     """Return the user's head if it is the expected one (P7)."""
-    head_ms = news.head // MICROSECONDS_PER_MS
-    if expected_head_ms != head_ms:
-        raise HeadMismatch(head_ms)
+    if expected_head_ms != news.head // MICROSECONDS_PER_MS:
+        raise HeadMismatch(news.head)
     return news.head
+
+
+def _with_heads(items: Sequence[Item], answers: Sequence[Answer], heads: UserHeads) -> list[Answer]:
+    """Return the answers with the heads that they may tell, now that all of the group is decided."""
+    return [_with_head(item.user_id, answer, heads) for item, answer in zip(items, answers, strict=True)]
+
+
+def _with_head(user_id: str, answer: Answer, heads: UserHeads) -> Answer:
+    if isinstance(answer, PushOutcome):
+        return answer._replace(head_revision=heads.told(user_id, answer.head_revision))
+    if isinstance(answer, HeadMismatch):
+        return HeadMismatch(heads.told(user_id, answer.head_revision))
+    return answer

@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from syncline_server.sync.backlog import Backlog, BacklogLimits
 from syncline_server.sync.changes import Push, PushOutcome
@@ -30,8 +30,8 @@ _QUIET_TURNS: Final = 8
 """So many turns of the event loop in which no push came end it, too."""
 _CHANGE_BYTES: Final = 1024
 """What a change takes in memory beside its data."""
-_MAX_PUSHES_OF_A_USER: Final = 4
-"""The most pushes of one user in a group: each takes a millisecond of its own, and the log is not to run ahead."""
+_MAX_ROUNDS: Final = 4
+"""The most milliseconds that the pushes of one user take in a group: the log is not to run ahead of the clock."""
 
 
 @dataclass(slots=True)
@@ -43,6 +43,14 @@ class _Waiting:
     since: float
     """When it came, by the event loop's clock."""
     future: "asyncio.Future[PushOutcome | None]"
+
+
+class _Round(NamedTuple):
+    """Where an item stands in a group: the pushes of a user in one round share a millisecond."""
+
+    number: int
+    alone: bool
+    """It is that of a push which shares with no other."""
 
 
 class Pusher:
@@ -192,12 +200,12 @@ class _Committer:
     def _take_group(self) -> list[_Waiting]:
         """Take from the head of the queue; what is too much of one user stays.
 
-        Each user's items keep their order. First pushes come before second ones, so that a group spans few
-        milliseconds however its users are mixed.
+        Each user's items keep their order. A round is what may share a millisecond, and first rounds come before second
+        ones, so that a group spans few milliseconds however its users are mixed.
         """
-        rounds: list[list[_Waiting]] = [[] for _ in range(_MAX_PUSHES_OF_A_USER)]
+        rounds: list[list[_Waiting]] = [[] for _ in range(_MAX_ROUNDS)]
         left: list[_Waiting] = []
-        round_of: dict[str, int] = {}
+        round_of: dict[str, _Round] = {}
         taken = changes = size = 0
         while self._queue and taken < _MAX_GROUP_PUSHES and changes < _MAX_GROUP_CHANGES and size < _MAX_GROUP_BYTES:
             waiting = self._queue.popleft()
@@ -205,13 +213,13 @@ class _Committer:
                 self._leave([waiting])
                 continue
             user = waiting.item.user_id
-            number = round_of.get(user, 0)
-            if number == _MAX_PUSHES_OF_A_USER:
+            joined = _round_after(round_of.get(user), waiting.item)
+            if isinstance(waiting.item, Push):
+                round_of[user] = joined
+            if joined.number >= _MAX_ROUNDS:
                 left.append(waiting)
                 continue
-            if isinstance(waiting.item, Push):
-                round_of[user] = number + 1
-            rounds[number].append(waiting)
+            rounds[joined.number].append(waiting)
             taken += 1
             changes += waiting.changes
             size += waiting.size_bytes
@@ -271,3 +279,12 @@ def _refuse(refused: list[_Waiting], error: Exception) -> None:
     for waiting in refused:
         if not waiting.future.cancelled():
             waiting.future.set_exception(error)
+
+
+def _round_after(last: _Round | None, item: Item) -> _Round:
+    """Return the round of an item of a user whose last push in the group is in the round `last`."""
+    if isinstance(item, Push) and item.expected_head_ms is not None:
+        return _Round(last.number + 1 if last else 0, alone=True)
+    if last is None or not isinstance(item, Push):
+        return last or _Round(0, alone=False)
+    return _Round(last.number + last.alone, alone=False)

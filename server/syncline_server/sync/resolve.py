@@ -46,7 +46,7 @@ def resolve(
     `before` holds the stored versions of the push's entities by key; `shown` is the position the session has shown
     to have reached (P9). Raises EntityNotFound, DataTooLarge or AnswerTooLarge when the push as a whole is refused.
     """
-    revisions.begin_push(push.user_id)
+    revisions.begin_push(push.user_id, alone=push.expected_head_ms is not None)
     resolver = _Resolver(push, before, shown, revisions, limits)
     for index, change in enumerate(push.changes):
         resolver.resolution.results.append(resolver.resolve(index, change))
@@ -91,7 +91,7 @@ class _Resolver:
             left_alone = change.action is Action.CREATE  # so it is not what was pushed
             current = self._recognisable(change) or current
             return Result(True, False, current or absent_version(change, self._push.user_id), left_alone)
-        if _conflicts(self._push, change, stored, self._revisions.now_ms) or _updates_tombstone(
+        if _conflicts(self._push, change, stored, self._revisions.committed_ms) or _updates_tombstone(
             change, stored, current
         ):
             self._lost.add(change.key)
@@ -196,10 +196,24 @@ def _conflicts(push: Push, change: Change, stored: Version | None, now_ms: int) 
         return _misses_base(change, stored)
     if stored is None or push.expected_head_ms is not None or change.client_timestamp_us is None:
         return False
-    changed_ms = change.client_timestamp_us // MICROSECONDS_PER_MS
-    if push.device_known and stored.session == push.session:
-        return stored.shown_timestamp_us // MICROSECONDS_PER_MS > changed_ms
-    return stored.server_ms > min(changed_ms, now_ms)
+    is_own = push.session != "" and stored.session == push.session
+    return _loses_by_time(stored, change.client_timestamp_us // MICROSECONDS_PER_MS, now_ms, is_own=is_own)
+
+
+def _loses_by_time(stored: Version, changed_ms: int, now_ms: int, *, is_own: bool) -> bool:
+    """Tell whether a change of this time, decided at `now_ms` by the store's clock, loses to what is stored (P4)."""
+    sent_us = stored.client_timestamp_us
+    sent_ms = None if sent_us is None else sent_us // MICROSECONDS_PER_MS
+    if is_own:
+        if sent_ms is None or changed_ms >= sent_ms:
+            return False
+        ran_ahead = sent_ms > stored.committed_ms and changed_ms <= now_ms
+        return not ran_ahead
+    made_ms = min(changed_ms, now_ms)
+    if stored.committed_ms <= now_ms:
+        return stored.committed_ms > made_ms
+    # The store's clock was ahead at that commit, so that only the client's tells when the change was made.
+    return sent_ms is not None and made_ms < sent_ms <= now_ms
 
 
 def _misses_base(change: Change, stored: Version | None) -> bool:

@@ -28,12 +28,13 @@ async def test_the_server_wins_and_shows_its_version(shared_server: Server, user
 
 
 async def test_a_device_is_known_by_the_header_too(shared_server: Server, user: str):
-    async with shared_server.client(user) as client:
-        client.metadata = (*client.metadata, ("x-device-id", "phone"))
+    async with shared_server.client(user) as client, shared_server.client(user, ttl=7200) as renewed:
+        for one in (client, renewed):
+            one.metadata = (*one.metadata, ("x-device-id", "phone"))
         early = now_ms() - 60_000
         await client.push(change("create", "a", at_ms=early))
-        assert outcomes(await client.push(change("update", "a", {"n": 1}, at_ms=early + 1))) == "a"
-        assert outcomes(await client.push(change("update", "a", {"n": 2}, at_ms=early))) == "c"
+        assert outcomes(await renewed.push(change("update", "a", {"n": 1}, at_ms=early + 1))) == "a"
+        assert outcomes(await renewed.push(change("update", "a", {"n": 2}, at_ms=early))) == "c"
 
 
 async def test_actions_do_what_they_say(shared_server: Server, user: str):

@@ -58,7 +58,13 @@ async def test_a_database_of_the_second_schema_has_the_same_pages(bare_engines: 
     made = [
         log.version("e1", 10, data='{"é":1}', client_timestamp_us=0),
         log.version("e2", 11, deleted=True, created_revision=5),
-        log.version("e" * 128, 2**53, data=f'{{"a":"{long}"}}', client_timestamp_us=253_402_300_799_999_999),
+        log.version(
+            "e" * 128,
+            2**53,
+            data=f'{{"a":"{long}"}}',
+            committed_ms=253_402_300_799_999,
+            client_timestamp_us=253_402_300_799_999_999,
+        ),
         *[log.version(f"n{at}", 100 + at) for at in range(5_001)],
     ]
     await older.run(bare_engines, "ALTER TABLE entities ADD COLUMN opening bytea")

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -20,9 +22,51 @@ async def test_pushes_that_wait_together_are_one_commit(rules: Rules):
     assert rules.commits == [rules.project]
 
 
-async def test_each_push_of_a_user_has_a_head_of_its_own(rules: Rules):
+async def test_pushes_of_a_user_share_a_millisecond_and_the_last_one_tells_it(rules: Rules):
+    first = await rules.push(edit("create", "first"))
     outcomes = await asyncio.gather(*[rules.push(edit("create", f"e{at}")) for at in range(30)])
-    assert len({outcome.head_revision // 1000 for outcome in outcomes}) == 30
+    *others, last = [outcome.head_revision for outcome in outcomes]
+    assert set(others) == {first.head_revision}
+    assert last == first.head_revision // 1000 * 1000 + 1000 + 29
+    assert len(rules.commits) == 2
+
+
+async def test_a_push_that_names_a_head_shares_its_millisecond_with_no_other(rules: Rules):
+    first = await rules.push(edit("create", "first"))
+    head_ms = first.head_revision // 1000
+    before, alone, after = await asyncio.gather(
+        rules.push(edit("create", "before"), user="bob"),
+        rules.push(edit("create", "alone"), expected_head_ms=head_ms),
+        rules.push(edit("create", "after")),
+    )
+    assert [one.head_revision // 1000 - head_ms for one in (before, alone, after)] == [1, 1, 2]
+    assert len(rules.commits) == 2
+
+
+async def test_what_changes_nothing_tells_no_head_that_others_of_its_group_add_to(rules: Rules):
+    first = await rules.push(edit("create", "first"), edit("create", "again", at_ms=1))
+    _, replay, mismatch, last = await asyncio.gather(
+        rules.push(edit("create", "e1")),
+        rules.push(edit("create", "e1")),
+        rules.push(edit("create", "e2"), expected_head_ms=0),
+        rules.push(edit("create", "e3")),
+        return_exceptions=True,
+    )
+    assert not isinstance(replay, BaseException)
+    assert not isinstance(last, BaseException)
+    assert replay.results[0].replayed
+    assert replay.head_revision == first.head_revision
+    assert isinstance(mismatch, HeadMismatch)
+    assert last.head_revision // 1000 > mismatch.head_ms
+
+
+async def test_a_push_of_more_changes_than_a_millisecond_has_revisions_tells_what_is_whole(rules: Rules):
+    many = [edit("create", f"e{at}") for at in range(1500)]
+    first, last = await asyncio.gather(rules.push(*many), rules.push(edit("create", "last")))
+    assert last.head_revision // 1000 == first.head_revision // 1000 + 1
+    assert last.head_revision == rules.clock.us + 1500
+    page = await rules.pull("todo", after_revision=first.head_revision // 1000 * 1000 + 999, limit=1000)
+    assert len(changes_of(page)) == 501
 
 
 async def test_pushes_of_a_user_are_decided_in_their_order(rules: Rules):
@@ -88,7 +132,7 @@ async def test_a_timestamp_in_the_future_wins_against_an_earlier_push_of_the_gro
 
 
 async def test_a_push_stands_where_an_earlier_one_of_the_group_has_moved_its_session(rules: Rules):
-    await rules.push(edit("create", "e1"))
+    await rules.push(edit("create", "e1", at_ms=2))
     first, second = await asyncio.gather(
         rules.push(edit("create", "e2")),
         # In part it loses, so its token stays where the session stood.
@@ -115,6 +159,17 @@ async def test_a_clock_set_far_back_is_told_of_and_the_log_goes_on(rules: Rules)
     assert second.head_revision // 1000 == first.head_revision // 1000 + 1
     assert third.head_revision == rules.clock.us
     assert rules.behind_ms == [0, 3_600_001, 0]
+
+
+async def test_a_log_ahead_of_the_clock_grows_no_faster_than_time(rules: Rules, monkeypatch: pytest.MonkeyPatch):
+    first = await rules.push(edit("create", "first"))
+    rules.clock.us -= 3_600_000_000
+    slept: list[float] = []
+    monkeypatch.setattr(group, "asyncio", SimpleNamespace(sleep=AsyncMock(side_effect=slept.append)))
+    for at in range(3):
+        last = await rules.push(*[edit("create", f"{at}-{each}") for each in range(1500)])
+    added_ms = last.head_revision // 1000 - first.head_revision // 1000
+    assert (added_ms, sum(slept)) == (6, pytest.approx(0.006))
 
 
 async def test_a_caller_that_leaves_does_not_undo_its_push(rules: Rules, monkeypatch: pytest.MonkeyPatch):

@@ -1,7 +1,7 @@
 """L2 as laws: whatever is drawn, revisions grow and their milliseconds name heads."""
 
 from collections import defaultdict
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from syncline_server.sync.revision import RevisionAllocator
 
 clocks = st.integers(0, 2**53)
-pushes = st.lists(st.tuples(st.sampled_from(["ada", "bob", "eve"]), st.integers(0, 2500)), max_size=12)
+pushes = st.lists(st.tuples(st.sampled_from(["ada", "bob", "eve"]), st.integers(0, 2500), st.booleans()), max_size=12)
+"""Each of a user, with so many changes, alone in its milliseconds or not."""
 
 
-def draw_all(revisions: RevisionAllocator, asked: list[tuple[str, int]]) -> list[tuple[str, list[int]]]:
+def draw_all(revisions: RevisionAllocator, asked: list[tuple[str, int, bool]]) -> list[tuple[str, list[int]]]:
     drawn = []
-    for user, count in asked:
-        revisions.begin_push(user)
+    for user, count, alone in asked:
+        revisions.begin_push(user, alone=alone)
         drawn.append((user, [revisions.draw(user) for _ in range(count)]))
     return drawn
 
@@ -28,12 +29,28 @@ def test_revisions_strictly_increase_in_milliseconds_after_the_heads(head: int, 
 
 
 @given(head=clocks, clock_us=clocks, asked=pushes)
-def test_no_two_pushes_of_a_user_share_a_millisecond(head: int, clock_us: int, asked):
+def test_a_push_that_is_to_be_alone_shares_a_millisecond_with_no_other_of_its_user(head: int, clock_us: int, asked):
     taken = defaultdict(list)
-    for user, push in draw_all(RevisionAllocator(head, clock_us), asked):
-        taken[user].append({one // 1000 for one in push})
+    for (user, _, alone), (_, push) in zip(asked, draw_all(RevisionAllocator(head, clock_us), asked), strict=True):
+        taken[user].append((alone, {one // 1000 for one in push}))
     for of_user in taken.values():
-        assert len(set().union(*of_user)) == sum(len(one) for one in of_user)
+        for (alone, one), (also_alone, other) in combinations(of_user, 2):
+            assert not one & other or not (alone or also_alone)
+
+
+@given(head=clocks, clock_us=clocks, asked=pushes)
+def test_no_millisecond_is_begun_for_a_push_that_may_share_one(head: int, clock_us: int, asked):
+    drawn = [one for _, push in draw_all(RevisionAllocator(head, clock_us), asked) for one in push]
+    if not any(alone for *_, alone in asked):
+        assert drawn == list(range(drawn[0], drawn[0] + len(drawn))) if drawn else True
+
+
+@given(head=clocks, clock_us=clocks, asked=pushes)
+def test_what_is_added_is_the_milliseconds_from_the_first_revision_to_the_last(head: int, clock_us: int, asked):
+    revisions = RevisionAllocator(head, clock_us)
+    drawn = [one for _, push in draw_all(revisions, asked) for one in push]
+    first_ms = max(clock_us // 1000, head // 1000 + 1)
+    assert revisions.added_ms() == (drawn[-1] // 1000 - first_ms + 1 if drawn else 0)
 
 
 @given(head=clocks, clock_us=clocks)
@@ -46,13 +63,13 @@ def test_a_transaction_takes_the_clocks_millisecond_or_the_one_after_the_head(he
 @given(count=st.integers(1, 5000))
 def test_a_push_runs_into_the_next_millisecond_after_every_thousand_changes(count: int):
     revisions = RevisionAllocator(0, 7_000_000)
-    ((_, drawn),) = draw_all(revisions, [("ada", count)])
+    ((_, drawn),) = draw_all(revisions, [("ada", count, False)])
     assert drawn == list(range(7_000_000, 7_000_000 + count))
     assert revisions.head == drawn[-1]
 
 
 def test_pushes_of_different_users_share_a_millisecond():
-    drawn = draw_all(RevisionAllocator(0, 7_000_000), [("ada", 1), ("bob", 1)])
+    drawn = draw_all(RevisionAllocator(0, 7_000_000), [("ada", 1, True), ("bob", 1, True)])
     assert drawn == [("ada", [7_000_000]), ("bob", [7_000_001])]
 
 
@@ -68,8 +85,7 @@ def test_rewinding_to_a_mark_takes_back_all_that_a_push_drew_since(head: int, be
 
 
 @given(head=clocks, clock_us=clocks, asked=pushes)
-def test_the_time_of_a_push_is_later_than_all_its_user_has_stored(head: int, clock_us: int, asked):
+def test_the_time_of_a_commit_is_the_clocks_whatever_the_place_in_the_log(head: int, clock_us: int, asked):
     revisions = RevisionAllocator(head, clock_us)
-    for user, drawn in draw_all(revisions, asked):
-        revisions.begin_push(user)
-        assert all(one // 1000 < revisions.now_ms for one in drawn)
+    draw_all(revisions, asked)
+    assert revisions.committed_ms == clock_us // 1000

@@ -1,6 +1,7 @@
 """The rules of push that this dialect can express, each once through HTTP."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -101,10 +102,17 @@ async def test_a_known_device_never_loses_against_itself(device: Devices) -> Non
     assert [conflict["server_data"]["n"] for conflict in stale["conflicts"]] == [2]
 
 
-async def test_an_unknown_device_is_judged_by_the_servers_time(app: App) -> None:  # P4, device unknown
+async def test_a_session_is_judged_by_its_own_clock(app: App) -> None:  # P4, device unknown
     await app.push(edit(data={"n": 1}, at=-60))
-    answer = await app.push(edit("update", data={"n": 2}, at=-50))
-    assert [conflict["server_data"]["n"] for conflict in answer["conflicts"]] == [1]
+    assert (await app.push(edit("update", data={"n": 2}, at=-50)))["applied"] == 1
+    answer = await app.push(edit("update", data={"n": 3}, at=-55))
+    assert [conflict["server_data"]["n"] for conflict in answer["conflicts"]] == [2]
+
+
+async def test_a_time_far_ahead_is_taken_and_shown_as_that_of_the_commit(app: App) -> None:  # P4
+    await app.push(edit(at=30 * 86_400))
+    [shown] = (await app.pull())["changes"]
+    assert datetime.fromisoformat(shown["client_timestamp"]) <= datetime.now(UTC)
 
 
 async def test_the_header_may_name_the_device(app: App) -> None:

@@ -93,7 +93,8 @@ async def test_a_conflict_of_the_other_dialect_is_judged_by_its_own_rules(
     stale = {"entity_type": "NOTE", "entity_id": made["resourceId"], "action": "update", "data": {"body": "stale"}}
     body = {"changes": [{**stale, "client_timestamp": "2020-01-01T00:00:00Z"}]}
     other = CheckpointApp(bridged, user)
-    answer = (await other.http.post("/client/sync", json=body, headers=other.headers)).json()["data"]
+    headers = {**other.headers, "x-device-id": "phone"}
+    answer = (await other.http.post("/client/sync", json=body, headers=headers)).json()["data"]
     assert [conflict["server_data"]["body"] for conflict in answer["conflicts"]] == ["ours"]
     assert (await app.rows())[0]["data"] == {"body": "ours"}
 
