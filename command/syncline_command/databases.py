@@ -76,6 +76,7 @@ def explained(place: Place) -> Iterator[None]:
 def _sentence(error: Exception, place: Place) -> str | None:
     """Return what to tell the user; None: it is a defect."""
     from syncline_server.identity.projects import NoSuchProject, ProjectExists
+    from syncline_server.store.copies import CopyRefused
     from syncline_server.store.database import DatabaseUrlInvalid
     from syncline_server.store.sqlite.file import DatabaseInUse, DatabaseMissing, NoDatabaseFile
     from syncline_server.store.wanted_schema import MigrationRefused, SchemaNotCurrent
@@ -94,7 +95,14 @@ def _sentence(error: Exception, place: Place) -> str | None:
             sentence = f"there is a project {error} in {_shown(place)} already"
         case NoSuchProject():
             sentence = f"there is no project {error} in {_shown(place)}; `syncline project list` lists those there are"
-        case DatabaseUrlInvalid() | NoDatabaseFile() | SchemaNotCurrent() | MigrationRefused() | RequestInvalid():
+        case (
+            CopyRefused()
+            | DatabaseUrlInvalid()
+            | NoDatabaseFile()
+            | SchemaNotCurrent()
+            | MigrationRefused()
+            | RequestInvalid()
+        ):
             sentence = str(error)
     return sentence
 

@@ -33,6 +33,8 @@ ENTRIES: Final = {
     "project": Entry("Make and list projects: tenants with keys of their own.", "project", "server"),
     "key": Entry("Make and list the keys of a project.", "key", "server"),
     "token": Entry("Print a session token.", "token", "server"),
+    "backup": Entry("Make a copy of the database, of one moment, while servers go on.", "backup", "server"),
+    "restore": Entry("Put a backup in the place of the database, while no server runs.", "restore", "server"),
     "epoch": Entry("Epochs: where the history of a database may have forked.", "epoch", "server"),
     "tail": Entry("Print the log, one JSON object a line.", "tail", None),
     "verify": Entry("Write to a running deployment and check what its readers get.", "verify", "verify"),

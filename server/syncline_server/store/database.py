@@ -7,8 +7,11 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from syncline_server.store.copies import Copies
 from syncline_server.store.engine import Engines
+from syncline_server.store.postgresql.copies import PostgresqlCopies
 from syncline_server.store.postgresql.engine import PostgresqlEngines
+from syncline_server.store.sqlite.copies import SqliteCopies
 from syncline_server.store.sqlite.engine import SqliteEngines
 from syncline_server.store.sqlite.file import file_in
 
@@ -23,6 +26,7 @@ class Database:
 
     url: URL
     engines: Callable[[URL], Engines]
+    copies: Callable[[URL], Copies]
 
     def open_engines(self) -> Engines:
         """Return its engines; connections are opened as they are needed."""
@@ -41,9 +45,9 @@ def database(url: str | None, data_dir: Path) -> Database:
     parsed = URL.create("sqlite", database=str(file_in(data_dir))) if url is None else _parse(url)
     match parsed.get_backend_name():
         case "postgresql" | "postgres":
-            return Database(parsed.set(drivername="postgresql"), PostgresqlEngines)
+            return Database(parsed.set(drivername="postgresql"), PostgresqlEngines, PostgresqlCopies)
         case "sqlite" if parsed.database and parsed.database != ":memory:":
-            return Database(parsed.set(drivername="sqlite"), SqliteEngines)
+            return Database(parsed.set(drivername="sqlite"), SqliteEngines, SqliteCopies)
     raise DatabaseUrlInvalid("give postgresql://… or sqlite:///path")
 
 
