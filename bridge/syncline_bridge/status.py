@@ -51,6 +51,7 @@ TABLE: Mapping[tuple[StatusCode, str], Row] = MappingProxyType(
         (StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED"): Row(
             429, "Too many requests. Wait before the next one.", retry_after_seconds=1
         ),
+        (StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_OPEN"): Row(429, retry_after_seconds=1),
         (StatusCode.RESOURCE_EXHAUSTED, "ANSWER_TOO_LARGE"): _TOO_LARGE,
         (StatusCode.RESOURCE_EXHAUSTED, "READER_TOO_SLOW"): Row(
             503, "The reader took nothing for too long. Resume from the last token.", retry_after_seconds=1

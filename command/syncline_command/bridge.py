@@ -21,11 +21,13 @@ def _add_options(parser: Parser) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     import uvloop
 
+    from syncline.descriptors import raise_descriptor_limit
     from syncline_bridge import logs
     from syncline_bridge.settings import BridgeSettings
     from syncline_command.settings import read_settings
 
     settings = read_settings(BridgeSettings, arguments)
+    raise_descriptor_limit()
     logs.configure(settings.log_level, settings.log_format)
     try:
         uvloop.run(run_bridge(settings))

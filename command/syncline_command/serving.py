@@ -19,9 +19,11 @@ def run_process(settings: "ServerSettings", work: "Callable[[ServerSettings], Co
     """Run what serves to its end. Raises CommandFailed."""
     import uvloop
 
+    from syncline.descriptors import raise_descriptor_limit
     from syncline_server.logs import configure_logs
     from syncline_server.rpc.server import AddressInUse
 
+    raise_descriptor_limit()
     configure_logs(settings.log_level, settings.log_format)
     with explained(Place(settings.database, settings.data_dir)):
         try:

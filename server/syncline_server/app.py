@@ -13,15 +13,21 @@ import structlog
 from prometheus_client import start_http_server
 
 from syncline import words
+from syncline.descriptors import descriptors_left
 from syncline_server.health import HealthReport
 from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.call_limits import CallLimiter
+from syncline_server.identity.failures import Failures
 from syncline_server.identity.key_cache import KeyCache
 from syncline_server.identity.tickets import Tickets
+from syncline_server.identity.withdrawals import Withdrawals
 from syncline_server.rpc.codec import LAYOUT
+from syncline_server.rpc.connections import Connections
+from syncline_server.rpc.incoming import Incoming
 from syncline_server.rpc.metrics import Metrics
+from syncline_server.rpc.public import HealthService
 from syncline_server.rpc.requests import RequestLimits, Requests
-from syncline_server.rpc.server import AddressInUse, HealthService, ServerOptions, serving
+from syncline_server.rpc.server import AddressInUse, ServerOptions, serving
 from syncline_server.rpc.service import SyncService
 from syncline_server.settings import ServerSettings
 from syncline_server.store import schema
@@ -45,6 +51,8 @@ from syncline_server.sync.store import Store
 _STREAM_CHANGES = 1000
 _STREAM_BYTES = 192 * 1024
 """A stuck reader holds three messages; see docs/performance.md."""
+_RESERVED_DESCRIPTORS = 160
+"""For the database, the bridge, log files and what Python opens by the way."""
 
 _log = structlog.get_logger()
 
@@ -84,7 +92,12 @@ async def running_server(
         stack.push_async_callback(_cancel, asyncio.create_task(keep_forgetting(engines), name="retention"))
         stack.push_async_callback(_cancel, asyncio.create_task(engines.backfill(), name="backfill"))
         registry = SqlRegistry(engines)
-        service = _service(settings, rules, registry, metrics)
+        options = _options(settings)
+        connections = Connections(options.max_connections)
+        withdrawals = Withdrawals(registry)
+        stack.push_async_callback(_cancel, asyncio.create_task(withdrawals.keep_looking(), name="withdrawals"))
+        requests = _requests(settings, rules)
+        service = _service(settings, rules, registry, metrics, requests, withdrawals, connections)
         if settings.metrics_address:
             _serve_metrics(stack, settings.metrics_address, metrics)
         port = await stack.enter_async_context(
@@ -92,8 +105,9 @@ async def running_server(
                 service,
                 metrics,
                 HealthService(health),
-                _options(settings),
-                has_room=backlog.has_room,
+                Incoming(service.admit, backlog.has_room, requests.counted),
+                connections,
+                options,
                 on_drain=service.drain,
             )
         )
@@ -174,18 +188,34 @@ def _join_other_processes(stack: AsyncExitStack, engines: Engines, rules: _Rules
     stack.push_async_callback(notifications.close)
 
 
-def _service(settings: ServerSettings, rules: _Rules, registry: SqlRegistry, metrics: Metrics) -> SyncService:
+def _requests(settings: ServerSettings, rules: _Rules) -> Requests:
     limits = RequestLimits(settings.max_push_changes, settings.max_data_bytes, settings.max_page_bytes)
+    return Requests(rules.checkpoints, limits)
+
+
+def _service(
+    settings: ServerSettings,
+    rules: _Rules,
+    registry: SqlRegistry,
+    metrics: Metrics,
+    requests: Requests,
+    withdrawals: Withdrawals,
+    connections: Connections,
+) -> SyncService:
     keys = KeyCache(registry)
     return SyncService(
         authenticator=Authenticator(keys),
         tickets=Tickets(keys),
         limiter=CallLimiter(settings.calls_per_minute),
-        requests=Requests(rules.checkpoints, limits),
+        requests=requests,
         pusher=rules.pusher,
         puller=rules.puller,
         feed=rules.feed,
         metrics=metrics,
+        failures=Failures(settings.failure_delay_seconds),
+        withdrawals=withdrawals,
+        connections=connections,
+        max_user_streams=settings.max_user_streams,
         slow_reader_seconds=settings.slow_reader_seconds,
     )
 
@@ -196,6 +226,7 @@ def _options(settings: ServerSettings) -> ServerOptions:
         max_message_bytes=settings.max_message_bytes,
         reuse_port=settings.reuse_port,
         drain_seconds=settings.drain_seconds,
+        max_connections=min(settings.max_connections, descriptors_left(_RESERVED_DESCRIPTORS)),
     )
 
 

@@ -81,6 +81,15 @@ class ServerSettings(BaseSettings):
     calls_per_minute: Annotated[int, Field(ge=0)] = 0
     """Most calls of a user in a minute; 0: any number."""
 
+    max_user_streams: Annotated[int, Field(ge=1)] = 250
+    """Most streams of a user at once."""
+
+    max_connections: Annotated[int, Field(ge=8)] = 16_384
+    """Most gRPC connections at once, as far as the limit of open files (`ulimit -n`) allows."""
+
+    failure_delay_seconds: Annotated[float, Field(ge=0)] = 1.0
+    """How long an address waits for a refusal, once it has been refused 20 times within 10 s; 0: never."""
+
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
     """How often an idle stream gets a checkpoint."""
 

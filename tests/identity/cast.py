@@ -15,6 +15,8 @@ from syncline.v1 import sync_pb2, sync_pb2_grpc
 
 NOTE = "NOTE"
 DEVICE = "one-phone-for-all"
+TICKETS = 60
+"""More than are used: each opens one stream."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,18 @@ class Person:
     role: str
     tokens: list[str] = field(default_factory=list)
     cursor: str = ""
-    ticket: str = ""
+    tickets: list[str] = field(default_factory=list)
     revision: int = 0
+    _taken: int = 0
 
     def __post_init__(self) -> None:
         self.session = self.project.token(self.name, device=DEVICE)
+
+    @property
+    def ticket(self) -> str:
+        """A ticket that was not used yet."""
+        self._taken += 1
+        return self.tickets[self._taken % len(self.tickets)]
 
     @property
     def entity_id(self) -> str:
@@ -103,10 +112,11 @@ class Person:
         pushed = await caller.call("Push", sync_pb2.PushRequest(changes=[self.note, *filler]), self.metadata)
         pulled = await caller.call("Pull", sync_pb2.PullRequest(page_size=1), self.metadata)
         paged = await caller.ask("GET", "/v1/sync?mutationsSince=0&limit=1&cursor=", self.mutation_headers)
-        ticket = await caller.call("CreateTicket", sync_pb2.CreateTicketRequest(), self.metadata)
+        for _ in range(TICKETS):
+            ticket = await caller.call("CreateTicket", sync_pb2.CreateTicketRequest(), self.metadata)
+            self.tickets.append(_in(ticket, r'ticket: "([^"]+)"'))
         self.tokens = [_in(answer, r'checkpoint_token: "([^"]+)"') for answer in (pushed, pulled)]
         self.cursor = _in(paged, r'"nextCursor":"([^"]+)"')
-        self.ticket = _in(ticket, r'ticket: "([^"]+)"')
         self.revision = int(_in(pulled, r" revision: (\d+)"))
 
     async def owns_unharmed(self, caller: RawClient) -> None:
@@ -120,9 +130,10 @@ class Person:
     @property
     def secrets(self) -> Mapping[str, str]:
         """What must not be in any log."""
-        named = {"session token": self.session, "cursor": self.cursor, "ticket": self.ticket}
+        named = {"session token": self.session, "cursor": self.cursor}
         named |= {"client key": self.project.client_key.rpartition("_")[2]}
         named |= {"server key": self.project.server_key.rpartition("_")[2], "secret": self.project.session_secret}
+        named |= {f"ticket {number}": ticket for number, ticket in enumerate(self.tickets)}
         named |= {f"checkpoint token {number}": token for number, token in enumerate(self.tokens)}
         return named | {f"canary {number}": canary for number, canary in enumerate(self.canaries)}
 

@@ -51,7 +51,7 @@ async def staged(database_url: str, folder: Path) -> AsyncIterator[Stage]:
     one, other = await make_project(settings, "one"), await make_project(settings, "other")
     grpc_address, http_address = free_address(), free_address()
     options = ("--database", database_url, "--grpc-address", grpc_address, "--http-address", http_address)
-    logs = {"SYNCLINE_LOG_LEVEL": "debug", "SYNCLINE_LOG_FORMAT": "json"}
+    logs = {"SYNCLINE_LOG_LEVEL": "debug", "SYNCLINE_LOG_FORMAT": "json", "SYNCLINE_FAILURE_DELAY_SECONDS": "0"}
     async with commands_in(folder).running("serve", *options, **logs) as process:
         await process.ready(grpc_address)
         await process.listens(http_address)

@@ -46,6 +46,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_STORE_UNAVAILABLE: _ClassVar[ErrorReason]
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
     ERROR_REASON_OVERLOADED: _ClassVar[ErrorReason]
+    ERROR_REASON_TOO_MANY_OPEN: _ClassVar[ErrorReason]
 ACTION_UNSPECIFIED: Action
 ACTION_CREATE: Action
 ACTION_UPDATE: Action
@@ -74,6 +75,7 @@ ERROR_REASON_DRAINING: ErrorReason
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_OVERLOADED: ErrorReason
+ERROR_REASON_TOO_MANY_OPEN: ErrorReason
 
 class Change(_message.Message):
     __slots__ = ("entity_type", "entity_id", "action", "data", "client_timestamp", "base_revision", "revision", "created_revision", "user_id", "required_entities", "only_if_absent", "retained_members")

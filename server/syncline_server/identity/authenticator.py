@@ -5,17 +5,20 @@ import time
 from hashlib import sha256
 from typing import Final
 
+from cachetools import TTLCache
+
 from syncline import words
 from syncline_server.identity.credentials import Credentials
 from syncline_server.identity.ids import check_id
-from syncline_server.identity.key_cache import CACHE_SECONDS, KeyCache
+from syncline_server.identity.key_cache import CACHE_SECONDS, REFUSAL_SECONDS, KeyCache
 from syncline_server.identity.principal import Principal
 from syncline_server.identity.projects import KeyKind
 from syncline_server.identity.scopes import Scopes
 from syncline_server.identity.session_tokens import read_session_token
-from syncline_server.sync.errors import RequestInvalid, SessionInvalid
+from syncline_server.sync.errors import IdentityError, RequestInvalid, SessionInvalid, SyncError, TypeForbidden
 
 _CACHED_PRINCIPALS: Final = 20_000
+_CACHED_REFUSALS: Final = 20_000
 _NO_SCOPES: Final = Scopes(None)
 
 
@@ -27,15 +30,24 @@ class Authenticator:
         self._keys = keys
         self._principals: dict[Credentials, tuple[Principal, float]] = {}
         """Each principal with the time until which it is known, on the monotonic clock."""
+        self._refusals: TTLCache[bytes, SyncError] = TTLCache(_CACHED_REFUSALS, REFUSAL_SECONDS)
 
     async def authenticate(self, credentials: Credentials) -> Principal:
         """Return the principal of a call.
 
-        Raises KeyInvalid, SessionInvalid, SessionExpired, RequestInvalid (device id) and StoreUnavailable.
+        Raises KeyInvalid, SessionInvalid, SessionExpired, TypeForbidden, RequestInvalid (device id), Overloaded and
+        StoreUnavailable.
         """
         principal, until = self._principals.get(credentials, (None, 0.0))
         if principal is None or time.monotonic() >= until:
-            principal = await self._identify(credentials)
+            name = _name_of(credentials)
+            if (refusal := self._refusals.get(name)) is not None:
+                raise _again(refusal)
+            try:
+                principal = await self._identify(credentials)
+            except (IdentityError, TypeForbidden) as error:
+                self._refusals[name] = _again(error)
+                raise
             self._remember(credentials, principal)
         return principal
 
@@ -51,7 +63,7 @@ class Authenticator:
         token = credentials.bearer_token
         if not token and key.kind is KeyKind.CLIENT:
             raise _no_token(credentials.authorization)
-        claims = read_session_token(token, (key.project.session_secret,)) if token else None
+        claims = read_session_token(token, key.project.session_secrets) if token else None
         named = _device_of_header(credentials.device_id)
         device = (claims.device if claims else "") or named
         return Principal(
@@ -63,6 +75,7 @@ class Authenticator:
             scopes=claims.scopes if claims else _NO_SCOPES,
             expires_at=claims.expires_at if claims else None,
             key=key,
+            secret_id=claims.secret_id if claims else "",
         )
 
 
@@ -75,6 +88,18 @@ def _device_of_header(value: str) -> str:
     if device:
         check_id("x-device-id", device)
     return device
+
+
+def _name_of(credentials: Credentials) -> bytes:
+    """Return a short name of credentials: those of strangers may be large."""
+    return sha256("\0".join(credentials).encode(errors="replace")).digest()
+
+
+def _again(error: SyncError) -> SyncError:
+    """Return the same error without what it brought along: a traceback keeps its whole call in memory."""
+    again = type(error).__new__(type(error), *error.args)
+    again.__dict__.update(error.__dict__)
+    return again
 
 
 def _no_token(authorization: str) -> SessionInvalid:

@@ -25,12 +25,19 @@ class Principal:
     """The end of the session, in seconds since the Unix epoch."""
     key: ProjectKey | None = field(default=None, repr=False)
     """The key that was used."""
+    secret_id: str = field(default="", repr=False)
+    """The project's secret that the session was signed with; empty: there is no session."""
 
     @property
     def user(self) -> str:
         """The user; call `acting_for` first."""
         assert self.user_id is not None
         return self.user_id
+
+    @property
+    def caller(self) -> tuple[int, str | None]:
+        """Who shares limits with whom: all calls of a user, or all of a project's server keys that name nobody."""
+        return self.project_id, self.user_id
 
     def acting_for(self, user_id: str) -> "Principal":
         """Return the principal for the user that a request names (empty: none); T4.

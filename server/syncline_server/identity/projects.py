@@ -12,6 +12,7 @@ from syncline_server.sync.errors import RequestInvalid
 _KEY_ID_BYTES: Final = 6
 _KEY_SECRET_BYTES: Final = 32
 _SESSION_SECRET_BYTES: Final = 48
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9.\-]{1,64}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}", re.ASCII)
 
 
@@ -100,15 +101,26 @@ def new_key(kind: KeyKind) -> NewKey:
     return NewKey(key_id, kind, f"sl_{kind}_{key_id}_{secrets.token_hex(_KEY_SECRET_BYTES)}")
 
 
+def is_key_id(text: str) -> bool:
+    """Tell whether a text has the form of a key's public id."""
+    return _KEY_ID.fullmatch(text) is not None
+
+
 def key_id_of(text: str) -> str | None:
     """Return the public id in the text of a key; None when the text has not the form of one."""
     parts = text.split("_")
-    return parts[2] if len(parts) == 4 and parts[0] == "sl" else None  # noqa: PLR2004  # sl, kind, id, secret
+    has_form = len(parts) == 4 and parts[0] == "sl" and is_key_id(parts[2])  # noqa: PLR2004  # sl, kind, id, secret
+    return parts[2] if has_form else None
 
 
 def hash_key(text: str) -> bytes:
     """Return what is stored of a key."""
     return hashlib.sha256(text.encode()).digest()
+
+
+def secret_id(session_secret: str) -> str:
+    """Name a session secret without showing it."""
+    return hashlib.sha256(session_secret.encode()).hexdigest()[:16]
 
 
 def new_session_secret() -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from syncline_server.identity.ids import check_id
+from syncline_server.identity.projects import secret_id
 from syncline_server.identity.scopes import Scopes
 from syncline_server.identity.signatures import USE_CLAIM, signed, verified
 from syncline_server.sync.errors import RequestInvalid, SessionInvalid, TypeForbidden
@@ -23,6 +24,8 @@ class SessionClaims:
     scopes: Scopes
     expires_at: float
     """Seconds since the Unix epoch."""
+    secret_id: str
+    """Which of the project's secrets has signed it."""
 
 
 def read_session_token(text: str, secrets: Sequence[str]) -> SessionClaims:
@@ -30,13 +33,13 @@ def read_session_token(text: str, secrets: Sequence[str]) -> SessionClaims:
 
     Raises SessionInvalid, SessionExpired, and TypeForbidden where its scopes do not cover sync at all.
     """
-    claims = verified(text, secrets, require=("exp", "sub"))
+    claims, secret = verified(text, secrets, require=("exp", "sub"))
     _check(claims)
     scopes = Scopes(claims.get("scope"))
     if not scopes.allow_sync:
         raise TypeForbidden("", "The session's scopes do not cover sync.")
     device = next((claims[claim] for claim in _DEVICE_CLAIMS if claims.get(claim)), "")
-    return SessionClaims(claims["sub"], device, scopes, claims["exp"])
+    return SessionClaims(claims["sub"], device, scopes, claims["exp"], secret_id(secret))
 
 
 def issue_token(

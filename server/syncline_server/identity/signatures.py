@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import jwt
 
+from syncline_server.identity.projects import is_key_id
 from syncline_server.sync.errors import SessionExpired, SessionInvalid
 
 USE_CLAIM: Final = "syncline_use"
@@ -19,8 +20,8 @@ def signed(claims: Mapping[str, Any], secret: str, *, key_id: str | None = None)
     return jwt.encode(dict(claims), secret, algorithm=_ALGORITHM, headers=None if key_id is None else {"kid": key_id})
 
 
-def verified(text: str, secrets: Sequence[str], *, require: Sequence[str]) -> dict[str, Any]:
-    """Return the claims of a token that one of these secrets has signed. Raises SessionExpired and SessionInvalid.
+def verified(text: str, secrets: Sequence[str], *, require: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """Return the claims of a token, and which of these secrets has signed it. Raises SessionExpired and SessionInvalid.
 
     The claims in `require` are there, and the token is in force; nothing else is checked of them.
     """
@@ -34,7 +35,7 @@ def verified(text: str, secrets: Sequence[str], *, require: Sequence[str]) -> di
             raise SessionExpired from None
         except (jwt.InvalidTokenError, ValueError) as error:
             raise _untrusted(error) from None
-        return claims
+        return claims, secret
     raise SessionInvalid(f"{_SUBJECT} is signed with another secret than this project's", cause="signature")
 
 
@@ -59,4 +60,4 @@ def key_id_in(text: str) -> str | None:
         key_id = jwt.get_unverified_header(text).get("kid")
     except (jwt.InvalidTokenError, ValueError):
         return None
-    return key_id if isinstance(key_id, str) else None
+    return key_id if isinstance(key_id, str) and is_key_id(key_id) else None

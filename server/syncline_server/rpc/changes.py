@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from syncline import words
 from syncline.v1 import sync_pb2
+from syncline_server.rpc.counts import Count
 from syncline_server.rpc.json_object import json_problem
 from syncline_server.sync.changes import Action, Change, entity_key
 from syncline_server.sync.errors import ChangeInvalid
@@ -15,6 +16,8 @@ from syncline_server.sync.errors import ChangeInvalid
 ENTITY_TYPE_PROBLEM: Final = f"must be {words.ENTITY_TYPE_FORM}"
 _MAX_REQUIRED: Final = 16
 _MAX_RETAINED: Final = 16
+CHANGE_COUNTS: Final = {"required_entities": Count(_MAX_REQUIRED), "retained_members": Count(_MAX_RETAINED)}
+"""The repeated fields of a change."""
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 _NANOS: Final = 1_000_000_000
 _ACTIONS: Final = {int(action): action for action in Action}

@@ -4,25 +4,24 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import grpc
 import structlog
-from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import DecodeError, Message
-from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
 from grpc import aio
 from prometheus_client import Gauge
 
 from syncline import words
+from syncline_server.rpc.incoming import Incoming
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.status import internal_status, status_of
-from syncline_server.rpc.undecodable import problem_of
-from syncline_server.sync.errors import Overloaded, StoreUnavailable, SyncError
+from syncline_server.sync.errors import StoreUnavailable, SyncError
 
-_SMALL_BYTES: Final = 64 * 1024
-"""A request so small is always read."""
+_TELL_SECONDS: Final = 5.0
+"""How long a peer may take nothing until its connection is ended, with all that waits in it."""
 
 _log = structlog.get_logger()
 
@@ -33,10 +32,11 @@ class CallObserver:
     It wraps the handlers; an interceptor of grpc.aio costs more than all that is done here.
     """
 
-    def __init__(self, metrics: Metrics, has_room: Callable[[int], bool]) -> None:
-        """Count in `metrics`; decode no large request of so many bytes that there is no room for."""
+    def __init__(self, metrics: Metrics, incoming: Incoming, end_connection: Callable[[str], None]) -> None:
+        """Count in `metrics`, read requests with `incoming`; `end_connection` ends that of a peer."""
         self._metrics = metrics
-        self._has_room = has_room
+        self._incoming = incoming
+        self._end_connection = end_connection
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -50,28 +50,25 @@ class CallObserver:
         return {method.name: self._handler(method, getattr(service, method.name)) for method in descriptor.methods}
 
     def _handler(self, method: MethodDescriptor, behaviour: Any) -> Any:
-        codecs: dict[str, Any] = {
-            "request_deserializer": _tolerant(method.input_type, self._has_room),
-            "response_serializer": _serialized,
-        }
+        open_calls = self._metrics.streams if method.server_streaming else None
+        served = _Served(method.name, self._metrics, open_calls, self._end_connection)
+        codecs: dict[str, Any] = {"response_serializer": _serialized}
+        if method.client_streaming:
+            codecs["request_deserializer"] = self._incoming.decoder(method.input_type)
+            observed = self._observed(served, self._incoming.admit, behaviour)
+        else:
+            observed = self._observed(served, self._incoming.reader(method.input_type), behaviour)
         if method.server_streaming:
-            observed = self._observed(method.name, behaviour, self._metrics.streams)
-            if method.client_streaming:
-                return grpc.stream_stream_rpc_method_handler(observed, **codecs)
-            return grpc.unary_stream_rpc_method_handler(observed, **codecs)
-        return grpc.unary_unary_rpc_method_handler(self._observed(method.name, behaviour, None), **codecs)
+            return grpc.stream_stream_rpc_method_handler(observed, **codecs)
+        return grpc.stream_unary_rpc_method_handler(observed, **codecs)
 
-    def _observed(self, method: str, behaviour: Any, open_calls: Gauge | None) -> Any:
-        served = _Served(method, self._metrics, open_calls)
-
+    def _observed(self, served: "_Served", begin: Callable[[Any], Awaitable[Any]], behaviour: Any) -> Any:
         # All in one frame: each that waits is a part of what an idle stream costs.
-        async def observed(request: Any, context: Any) -> Any:
+        async def observed(_: Any, context: Any) -> Any:
             call = _Call(served, context)
             self._begin()
             try:
-                if isinstance(request, SyncError):
-                    raise request
-                response = await behaviour(request, context)
+                response = await behaviour(await begin(context), context)
             except BaseException as error:
                 await call.fail(error)
                 raise
@@ -95,8 +92,11 @@ class CallObserver:
 class _Served:
     """What the calls of one method have in common."""
 
-    def __init__(self, method: str, metrics: Metrics, open_calls: Gauge | None) -> None:
+    def __init__(
+        self, method: str, metrics: Metrics, open_calls: Gauge | None, end_connection: Callable[[str], None]
+    ) -> None:
         self.method = method
+        self.end_connection = end_connection
         self.open_calls = open_calls
         self.calls = metrics.calls
         self.calls_ok = metrics.calls.labels(method, "OK")
@@ -136,7 +136,14 @@ class _Call:
             status = internal_status(request_id)
             self._served.log.error("call failed", request_id=request_id, exc_info=error)
         self.end(status.code.name)
-        await self._context.abort_with_status(status)
+        try:
+            async with asyncio.timeout(_TELL_SECONDS):
+                await self._context.abort_with_status(status)
+        except TimeoutError:
+            # gRPC keeps a call, and all that waits in it, for as long as its peer takes nothing.
+            self._served.log.warning("peer takes nothing: its connection is ended", request_id=self._request_id())
+            self._served.end_connection(self._context.peer())
+            raise asyncio.CancelledError from None
 
     def end(self, code: str) -> None:
         """Count and log the end of the handler; its status may wait for a peer that takes nothing."""
@@ -156,21 +163,6 @@ class _Call:
             return given
         self._made_id = self._made_id or uuid.uuid4().hex
         return self._made_id
-
-
-def _tolerant(kind: Descriptor, has_room: Callable[[int], bool]) -> Callable[[bytes], Any]:
-    """Let the error of what is no message through to the handler: raised here, gRPC takes it for a defect of ours."""
-    deserializer = GetMessageClass(kind).FromString
-
-    def decoded(raw: bytes) -> Any:
-        if len(raw) > _SMALL_BYTES and not has_room(len(raw)):
-            return Overloaded()
-        try:
-            return deserializer(raw)
-        except DecodeError:
-            return problem_of(raw, kind)
-
-    return decoded
 
 
 def _serialized(response: Message | bytes) -> bytes:

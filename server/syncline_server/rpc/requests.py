@@ -4,20 +4,23 @@ The one place that does, for Push, Pull and StreamPull; a malformed request is r
 written (P1).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from syncline import words
 from syncline.v1 import sync_pb2
 from syncline_server.identity.principal import Principal
-from syncline_server.rpc.changes import ENTITY_TYPE_PROBLEM, changes_of
+from syncline_server.rpc.changes import CHANGE_COUNTS, ENTITY_TYPE_PROBLEM, changes_of
+from syncline_server.rpc.counts import Count, CountedFields
 from syncline_server.sync.changes import Push, session_key
 from syncline_server.sync.checkpoint import CheckpointCodec, ScopeTag
 from syncline_server.sync.errors import RequestInvalid
 from syncline_server.sync.history import START, Position
 from syncline_server.sync.reading import PageSize, Reading
 
+_MAX_PUSHES: Final = 512
+"""The most pushes in a message of a stream."""
 _DEFAULT_PAGE_SIZE: Final = 100
 _NOTHING: Final = PageSize(limit=0, max_bytes=0)
 
@@ -41,6 +44,21 @@ class Requests:
         """Read and write tokens with `checkpoints`; hold requests to `limits`."""
         self._checkpoints = checkpoints
         self._limits = limits
+
+    @property
+    def counted(self) -> Mapping[str, CountedFields]:
+        """The repeated fields of requests, and how many elements each may have; by the names of messages."""
+        changes = Count(self._limits.max_changes, CHANGE_COUNTS)
+        types = Count(words.MAX_ENTITY_TYPES)
+        return {
+            "PushRequest": CountedFields(sync_pb2.PushRequest.DESCRIPTOR, {"changes": changes}),
+            "PushStreamRequest": CountedFields(
+                sync_pb2.PushStreamRequest.DESCRIPTOR, {"pushes": Count(_MAX_PUSHES, {"changes": changes})}
+            ),
+            "PullRequest": CountedFields(sync_pb2.PullRequest.DESCRIPTOR, {"entity_types": types}),
+            "StreamPullRequest": CountedFields(sync_pb2.StreamPullRequest.DESCRIPTOR, {"entity_types": types}),
+            "CreateTicketRequest": CountedFields(sync_pb2.CreateTicketRequest.DESCRIPTOR, {}),
+        }
 
     def push(self, request: sync_pb2.PushRequest, principal: Principal) -> Push:
         """Return the push that a request stands for."""

@@ -1,20 +1,25 @@
 """The handlers: each reads the request, calls the rules and fills the response; CallObserver translates the errors."""
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.call_limits import CallLimiter
 from syncline_server.identity.credentials import credentials_of
+from syncline_server.identity.failures import Failures
 from syncline_server.identity.principal import Principal
+from syncline_server.identity.shares import Shares
 from syncline_server.identity.tickets import Tickets
+from syncline_server.identity.withdrawals import Withdrawals
 from syncline_server.rpc import codec
+from syncline_server.rpc.connections import Connections
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.push_streams import PushStreams
 from syncline_server.rpc.pushes import Pushes
 from syncline_server.rpc.requests import Requests
-from syncline_server.sync.errors import ReaderTooSlow, SessionExpired, UnavailableError
+from syncline_server.sync.errors import IdentityError, ReaderTooSlow, SessionExpired, UnavailableError
 from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import Puller
 from syncline_server.sync.push import Pusher
@@ -34,6 +39,10 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         puller: Puller,
         feed: Feed,
         metrics: Metrics,
+        failures: Failures,
+        withdrawals: Withdrawals,
+        connections: Connections,
+        max_user_streams: int,
         slow_reader_seconds: float,
     ) -> None:
         """A stream whose reader takes nothing for `slow_reader_seconds` is cut."""
@@ -45,7 +54,23 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         self._push_streams = PushStreams(authenticator, limiter, self._pushes, slow_reader_seconds)
         self._puller = puller
         self._feed = feed
+        self._failures = failures
+        self._withdrawals = withdrawals
+        self._connections = connections
+        self._user_streams = Shares("streams of this user", each=max_user_streams)
         self._slow_reader_seconds = slow_reader_seconds
+
+    async def admit(self, context: Any) -> Principal:
+        """Find out from the metadata of a call who is calling, before anything else of it is read."""
+        try:
+            credentials = credentials_of(context.invocation_metadata())
+            ticket = credentials.ticket
+            caller = await (self._tickets.check(ticket) if ticket else self._authenticator.authenticate(credentials))
+        except IdentityError:
+            await self._failures.hold(context.peer().rpartition(":")[0])
+            raise
+        self._connections.let_in(context.peer())
+        return caller
 
     async def Push(self, request: sync_pb2.PushRequest, context: Any) -> sync_pb2.PushResponse:  # noqa: N802  # the contract's name
         """Apply a batch of changes."""
@@ -58,7 +83,9 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
 
     async def PushStream(self, requests: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # it reads and writes by the context
         """Apply batches as they come."""
-        await self._push_streams.serve(context)
+        caller = await self._authenticator.authenticate(credentials_of(context.invocation_metadata()))
+        with self._place(caller), self._withdrawals.watched(caller):
+            await self._push_streams.serve(context)
 
     def drain(self) -> None:
         """End all streams: what they have read is answered first."""
@@ -75,6 +102,18 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
     async def StreamPull(self, request: sync_pb2.StreamPullRequest, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # it writes its messages, so that a reader who takes none can be cut
         """Read everything, then follow."""
         principal = await self._stream_principal(request, context)
+        with self._place(principal), self._withdrawals.watched(principal):
+            # Unsent, it would go with the first message: while that is stuck, no status could follow.
+            await context.send_initial_metadata(())
+            await self._stream(request, principal, context)
+
+    async def CreateTicket(self, request: sync_pb2.CreateTicketRequest, context: Any) -> sync_pb2.CreateTicketResponse:  # noqa: N802  # as above
+        """Make a ticket."""
+        principal = await self._principal("", context)
+        ticket = self._tickets.issue(principal)
+        return codec.ticket_response(ticket)
+
+    async def _stream(self, request: sync_pb2.StreamPullRequest, principal: Principal, context: Any) -> None:
         reading = self._requests.stream(request, principal)
         token = request.checkpoint_token
         pieces = self._feed.follow(reading, follow=request.follow, expires_at=principal.expires_at)
@@ -92,11 +131,9 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         finally:
             await pieces.aclose()
 
-    async def CreateTicket(self, request: sync_pb2.CreateTicketRequest, context: Any) -> sync_pb2.CreateTicketResponse:  # noqa: N802  # as above
-        """Make a ticket."""
-        principal = await self._principal("", context)
-        ticket = self._tickets.issue(principal)
-        return codec.ticket_response(ticket)
+    def _place(self, principal: Principal) -> AbstractContextManager[None]:
+        """Return a place for a stream; those of server keys that name nobody are not bounded."""
+        return nullcontext() if principal.user_id is None else self._user_streams.held(principal.caller)
 
     async def _principal(self, user_id: str, context: Any) -> Principal:
         caller = await self._authenticator.authenticate(credentials_of(context.invocation_metadata()))

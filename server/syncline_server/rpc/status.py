@@ -30,6 +30,7 @@ STATUS_OF: Final[dict[type[errors.SyncError], tuple[StatusCode, sync_pb2.ErrorRe
     errors.UserForbidden: (StatusCode.PERMISSION_DENIED, sync_pb2.ERROR_REASON_USER_FORBIDDEN),
     errors.TypeForbidden: (StatusCode.PERMISSION_DENIED, sync_pb2.ERROR_REASON_TYPE_FORBIDDEN),
     errors.RateLimited: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_RATE_LIMITED),
+    errors.TooManyOpen: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_TOO_MANY_OPEN),
     errors.ReaderTooSlow: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_READER_TOO_SLOW),
     errors.Draining: (StatusCode.UNAVAILABLE, sync_pb2.ERROR_REASON_DRAINING),
     errors.Overloaded: (StatusCode.UNAVAILABLE, sync_pb2.ERROR_REASON_OVERLOADED),
@@ -49,7 +50,7 @@ def rich_status_of(error: errors.SyncError) -> status_pb2.Status:
     if isinstance(error, errors.RequestInvalid | errors.ChangeInvalid | errors.CheckpointInvalid):
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.problem)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    if isinstance(error, errors.RateLimited | errors.UnavailableError):
+    if isinstance(error, errors.RateLimited | errors.TooManyOpen | errors.UnavailableError):
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(int(error.retry_after_seconds * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))

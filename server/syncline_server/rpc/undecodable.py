@@ -7,6 +7,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
+from syncline_server.rpc.wire import LENGTH, ending, varint
 from syncline_server.sync.errors import ChangeInvalid, InvalidError, RequestInvalid
 
 _NO_MESSAGE: Final = "must be a message of the contract, with strings in UTF-8"
@@ -14,8 +15,6 @@ _NO_UTF8: Final = "must be UTF-8"
 _CHANGES: Final = "changes"
 _MOST_FIELDS: Final = 10_000
 """No well-formed request has more at one level; of any other not each is looked at."""
-_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
-_SIZES: Final = {_EIGHT_BYTES: 8, _FOUR_BYTES: 4}
 
 
 def problem_of(raw: bytes, kind: Descriptor) -> InvalidError:
@@ -55,33 +54,15 @@ def _fields(raw: bytes, kind: Descriptor) -> Iterator[tuple[FieldDescriptor, int
     counts: dict[int, int] = {}
     while at < len(raw) and seen < _MOST_FIELDS:
         seen += 1
-        key, at = _varint(raw, at)
-        number, wire_type = key >> 3, key & 7
-        if wire_type == _VARINT:
-            _, at = _varint(raw, at)
-        elif wire_type == _LENGTH:
-            length, at = _varint(raw, at)
-            value, at = raw[at : at + length], at + length
-            if at > len(raw):
-                raise ValueError("cut off")
+        key, begin = varint(raw, at)
+        number, at = key >> 3, ending(raw, begin, key & 7)
+        if at > len(raw):
+            raise ValueError("cut off")
+        if key & 7 == LENGTH:
             index = counts[number] = counts.get(number, -1) + 1
             field = kind.fields_by_number.get(number)
             if field is not None:
-                yield field, index, value
-        else:
-            at += _SIZES[wire_type] if wire_type in _SIZES else len(raw) + 1
-
-
-def _varint(raw: bytes, at: int) -> tuple[int, int]:
-    """Read a number of seven bits a byte; returns it and what comes after it. Raises IndexError where it is cut off."""
-    number = shift = 0
-    while True:
-        byte = raw[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004  # the eighth bit: more follow
-            return number, at
-        shift += 7
+                yield field, index, raw[varint(raw, begin)[1] : at]
 
 
 def _is_message(raw: bytes, kind: Descriptor) -> bool:

@@ -20,6 +20,7 @@
     │   ├── UserForbidden
     │   └── TypeForbidden
     ├── RateLimited
+    ├── TooManyOpen
     ├── ReaderTooSlow
     └── UnavailableError         try again
         ├── Draining
@@ -178,6 +179,15 @@ class RateLimited(SyncError):
             f"More than {maximum} calls in {window_seconds} s.", scope=scope, window_seconds=window_seconds, max=maximum
         )
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyOpen(SyncError):
+    """A caller has as many calls or streams open as one may have at once."""
+
+    retry_after_seconds = 1.0
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"There are {limit} {what} open already, as many as there may be at once.", limit=limit)
 
 
 class ReaderTooSlow(SyncError):

@@ -11,7 +11,8 @@ from syncline_server.identity.key_cache import KeyCache
 from syncline_server.identity.projects import KeyKind, Project, ProjectKey, hash_key, new_key
 from syncline_server.identity.session_tokens import issue_token
 from syncline_server.identity.tickets import Tickets
-from syncline_server.sync.errors import KeyInvalid, SessionInvalid, StoreUnavailable
+from syncline_server.sync.errors import KeyInvalid, Overloaded, SessionInvalid, StoreUnavailable
+from waiting import turn
 
 SECRET = "s" * 64
 MADE = new_key(KeyKind.CLIENT)
@@ -73,14 +74,39 @@ async def test_a_ticket_of_a_key_that_is_withdrawn_is_refused(monkeypatch: pytes
         await tickets.redeem(ticket)
 
 
-async def test_a_key_that_is_not_known_is_asked_for_again():
+async def test_a_key_that_is_not_known_is_asked_for_again_after_some_seconds(monkeypatch: pytest.MonkeyPatch):
+    registry = Registry()
+    unknown = new_key(KeyKind.CLIENT)
+    for seconds, asked in ((key_cache.REFUSAL_SECONDS, 1), (0, 2)):
+        monkeypatch.setattr(key_cache, "REFUSAL_SECONDS", seconds)
+        keys = KeyCache(registry)
+        registry.asked.clear()
+        for _ in range(2):
+            with pytest.raises(KeyInvalid):
+                await keys.of_text(unknown.text)
+        assert registry.asked == [unknown.id] * asked
+
+
+async def test_keys_of_strangers_are_looked_up_a_few_at_a_time_and_nobody_elses_wait_for_them():
     registry = Registry()
     keys = KeyCache(registry)
-    unknown = new_key(KeyKind.CLIENT)
-    for _ in range(2):
-        with pytest.raises(KeyInvalid):
-            await keys.of_text(unknown.text)
-    assert registry.asked == [unknown.id, unknown.id]
+    await keys.of_text(MADE.text)
+    registry.answers.clear()
+    keys._keys.clear()  # as after fifteen seconds
+    async with asyncio.TaskGroup() as crowd:
+        strangers = [crowd.create_task(keys.of_id(new_key(KeyKind.CLIENT).id)) for _ in range(100)]
+        await turn()
+        await turn()
+        assert len(registry.asked) == 1 + 2
+        known = crowd.create_task(keys.of_text(MADE.text))
+        await turn()
+        await turn()
+        assert registry.asked[-1] == KEY.id
+        with pytest.raises(Overloaded):
+            await keys.of_id(new_key(KeyKind.CLIENT).id)
+        registry.answers.set()
+    assert known.result().id == KEY.id
+    assert not any(stranger.result() for stranger in strangers)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Tickets: a session's stand-in for readers that send no headers."""
 
+import base64
+import json
 import time
 
 import jwt
@@ -30,9 +32,25 @@ async def test_a_ticket_keeps_to_its_user_and_scopes(shared_server: Server, user
     async with shared_server.client(user, scope="sync todo") as client:
         ticket = await ticket_of(client)
         assert (await refused(streamed(shared_server, ticket, user_id="another"))).reason == "USER_FORBIDDEN"
-        async with Client(shared_server.address, {"x-ticket": ticket}) as reader:
+        async with Client(shared_server.address, {"x-ticket": await ticket_of(client)}) as reader:
             assert (await refused(anext(aiter(reader.stream("note"))))).reason == "TYPE_FORBIDDEN"
-            assert (await refused(anext(aiter(reader.stream(all_users=True))))).code != "OK"
+        async with Client(shared_server.address, {"x-ticket": await ticket_of(client)}) as reader:
+            assert (await refused(anext(aiter(reader.stream(all_users=True))))).reason == "SERVER_KEY_REQUIRED"
+
+
+async def test_a_ticket_is_used_once(shared_server: Server, user: str):
+    async with shared_server.client(user) as client:
+        ticket = await ticket_of(client)
+    assert await streamed(shared_server, ticket) == []
+    again = await refused(streamed(shared_server, ticket))
+    assert (again.reason, again.metadata["cause"]) == ("SESSION_INVALID", "used")
+
+
+@pytest.mark.parametrize("kid", ["\ud800", "\0", "a" * 4_000, "' OR 1=1 --", 5, None, ["x"], {}, "\x1b[2J"])
+async def test_a_ticket_may_name_anything_as_its_key_and_is_refused(shared_server: Server, kid: object):
+    head = base64.urlsafe_b64encode(json.dumps({"alg": "HS256", "kid": kid}).encode()).rstrip(b"=").decode()
+    told = await refused(streamed(shared_server, f"{head}.e30.eA"))
+    assert (told.code, told.reason) == ("UNAUTHENTICATED", "SESSION_INVALID")
 
 
 async def test_a_ticket_is_for_streams_alone(shared_server: Server, user: str):

@@ -1,0 +1,86 @@
+"""That what a credential has opened ends when the credential is withdrawn: its key, or the secret of its session."""
+
+import asyncio
+from types import TracebackType
+from typing import Final
+
+from syncline_server.identity.principal import Principal
+from syncline_server.identity.projects import ProjectKey, Registry, secret_id
+from syncline_server.sync.errors import IdentityError, KeyInvalid, SessionInvalid, StoreUnavailable
+
+LOOK_SECONDS: Final = 10.0
+
+
+class Watched:
+    """A call that lasts; use as `with`. When its credential is withdrawn, the block ends with an IdentityError."""
+
+    __slots__ = ("_error", "_others", "_task", "principal")
+
+    def __init__(self, principal: Principal, others: "set[Watched]") -> None:
+        """Be one of the calls of a key."""
+        self.principal = principal
+        self._others = others
+        self._task: asyncio.Task[object] | None = None
+        self._error: IdentityError | None = None
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._task = asyncio.current_task()
+        self._others.add(self)
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        """End."""
+        self._others.discard(self)
+        task, self._task = self._task, None
+        if self._error is not None and isinstance(error, asyncio.CancelledError):
+            assert task is not None
+            task.uncancel()
+            raise self._error from None
+
+    def withdraw(self, error: IdentityError) -> None:
+        """End the block with an error."""
+        if self._task is not None and self._error is None:
+            self._error = error
+            self._task.cancel()
+
+
+class Withdrawals:
+    """Looks for what was withdrawn of that which keeps calls open: one look-up a key, however many calls."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Look keys up in `registry`."""
+        self._registry = registry
+        self._open: dict[str, set[Watched]] = {}
+
+    def watched(self, principal: Principal) -> Watched:
+        """Watch over the credentials of a call that lasts."""
+        assert principal.key is not None
+        return Watched(principal, self._open.setdefault(principal.key.id, set()))
+
+    async def keep_looking(self) -> None:
+        """Look every ten seconds, until it is cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        """Look once."""
+        for key_id, watched in list(self._open.items()):
+            if not watched:
+                del self._open[key_id]
+                continue
+            try:
+                key = await self._registry.find_key(key_id)
+            except StoreUnavailable:
+                continue
+            for one in list(watched):
+                if error := _withdrawn(key, one.principal):
+                    one.withdraw(error)
+
+
+def _withdrawn(key: ProjectKey | None, principal: Principal) -> IdentityError | None:
+    if key is None:
+        return KeyInvalid("x-api-key: the API key has been withdrawn", cause="withdrawn")
+    if principal.secret_id and all(secret_id(secret) != principal.secret_id for secret in key.project.session_secrets):
+        return SessionInvalid("authorization: the secret of the session has been withdrawn", cause="withdrawn")
+    return None
