@@ -58,6 +58,7 @@ def plain(code: StatusCode, words: str = SECRET, *trailing: tuple[str, bytes]) -
         (StatusCode.OUT_OF_RANGE, "CHECKPOINT_EXPIRED", 400, "INVALID_INPUT"),
         (StatusCode.FAILED_PRECONDITION, "DATA_TOO_LARGE", 400, "INVALID_INPUT"),
         (StatusCode.NOT_FOUND, "ENTITY_NOT_FOUND", 404, "NOT_FOUND"),
+        (StatusCode.ALREADY_EXISTS, "ENTITY_DIFFERS", 409, "CONFLICT"),
         (StatusCode.ABORTED, "HEAD_MISMATCH", 409, "CONFLICT"),
         (StatusCode.UNAUTHENTICATED, "KEY_INVALID", 401, "UNAUTHORIZED"),
         (StatusCode.UNAUTHENTICATED, "SESSION_INVALID", 401, "UNAUTHORIZED"),

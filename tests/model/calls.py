@@ -39,6 +39,7 @@ class Change:
     required: tuple[Entity, ...] = ()
     only_if_absent: bool = False
     retained: tuple[str, ...] = ()
+    identifying: tuple[str, ...] = ()
 
     @property
     def pushed(self) -> tuple[str, int | None, str]:

@@ -69,7 +69,9 @@ _odd = st.builds(
     ),
     st.sampled_from(("none", "none", "none", "right", "zero", "wrong")),
     st.booleans(),
-    st.sampled_from(("none", "required", "required here", "if absent", "retained", "no id", "malformed", "nothing")),
+    st.sampled_from(
+        ("none", "required", "required here", "if absent", "retained", "identifying", "no id", "malformed", "nothing")
+    ),
 )
 _who = st.tuples(st.sampled_from("AAAB"), st.sampled_from((*USERS, USERS[0])))
 _sizes = st.sampled_from((1, 2, 3, 100))
@@ -317,6 +319,7 @@ class Machine(RuleBasedStateMachine):
             "required here": {"required": (changes[0].entity,)},
             "if absent": {"action": "create", "only_if_absent": True},
             "retained": {"action": "delete", "retained": ("a", "tag")},
+            "identifying": {"identifying": ("a", "tag")},
             "no id": {"action": "create", "entity": (entity[0], "")},
             "malformed": {"entity": (entity[0], "")} if action != "create" else {"retained": ("a",)},
         }

@@ -60,8 +60,8 @@ class Project:
             if change.entity in again and push.expected_head_ms is None:  # P3
                 results.append(Result("replayed", stored, change.action == "update" or bool(change.retained)))
                 continue
-            if not _is_possible(push, change, now):  # P7
-                raise Refused("ENTITY_NOT_FOUND", index=index)
+            if impossible := _why_impossible(push, change, now):  # P7
+                raise Refused(impossible, index=index)
             if _is_done(push, change, stored, current):  # P5
                 if current is not stored:  # what this push has written is known again by its last change, too
                     current = now[change.entity] = replace(current, pushed=change.pushed)
@@ -179,6 +179,18 @@ def _is_possible(push: Push, change: Change, now: dict[Entity, Version]) -> bool
     if push.require_existing and change.action == "delete" and current is None:
         return False
     return all(_is_live(now.get(entity)) for entity in change.required)
+
+
+def _why_impossible(push: Push, change: Change, now: dict[Entity, Version]) -> str:
+    if not _is_possible(push, change, now):
+        return "ENTITY_NOT_FOUND"
+    return "ENTITY_DIFFERS" if _is_another(change, now.get(change.entity)) else ""
+
+
+def _is_another(change: Change, current: Version | None) -> bool:
+    data = json.loads(change.data)
+    known = set(change.identifying) & data.keys() & (current.data.keys() if current else set())
+    return current is not None and any(current.data[name] != data[name] for name in known)
 
 
 def _is_done(push: Push, change: Change, stored: Version | None, current: Version | None) -> bool:

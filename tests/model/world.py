@@ -354,6 +354,7 @@ def _message(change: Change) -> sync_pb2.Change:
         ],
         only_if_absent=change.only_if_absent,
         retained_members=change.retained,
+        identifying_members=change.identifying,
     )
     if change.at_us is not None:
         message.client_timestamp.FromMicroseconds(change.at_us)

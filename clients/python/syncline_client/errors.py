@@ -6,6 +6,7 @@
     ├── CheckpointExpired        the token's history is gone: start over without one, or with reset_when_expired
     ├── HeadMismatch             pull, then push again
     ├── EntityNotFound           a change needs an entity that is not there
+    ├── EntityDiffers            an entity is there, known by other identifying members
     ├── TooLarge                 push less at once, or smaller data
     ├── Unauthenticated          the key or the session token is not known
     │   └── SessionExpired       sign in again; with a function as session token, the client does so by itself
@@ -89,6 +90,10 @@ class EntityNotFound(SynclineError):
     """The change at `index` needs an entity that is not there; nothing was applied."""
 
 
+class EntityDiffers(SynclineError):
+    """The change at `index` has the id of an entity that is known by other members; nothing was applied."""
+
+
 class TooLarge(SynclineError):
     """The request, its answer or an entity would be larger than allowed; nothing was applied."""
 
@@ -145,6 +150,7 @@ ERROR_OF_REASON: Final[Mapping[str, type[SynclineError]]] = {
     "CHECKPOINT_EXPIRED": CheckpointExpired,
     "HEAD_MISMATCH": HeadMismatch,
     "ENTITY_NOT_FOUND": EntityNotFound,
+    "ENTITY_DIFFERS": EntityDiffers,
     "DATA_TOO_LARGE": TooLarge,
     "ANSWER_TOO_LARGE": TooLarge,
     "KEY_INVALID": Unauthenticated,

@@ -47,6 +47,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
     ERROR_REASON_OVERLOADED: _ClassVar[ErrorReason]
     ERROR_REASON_TOO_MANY_OPEN: _ClassVar[ErrorReason]
+    ERROR_REASON_ENTITY_DIFFERS: _ClassVar[ErrorReason]
 ACTION_UNSPECIFIED: Action
 ACTION_CREATE: Action
 ACTION_UPDATE: Action
@@ -76,9 +77,10 @@ ERROR_REASON_STORE_UNAVAILABLE: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_OVERLOADED: ErrorReason
 ERROR_REASON_TOO_MANY_OPEN: ErrorReason
+ERROR_REASON_ENTITY_DIFFERS: ErrorReason
 
 class Change(_message.Message):
-    __slots__ = ("entity_type", "entity_id", "action", "data", "client_timestamp", "base_revision", "revision", "created_revision", "user_id", "required_entities", "only_if_absent", "retained_members")
+    __slots__ = ("entity_type", "entity_id", "action", "data", "client_timestamp", "base_revision", "revision", "created_revision", "user_id", "required_entities", "only_if_absent", "retained_members", "identifying_members")
     ENTITY_TYPE_FIELD_NUMBER: _ClassVar[int]
     ENTITY_ID_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +93,7 @@ class Change(_message.Message):
     REQUIRED_ENTITIES_FIELD_NUMBER: _ClassVar[int]
     ONLY_IF_ABSENT_FIELD_NUMBER: _ClassVar[int]
     RETAINED_MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFYING_MEMBERS_FIELD_NUMBER: _ClassVar[int]
     entity_type: str
     entity_id: str
     action: Action
@@ -103,7 +106,8 @@ class Change(_message.Message):
     required_entities: _containers.RepeatedCompositeFieldContainer[EntityReference]
     only_if_absent: bool
     retained_members: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., action: _Optional[_Union[Action, str]] = ..., data: _Optional[bytes] = ..., client_timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., base_revision: _Optional[int] = ..., revision: _Optional[int] = ..., created_revision: _Optional[int] = ..., user_id: _Optional[str] = ..., required_entities: _Optional[_Iterable[_Union[EntityReference, _Mapping]]] = ..., only_if_absent: _Optional[bool] = ..., retained_members: _Optional[_Iterable[str]] = ...) -> None: ...
+    identifying_members: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., action: _Optional[_Union[Action, str]] = ..., data: _Optional[bytes] = ..., client_timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., base_revision: _Optional[int] = ..., revision: _Optional[int] = ..., created_revision: _Optional[int] = ..., user_id: _Optional[str] = ..., required_entities: _Optional[_Iterable[_Union[EntityReference, _Mapping]]] = ..., only_if_absent: _Optional[bool] = ..., retained_members: _Optional[_Iterable[str]] = ..., identifying_members: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EntityReference(_message.Message):
     __slots__ = ("entity_type", "entity_id")

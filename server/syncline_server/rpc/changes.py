@@ -16,7 +16,12 @@ from syncline_server.sync.errors import ChangeInvalid
 ENTITY_TYPE_PROBLEM: Final = f"must be {words.ENTITY_TYPE_FORM}"
 _MAX_REQUIRED: Final = 16
 _MAX_RETAINED: Final = 16
-CHANGE_COUNTS: Final = {"required_entities": Count(_MAX_REQUIRED), "retained_members": Count(_MAX_RETAINED)}
+_MAX_IDENTIFYING: Final = 16
+CHANGE_COUNTS: Final = {
+    "required_entities": Count(_MAX_REQUIRED),
+    "retained_members": Count(_MAX_RETAINED),
+    "identifying_members": Count(_MAX_IDENTIFYING),
+}
 """The repeated fields of a change."""
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 _NANOS: Final = 1_000_000_000
@@ -58,6 +63,7 @@ def _change_of(index: int, change: sync_pb2.Change, project_id: int, user_id: st
         _required_keys(index, change, project_id, user_id) if change.required_entities else (),
         change.only_if_absent,
         _retained_members(index, change, action) if change.retained_members else (),
+        _identifying_members(index, change) if change.identifying_members else (),
     )
 
 
@@ -106,6 +112,12 @@ def _retained_members(index: int, change: sync_pb2.Change, action: Action) -> tu
     if len(change.retained_members) > _MAX_RETAINED:
         raise ChangeInvalid(index, "retained_members", f"must be at most {_MAX_RETAINED}", limit=_MAX_RETAINED)
     return tuple(change.retained_members)
+
+
+def _identifying_members(index: int, change: sync_pb2.Change) -> tuple[str, ...]:
+    if len(change.identifying_members) > _MAX_IDENTIFYING:
+        raise ChangeInvalid(index, "identifying_members", f"must be at most {_MAX_IDENTIFYING}", limit=_MAX_IDENTIFYING)
+    return tuple(change.identifying_members)
 
 
 def _base_revision(index: int, revision: int) -> int:

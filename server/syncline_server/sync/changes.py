@@ -39,6 +39,8 @@ class Change(NamedTuple):
     only_if_absent: bool = False
     retained_members: tuple[str, ...] = ()
     """What the tombstone of a delete keeps of the stored object."""
+    identifying_members: tuple[str, ...] = ()
+    """What the entity is known by: the same in `data` and in the stored object."""
 
     @property
     def digest(self) -> bytes:

@@ -9,6 +9,7 @@
     ├── PreconditionError        the request is well-formed, the state is against it; nothing was applied
     │   ├── HeadMismatch
     │   ├── EntityNotFound
+    │   ├── EntityDiffers
     │   ├── DataTooLarge
     │   └── AnswerTooLarge
     ├── IdentityError            who is calling is not known
@@ -102,6 +103,13 @@ class EntityNotFound(PreconditionError):
 
     def __init__(self, index: int) -> None:
         super().__init__(f"changes[{index}]: there is no such entity", index=index)
+
+
+class EntityDiffers(PreconditionError):
+    """What a change names is there, but is known by other members: two ids came to the same."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(f"changes[{index}]: its id is that of another entity, known by other members", index=index)
 
 
 class DataTooLarge(PreconditionError):

@@ -24,6 +24,12 @@ def retain(stored: str, names: Collection[str], pushed: str) -> str:
     return _join({**kept, **split(pushed)})
 
 
+def differ(stored: str, names: Collection[str], pushed: str) -> bool:
+    """Tell whether one of these members is in both objects, with another value; texts as in `merge`."""
+    before, after = split(stored), split(pushed)
+    return any(_value(before[name]) != _value(after[name]) for name in names if name in before and name in after)
+
+
 def split(text: str) -> dict[str, str]:
     """Split the text of a valid JSON object into its members: decoded key → text of the value."""
     members: dict[str, str] = {}
@@ -41,6 +47,12 @@ def split(text: str) -> dict[str, str]:
 
 def _join(members: dict[str, str]) -> str:
     return "{" + ",".join([f"{json.dumps(name, ensure_ascii=False)}:{value}" for name, value in members.items()]) + "}"
+
+
+def _value(text: str) -> str:
+    """Return what a value is compared by: a string however it is escaped, anything else as it is written."""
+    value: str = scanstring(text, 1, True)[0] if text.startswith('"') else text
+    return value
 
 
 def _skip_space(text: str, at: int) -> int:

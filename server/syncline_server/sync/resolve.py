@@ -14,7 +14,7 @@ from syncline_server.sync.changes import (
     absent_version,
     version_of,
 )
-from syncline_server.sync.errors import AnswerTooLarge, DataTooLarge, EntityNotFound
+from syncline_server.sync.errors import AnswerTooLarge, DataTooLarge, EntityDiffers, EntityNotFound
 from syncline_server.sync.revision import RevisionAllocator
 
 
@@ -44,7 +44,8 @@ def resolve(
     """Decide every change of a push, in order, each against the state before the request (P2).
 
     `before` holds the stored versions of the push's entities by key; `shown` is the position the session has shown
-    to have reached (P9). Raises EntityNotFound, DataTooLarge or AnswerTooLarge when the push as a whole is refused.
+    to have reached (P9). Raises EntityNotFound, EntityDiffers, DataTooLarge or AnswerTooLarge where all of it
+    is refused.
     """
     revisions.begin_push(push.user_id, alone=push.expected_head_ms is not None)
     resolver = _Resolver(push, before, shown, revisions, limits)
@@ -61,6 +62,7 @@ def needed_data(push: Push, before: Mapping[str, Version], now_ms: int) -> Itera
         if stored is None or stored.data is not None:
             continue
         wanted = change.action is Action.UPDATE or change.retained_members or change.only_if_absent
+        wanted = wanted or change.identifying_members
         if wanted or _conflicts(push, change, stored, now_ms):
             yield stored
 
@@ -87,6 +89,8 @@ class _Resolver:
         current = self.resolution.written.get(change.key, stored)
         if self._push.require_existing or change.required_keys:
             self._check_present(index, change, current)
+        if change.identifying_members:
+            _check_same(index, change, current)
         if _has_nothing_to_do(self._push, change, stored, current):
             left_alone = change.action is Action.CREATE  # so it is not what was pushed
             current = self._recognisable(change) or current
@@ -188,6 +192,15 @@ def _check_exists(index: int, change: Change, current: Version | None) -> None:
         raise EntityNotFound(index)
     if change.action is Action.DELETE and current is None:
         raise EntityNotFound(index)
+
+
+def _check_same(index: int, change: Change, current: Version | None) -> None:
+    """Raise EntityDiffers when what is there, or was, is known by other members (P7)."""
+    if current is None:
+        return
+    assert current.data is not None, "loaded, see needed_data"
+    if members.differ(current.data, change.identifying_members, change.data):
+        raise EntityDiffers(index)
 
 
 def _conflicts(push: Push, change: Change, stored: Version | None, now_ms: int) -> bool:

@@ -183,6 +183,15 @@ async def test_a_message_over_four_mib_is_refused_by_grpc_itself(shared_server: 
         assert (await client.pull()).head_ms == 0
 
 
+async def test_too_many_identifying_members_are_refused(shared_server: Server, user: str):
+    async with shared_server.client(user) as client:
+        one = change("create", "e")
+        one.identifying_members.extend(["a"] * 17)
+        told = await refused(client.push(one))
+        assert told.reason == "CHANGE_INVALID"
+        assert told.violations == [("changes[0].identifying_members", "must be at most 16")]
+
+
 BAD_PULLS = {
     "a page of 1001": ({"page_size": 1001}, "page_size", "0 to 1000"),
     "a negative page": ({"page_size": -1}, "page_size", "0 to 1000"),

@@ -115,6 +115,21 @@ async def test_an_update_may_not_make_data_too_large(shared_server: Server, user
         assert ids((await client.pull("todo")).changes) == ["a"]
 
 
+async def test_an_entity_that_is_known_by_other_members_is_never_written(shared_server: Server, user: str):
+    def link(action: str, data: dict[str, str]) -> sync_pb2.Change:
+        made = change(action, "a-b-c", data)
+        made.identifying_members.extend(["of", "to"])
+        return made
+
+    async with shared_server.client(user) as client:
+        await client.push(link("create", {"of": "a-b", "to": "c", "large": "x" * 20_000}))
+        for action in ("create", "update", "delete"):
+            told = await refused(client.push(change("create", "other"), link(action, {"of": "a", "to": "b-c"})))
+            assert (told.code, told.reason, told.metadata) == ("ALREADY_EXISTS", "ENTITY_DIFFERS", {"index": "1"})
+        assert outcomes(await client.push(link("update", {"of": "a-b", "n": "1"}), link("delete", {}))) == "aa"
+        assert ids((await client.pull("todo")).changes) == ["a-b-c"]
+
+
 async def test_pages_are_cut_by_count_and_tell_of_more(shared_server: Server, user: str):
     async with shared_server.client(user) as client:
         await client.push(*[change("create", f"e{at}") for at in range(5)])

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from syncline_server.rpc.json_object import json_problem
-from syncline_server.sync.members import merge, retain, split
+from syncline_server.sync.members import differ, merge, retain, split
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
@@ -36,6 +36,15 @@ def test_merging_texts_is_merging_objects(stored: dict[str, Any], pushed: dict[s
 def test_retaining_is_merging_over_a_part(stored: dict[str, Any], pushed: dict[str, Any], writer: Any, names: set[str]):
     kept = {name: value for name, value in stored.items() if name in names}
     assert json.loads(retain(json.dumps(stored, **writer), names, json.dumps(pushed))) == {**kept, **pushed}
+
+
+@given(stored=objects, pushed=objects, one=writers, other=writers, names=st.sets(st.sampled_from(["a", "b"])))
+def test_members_differ_where_both_have_them_with_other_values(
+    stored: dict[str, Any], pushed: dict[str, Any], one: Any, other: Any, names: set[str]
+):
+    pairs = [(stored[name], pushed[name]) for name in names if name in stored and name in pushed]
+    assume(all(isinstance(value, str) for pair in pairs for value in pair))
+    assert differ(json.dumps(stored, **one), names, json.dumps(pushed, **other)) is any(a != b for a, b in pairs)
 
 
 @given(stored=objects, pushed=objects, writer=writers)

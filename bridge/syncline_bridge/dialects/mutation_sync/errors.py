@@ -23,6 +23,8 @@ class Row(NamedTuple):
 
     http_status: int
     message: str | None = None
+    code: str | None = None
+    """None: that of its status."""
 
 
 LABELS: Mapping[int, Labels] = MappingProxyType(
@@ -50,6 +52,7 @@ _NOT_UNDERSTOOD = Row(502, "The server gave an answer that makes no sense. The r
 ROWS: Mapping[str, Row] = MappingProxyType(
     {
         "HEAD_MISMATCH": Row(409, "Invalid lastMutationAt, please re-sync your data and try again."),
+        "ENTITY_DIFFERS": Row(409, code="ResourceIdTaken"),
         "CHANGE_INVALID": Row(422),
         "DATA_TOO_LARGE": Row(422),
         "CHECKPOINT_INVALID": Row(422, "Invalid cursor"),
@@ -65,7 +68,7 @@ def answer(failure: Failure) -> Response:
     """Render a failure."""
     row = ROWS.get(failure.reason, Row(failure.http_status))
     labels = LABELS[row.http_status]
-    error = MutationError(labels.code, row.message or failure.message)
+    error = MutationError(row.code or labels.code, row.message or failure.message)
     facts = {_camel(name): value for name, value in failure.details.items()}
     details = {"success": False, "error": error, **facts}
     body = MutationErrorAnswer(False, error.message, labels.type, error, details)

@@ -113,6 +113,17 @@ def named_parts(resource: Resource, members: Members) -> list[NamedPart] | None:
     return complete if len(complete) == len(resource.parts) else None
 
 
+def named_ids(resource: Resource, members: Members) -> dict[str, Raw]:
+    """Return the ids of those parts that a request's data names, in this dialect's spelling and in the request's."""
+    ids: dict[str, Raw] = {}
+    for part in resource.parts:
+        named = _named(part, members)
+        if named is not None:
+            spelled = {part.names[0], *(name for name in part.names if name in members)}
+            ids.update(dict.fromkeys(sorted(spelled), Raw(msgspec.json.encode(named.id))))
+    return ids
+
+
 def composite_id(parts: list[NamedPart]) -> str:
     """Return the id of what these parts make up."""
     return "-".join(part.id for part in parts)

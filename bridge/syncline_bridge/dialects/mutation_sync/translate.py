@@ -17,6 +17,7 @@ from syncline_bridge.dialects.mutation_sync.resources import (
     RESOURCES,
     Resource,
     key_members,
+    named_ids,
     part_names,
     with_parts,
 )
@@ -80,6 +81,9 @@ def located(failure: Failure, push: MutationPush) -> Failure:
     place = f"mutation[{index}]"
     if failure.reason == "ENTITY_NOT_FOUND":
         return replace(failure, message=f"Resource not found at {place}", details=details)
+    if failure.reason == "ENTITY_DIFFERS":
+        message = f"The resourceId is that of another resource, made of other ids, at {place}"
+        return replace(failure, message=message, details=details)
     return replace(failure, message=_PLACE.sub(place, failure.message), details=details)
 
 
@@ -158,12 +162,14 @@ def _change(mutation: CheckedMutation) -> sync_pb2.Change:
         )
     if mutation.type == "DELETE":
         change.retained_members.extend(part_names(mutation.resource))
+    # Ids may contain what joins them: those of two may come to the same one.
+    change.identifying_members.extend(part.names[0] for part in mutation.resource.parts)
     return change
 
 
 def _stored_data(mutation: CheckedMutation) -> bytes:
     """Return what is stored: the data to the byte, but for composite keys, whose parts are in it as far as known."""
-    ids = {named.part.names[0]: Raw(msgspec.json.encode(named.id)) for named in mutation.parts or ()}
+    ids = named_ids(mutation.resource, mutation.members)
     if mutation.type == "DELETE":
         return msgspec.json.encode(ids) if ids else b""
     return msgspec.json.encode({**mutation.members, **ids}) if ids else mutation.data

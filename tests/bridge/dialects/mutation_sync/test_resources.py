@@ -210,6 +210,40 @@ async def test_a_link_to_a_bookmark_that_is_not_there_is_accepted(app: App) -> N
     assert link["data"] == spelled(collection, "elsewhere")
 
 
+LOOK_ALIKES = [("my-list", "b"), ("my", "list-b")]
+"""Collection and bookmark of two links whose ids, joined, are one."""
+
+
+async def test_a_link_never_takes_the_place_of_one_that_looks_like_it(app: App) -> None:
+    first, second = [{"collectionId": one, "bookmarkId": other} for one, other in LOOK_ALIKES]
+    await app.pushed(create("COLLECTION", "my-list"), create("COLLECTION", "my"), create(LINK, **first, n=1))
+    before = await app.rows()
+    taken = "The resourceId is that of another resource, made of other ids, at mutation[1]"
+    sent = [{"type": kind, "resource": LINK, "data": second} for kind in ("CREATE", "UPDATE", "DELETE")]
+    sent.append({**update(LINK, "my-list-b"), "data": {"collection": "my"}})
+    for one in sent:
+        response = await app.post(await app.head(), note("goes with it"), one)
+        assert refusal(response) == (409, "conflict", taken)
+        assert response.json()["error"]["code"] == "ResourceIdTaken"
+        assert await app.rows() == before
+    await app.pushed({"type": "DELETE", "resource": LINK, "resourceId": "my-list-b"})
+    assert (await app.rows())[-1]["data"] == spelled(*LOOK_ALIKES[0]), "others may hold it still"
+    assert refusal(await app.post(await app.head(), note("x"), sent[0]))[2] == taken
+
+
+async def test_two_links_of_one_batch_never_pass_for_one(app: App) -> None:
+    await app.pushed(create("COLLECTION", "my-list"), create("COLLECTION", "my"))
+    links = [create(LINK, collectionId=one, bookmarkId=other) for one, other in LOOK_ALIKES]
+    assert (await app.post(await app.head(), *links)).status_code == 409
+    assert len(await app.rows()) == 2
+
+
+async def test_a_link_has_one_id_a_part_however_often_it_is_spelled(app: App) -> None:
+    await app.pushed(create("COLLECTION", "c"))
+    [link] = await app.pushed(create(LINK, collectionId="c", collection="other", bookmark="b"))
+    assert link["data"] == (await app.rows())[-1]["data"] == spelled("c", "b")
+
+
 def deletes_of(collection: str, bookmark: str) -> list[dict[str, Any]]:
     base = {"type": "DELETE", "resource": LINK}
     return [
