@@ -91,4 +91,5 @@ planted: install ## Plant eight bugs and show which test finds each
 	PYTHONPATH=tests $(BIN)/python -m planted.run
 
 clean: ## Remove what was built
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache \
+		clients/typescript/node_modules clients/typescript/dist
