@@ -6,6 +6,10 @@ import traceback
 
 import structlog
 
+from syncline import words
+
+_OF_SEVERAL_LINES = frozenset({"exception", "stack"})
+
 
 def configure(level: str, log_format: str) -> None:
     """Write structured lines to standard error; the standard library's loggers (uvicorn, grpc) look the same."""
@@ -15,7 +19,7 @@ def configure(level: str, log_format: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, _renderer(log_format)],
+        processors=[*shared, _printable, _renderer(log_format)],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -27,6 +31,7 @@ def configure(level: str, log_format: str) -> None:
             processors=[
                 _without_text,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _printable,
                 _renderer(log_format),
             ],
         )
@@ -38,6 +43,14 @@ def configure(level: str, log_format: str) -> None:
 def described(error: BaseException) -> dict[str, str]:
     """Describe an exception by type and place; its text may quote what a client sent, so it stays out of the log."""
     return {"error": type(error).__qualname__, "stack": "".join(traceback.format_tb(error.__traceback__))}
+
+
+def _printable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Keep what a client sent from writing to the terminal: lines of its own, colours, titles."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = words.printable(value, kept="\n" if key in _OF_SEVERAL_LINES else "")
+    return event
 
 
 def _without_text(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -13,6 +13,9 @@ from syncline_command.parsing import CommandFailed
 
 _START_SECONDS: Final = 20
 _STOP_SECONDS: Final = 15
+_OF_THE_SERVER: Final = ("SYNCLINE_", "PG")
+_SECRETS: Final = ("DATABASE", "PASSWORD", "PASSWD", "SECRET", "API_KEY", "DSN")
+"""Words in the names of variables that hold what the bridge has no use for."""
 
 _log = structlog.get_logger()
 
@@ -26,7 +29,7 @@ async def running_bridge(
         *(sys.executable, "-m", "syncline_command", "bridge"),
         # A pipe that this process alone holds: it is closed when this process ends.
         stdin=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment, "SYNCLINE_EXIT_WITH_PARENT": "1"},
+        env={**_inherited(os.environ), **environment, "SYNCLINE_EXIT_WITH_PARENT": "1"},
     )
     try:
         await _wait_started(http_address, bridge)
@@ -44,6 +47,21 @@ def reachable(address: str) -> str:
     """Return where a server that listens on `address` is reached from this machine."""
     host, _, port = address.rpartition(":")
     return f"{ {'0.0.0.0': '127.0.0.1', '': '127.0.0.1', '[::]': '[::1]'}.get(host, host) }:{port}"  # noqa: S104  # read, not bound
+
+
+def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what the bridge gets of this process's environment: its own settings, and nothing of the database.
+
+    Strangers speak to the bridge; what it does not know cannot be got out of it.
+    """
+    from syncline_bridge.settings import BridgeSettings
+
+    own = {f"SYNCLINE_{name.upper()}" for name in BridgeSettings.model_fields}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in own or not (name.startswith(_OF_THE_SERVER) or any(word in name.upper() for word in _SECRETS))
+    }
 
 
 async def _wait_started(http_address: str, bridge: asyncio.subprocess.Process) -> None:

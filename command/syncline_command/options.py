@@ -61,16 +61,51 @@ def grpc_address_of(arguments: argparse.Namespace) -> str:
 
 
 def add_api_key(parser: Parser, about: str) -> None:
-    """Add the option of a key that cannot be done without."""
-    parser.option("--api-key", metavar="KEY", about=about, variable="SYNCLINE_API_KEY")
+    """Add the options of a key that cannot be done without."""
+    add_secret(parser, "api-key", "KEY", about)
 
 
 def api_key_of(arguments: argparse.Namespace) -> str:
-    """Return the key: by option, else by the environment. Raises CommandMisused."""
-    key = given_or_set(arguments.api_key, "SYNCLINE_API_KEY")
+    """Return the key; see secret_of. Raises CommandMisused."""
+    key = secret_of(arguments, "api_key")
     if key is None:
-        raise CommandMisused("--api-key is needed, or SYNCLINE_API_KEY")
+        raise CommandMisused("a key is needed: SYNCLINE_API_KEY, --api-key-file or --api-key")
     return key
+
+
+def add_secret(parser: Parser, name: str, metavar: str, about: str) -> None:
+    """Add the options of what is secret: other accounts of the machine see what is on a command line."""
+    variable = f"SYNCLINE_{name.upper().replace('-', '_')}"
+    parser.option(
+        f"--{name}", metavar=metavar, about=f"{about} Others see it in the list of processes.", variable=variable
+    )
+    about_file = f"A file whose first line is what --{name} would be."
+    parser.option(f"--{name}-file", metavar="FILE", about=about_file, variable=f"{variable}_FILE")
+
+
+def secret_of(arguments: argparse.Namespace, name: str) -> str | None:
+    """Return what is secret, by option, else by the environment, each as a file, too; None: by none of them.
+
+    Raises CommandMisused.
+    """
+    variable = f"SYNCLINE_{name.upper()}"
+    return (
+        getattr(arguments, name)
+        or _first_line(getattr(arguments, f"{name}_file"))
+        or os.environ.get(variable)
+        or _first_line(os.environ.get(f"{variable}_FILE"))
+        or None
+    )
+
+
+def _first_line(file: str | None) -> str | None:
+    if not file:
+        return None
+    try:
+        text = Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandMisused(f"cannot read {file}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    return text.partition("\n")[0].strip()
 
 
 def given_or_set(given: str | None, variable: str) -> str | None:

@@ -6,16 +6,17 @@ from typing import Final
 from syncline_command.options import (
     add_api_key,
     add_grpc_address,
+    add_secret,
     api_key_of,
-    given_or_set,
     grpc_address_of,
+    secret_of,
 )
 from syncline_command.parsing import Command, CommandMisused, Parser
 
 
 def _add_options(parser: Parser) -> None:
     add_api_key(parser, "A project key.")
-    parser.option("--token", metavar="TOKEN", about="A session token.", variable="SYNCLINE_TOKEN")
+    add_secret(parser, "token", "TOKEN", "A session token.")
     parser.option("--user", metavar="ID", about="One user, with a server key.")
     parser.flag("--all-users", about="The whole project, with a server key.")
     parser.add_argument(
@@ -48,7 +49,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _token_of(arguments: argparse.Namespace) -> str | None:
-    token = given_or_set(arguments.token, "SYNCLINE_TOKEN")
+    token = secret_of(arguments, "token")
     if token is None and arguments.user is None and not arguments.all_users:
         raise CommandMisused("say whose log: --token with a client key, --user or --all-users with a server key")
     return token
@@ -58,9 +59,9 @@ COMMAND: Final = Command(
     about="Print the log, one JSON object a line.\n\n"
     "The last line of each batch carries the token to go on from, by --from.",
     examples=(
-        "syncline tail --api-key $SERVER_KEY --all-users --follow",
-        "syncline tail --api-key $CLIENT_KEY --token $TOKEN --entity-type todo",
-        "syncline tail --api-key $SERVER_KEY --all-users --from 2026-11-21T08:00:00Z",
+        "SYNCLINE_API_KEY=$SERVER_KEY syncline tail --all-users --follow",
+        "syncline tail --api-key-file client.key --token-file session.jwt --entity-type todo",
+        "syncline tail --api-key-file server.key --all-users --from 2026-11-21T08:00:00Z",
     ),
     add_options=_add_options,
     run=_run,

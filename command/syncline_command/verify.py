@@ -74,8 +74,8 @@ COMMAND: Final = Command(
     "load belongs to users of its own, verify-…, whose entities are deleted afterwards; their tombstones stay in the "
     "log.",
     examples=(
-        "syncline verify --api-key $SERVER_KEY",
-        "syncline verify --api-key $SERVER_KEY --http-address 127.0.0.1:8080 --seconds 10",
+        "SYNCLINE_API_KEY=$SERVER_KEY syncline verify",
+        "syncline verify --api-key-file server.key --http-address 127.0.0.1:8080 --seconds 10",
         "syncline verify --target kinto --http-address 127.0.0.1:8888 --api-key user:password",
     ),
     add_options=_add_options,

@@ -92,6 +92,17 @@ def has_control(text: str) -> bool:
     return any(character < " " or _DELETE_CHARACTER <= character < _AFTER_C1 for character in text)
 
 
+def printable(text: str, kept: str = "") -> str:
+    """Return a text that does nothing to a terminal: what is not printable is escaped, unless it is in `kept`."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in kept else _escaped(one) for one in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode()
+
+
 def split_address(address: str) -> tuple[str, int]:
     """Split HOST:PORT or [IPV6]:PORT into the host, without brackets, and the port; raises ValueError."""
     match = _ADDRESS.fullmatch(address)

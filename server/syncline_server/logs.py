@@ -5,6 +5,10 @@ import sys
 
 import structlog
 
+from syncline import words
+
+_OF_SEVERAL_LINES = frozenset({"exception", "stack"})
+
 
 def configure_logs(level: str, log_format: str) -> None:
     """Send all logging of the process, structlog's and the standard library's, through one renderer."""
@@ -19,17 +23,26 @@ def configure_logs(level: str, log_format: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         cache_logger_on_first_use=False,
     )
-    # Not the default: it prints local variables, and so payloads and tokens.
-    renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
-    final: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     if log_format == "json":
-        final.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer()
+    final: list[structlog.typing.Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        # Not left to the renderer: it prints local variables, and so payloads and tokens.
+        structlog.processors.format_exc_info,
+        _printable,
+    ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*final, renderer]))
     logging.basicConfig(level=threshold, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     # At debug it tells every statement with its parameters: ids, data and keys.
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)
+
+
+def _printable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Keep what a client sent from writing to the terminal: lines of its own, colours, titles."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = words.printable(value, kept="\n" if key in _OF_SEVERAL_LINES else "")
+    return event

@@ -43,6 +43,7 @@ def copied(file: Path, name: str) -> Path:
     target = file.with_name(name)
     with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy, pages=-1)
+    target.chmod(0o600)
     return target
 
 

@@ -14,6 +14,7 @@ from syncline_server.store.postgresql.engine import PostgresqlEngines
 from syncline_server.store.sqlite.copies import SqliteCopies
 from syncline_server.store.sqlite.engine import SqliteEngines
 from syncline_server.store.sqlite.file import file_in
+from syncline_server.store.urls import shown
 
 
 class DatabaseUrlInvalid(ValueError):
@@ -34,7 +35,7 @@ class Database:
 
     def __str__(self) -> str:
         """Describe it without its password."""
-        return self.url.render_as_string(hide_password=True)
+        return shown(self.url)
 
 
 def database(url: str | None, data_dir: Path) -> Database:
@@ -54,5 +55,5 @@ def database(url: str | None, data_dir: Path) -> Database:
 def _parse(url: str) -> URL:
     try:
         return make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the second, of a port that is no number
         raise DatabaseUrlInvalid("not a database URL; give postgresql://… or sqlite:///path") from None

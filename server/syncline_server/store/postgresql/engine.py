@@ -23,6 +23,7 @@ from syncline_server.store.postgresql.incarnation import (
 from syncline_server.store.postgresql.notifications import PostgresqlNotifications
 from syncline_server.store.postgresql.sessions import Connect, set_up
 from syncline_server.store.postgresql.store import PostgresqlStore
+from syncline_server.store.urls import shown
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import Store
 
@@ -62,7 +63,7 @@ class PostgresqlEngines(Engines):
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql")
         super().__init__(
-            self._url.render_as_string(hide_password=True),
+            shown(self._url),
             writing=_engine(url, "syncline-write", _WRITE_CONNECTIONS),
             # One statement a read: no transaction to open or to roll back.
             reading=_engine(

@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import shlex
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +59,7 @@ def check_file(path: Path) -> None:
     except OSError as error:
         raise NoDatabaseFile(f"cannot keep a database at {path}: {error.strerror}") from None
     _require_magic(path, head)
+    _require_ours_alone(path)
     if links > 1:
         # SQLite would keep a WAL of its own beside each name.
         raise NoDatabaseFile(f"{path} has {links} names (hard links): remove the others, or copy it and serve the copy")
@@ -77,6 +80,18 @@ def require_file(path: Path) -> None:
 def _require_magic(path: Path, head: bytes) -> None:
     if head not in {b"", _MAGIC}:
         raise NoDatabaseFile(f"{path} is not a SQLite database")
+
+
+def _require_ours_alone(path: Path) -> None:
+    """Raise NoDatabaseFile where other accounts of the machine can read or write any part of the database."""
+    for part in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        with suppress(FileNotFoundError):
+            mode = stat.S_IMODE(part.stat().st_mode)
+            if mode & ~_OURS_ALONE:
+                raise NoDatabaseFile(
+                    f"{part} is open to other accounts of this machine (mode {mode:04o}), and it holds the secrets of "
+                    f"all projects: run `chmod 600 {shlex.quote(str(part))}`"
+                )
 
 
 class OwnedFile:
