@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -44,6 +44,8 @@ class Statement:
     parameters: tuple[Any, ...]
     writes: bool
     indexes: frozenset[str]
+    sorts: bool = False
+    """It sorts what is of one device."""
 
 
 def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Iterator[Statement]:
@@ -52,12 +54,20 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
     many = [json.dumps(list(keys))] if is_sqlite else [list(keys)]
     queries = [["user1", "user2"], ["device:phone", ""], [0, 5]]
     asked = [json.dumps([list(row) for row in zip(*queries, strict=True)])] if is_sqlite else queries
-    primary = {"entities": "pk_entities", "heads": "pk_heads", "positions": "pk_session_positions"}
+    devices = [["user1", "user2"], ["device:phone", ""]]
+    swept = [json.dumps([list(row) for row in zip(*devices, strict=True)])] if is_sqlite else devices
+    primary = {
+        "entities": "pk_entities",
+        "heads": "pk_heads",
+        "positions": "pk_session_positions",
+        "pushes": "pk_push_ids",
+    }
     if is_sqlite:
         primary = {
             "entities": "sqlite_autoindex_entities_1",
             "heads": "INTEGER PRIMARY KEY",
             "positions": "sqlite_autoindex_session_positions_1",
+            "pushes": "sqlite_autoindex_push_ids_1",
         }
 
     def statement(name: str, text: str, parameters: Sequence[Any], *indexes: str, writes: bool = True) -> Statement:
@@ -68,14 +78,21 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
     yield statement("positions", sql.positions, [project, *many], primary["positions"])
     yield statement("versions", sql.versions, [project, *many, 100], primary["entities"])
     yield statement("large_data", sql.large_data, [project, *many], primary["entities"])
+    of_device = "ix_push_ids_device"
+    yield statement("remembered", sql.remembered, [project, *many], primary["pushes"], of_device)
+    by_key = "INTEGER PRIMARY KEY" if is_sqlite else primary["pushes"]
+    forget = statement("forget", sql.forget, [project, 5, *swept], by_key, of_device)
+    yield replace(forget, sorts=not is_sqlite)
     yield statement("news", sql.news, [project, *asked], "ix_entities_user_revision")
     version = ["key", "user1", "todo", "e", False, "{}", 2, 10**15, 10**15, 10**12, 5, "", False, b"d", b"o"]
     position = ["session", "todo", 5, "user1", True, 5]
+    push = ["key", "user1", "device:phone", "push id", b"d", b"o", 5]
     if not is_sqlite:  # SQLite has no plan for what takes a row of values; its conflict target is the key itself.
         yield statement("write", sql.write, [project, *[[one] for one in version]], primary["entities"])
         yield statement(
             "save_positions", sql.save_positions, [project, *[[one] for one in position]], primary["positions"]
         )
+        yield statement("remember", sql.remember, [project, *[[one] for one in push]], primary["pushes"])
     for by_size in WAYS:
         used = {"ix_entities_project_revision", primary["heads"]}
         parameters = [project, 5, 101, 10**6]
@@ -128,7 +145,15 @@ async def sqlite_plan(engine: AsyncEngine, statement: Statement) -> Plan:
     steps = [row[3] for row in rows]
     searches = [step for step in steps if step.startswith("SEARCH") and step != "SEARCH sums"]
     of_page = ("SCAN page", "SCAN joined", "SCAN sizes", "SCAN project")
-    of_values = ("SCAN json_each", "SCAN query", "SCAN CONSTANT ROW", "SCAN (subquery", *of_page)
+    of_values = (
+        "SCAN json_each",
+        "SCAN query",
+        "SCAN counted",
+        "SCAN swept",
+        "SCAN CONSTANT ROW",
+        "SCAN (subquery",
+        *of_page,
+    )
     scans = [step for step in steps if step.startswith("SCAN") and not step.startswith(of_values)]
     sorts = [step for at, step in enumerate(steps) if "FOR ORDER BY" in step and steps[at - 1] != "SCAN sizes"]
     used = [step.split(" USING ")[1].replace("COVERING ", "").removeprefix("INDEX ") for step in searches]

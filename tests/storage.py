@@ -15,9 +15,9 @@ from syncline_server.store.catalogue import project_named
 from syncline_server.store.engine import Engines
 from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
-from syncline_server.sync.changes import Version, entity_key
+from syncline_server.sync.changes import Version, entity_key, push_key
 from syncline_server.sync.reading import Page
-from syncline_server.sync.store import PageQuery, ShownPosition, Store, StoredPage
+from syncline_server.sync.store import PageQuery, RememberedPush, ShownPosition, Store, StoredPage
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,18 @@ class Log:
     def position(self, session: str, entity_type: str, revision: int) -> ShownPosition:
         """Build what a device of ada's has shown."""
         return ShownPosition(session, entity_type, revision, "ada", with_device=True)
+
+    def pushed(
+        self, push_id: str, expires_at_us: int, user: str = "ada", device: str = "device:phone"
+    ) -> RememberedPush:
+        """Build what is remembered of a push."""
+        key = push_key(self.project, user, device, push_id)
+        return RememberedPush(key, user, device, push_id, b"digest", b"outcomes", expires_at_us)
+
+    async def remember(self, *pushes: RememberedPush) -> None:
+        async with self.store.writing() as transaction:
+            await transaction.lock_head(self.project)
+            await transaction.remember(self.project, pushes)
 
     async def write(self, *versions: Version, positions: Iterable[ShownPosition] = ()) -> None:
         """Write as a push does: under the lock of the head, which moves along."""

@@ -33,6 +33,7 @@ TABLE: Mapping[tuple[StatusCode, str], Row] = MappingProxyType(
         (StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID"): Row(400),
         (StatusCode.INVALID_ARGUMENT, "CHANGE_INVALID"): Row(400),
         (StatusCode.INVALID_ARGUMENT, "CHECKPOINT_INVALID"): Row(400),
+        (StatusCode.INVALID_ARGUMENT, "PUSH_ID_REUSED"): Row(400),
         (StatusCode.INVALID_ARGUMENT, ""): Row(400, "The request is malformed."),
         (StatusCode.OUT_OF_RANGE, "CHECKPOINT_EXPIRED"): Row(
             400, "The checkpoint token is no longer valid. Start over without one."

@@ -11,6 +11,8 @@ MAX_ID_BYTES: Final = 128
 """The longest id of an entity, a user or a device, as UTF-8."""
 ID_LENGTH_PROBLEM: Final = f"must be 1 to {MAX_ID_BYTES} bytes long"
 """What id_problem says of an id that is too long, or empty."""
+MAX_PUSH_ID_BYTES: Final = 64
+"""The longest id of a push, as UTF-8."""
 MAX_PUSH_CHANGES: Final = 1000
 """The most changes in one push that a server can be set to take."""
 MAX_PAGE_SIZE: Final = 1000
@@ -85,6 +87,16 @@ def header_of_text(text: str) -> str:
     """Return an id as a header can carry it."""
     plain = text.isascii() and text.isprintable() and text == text.strip() and not text.startswith(_EXTENDED)
     return text if plain else _EXTENDED + quote(text, safe="")
+
+
+def push_id_problem(text: str) -> str | None:
+    """Say what keeps `text` from being the id of a push, as the end of a sentence about it; None: it is one, or none.
+
+    It is at most 64 bytes of printable UTF-8.
+    """
+    if len(text.encode(errors="replace")) > MAX_PUSH_ID_BYTES:
+        return f"must be at most {MAX_PUSH_ID_BYTES} bytes long"
+    return None if text.isprintable() else "must be printable"
 
 
 def has_control(text: str) -> bool:

@@ -89,7 +89,7 @@ async def running_server(
         rules.on_commit(lambda _: health.report_commit())
         health.watch_writes(partial(check_writes, engines))
         _join_other_processes(stack, engines, rules, health)
-        stack.push_async_callback(_cancel, asyncio.create_task(keep_forgetting(engines), name="retention"))
+        stack.push_async_callback(_cancel, asyncio.create_task(keep_forgetting(engines, clock_us), name="retention"))
         stack.push_async_callback(_cancel, asyncio.create_task(engines.backfill(), name="backfill"))
         registry = SqlRegistry(engines)
         options = _options(settings)

@@ -55,6 +55,7 @@ def plain(code: StatusCode, words: str = SECRET, *trailing: tuple[str, bytes]) -
         (StatusCode.INVALID_ARGUMENT, "REQUEST_INVALID", 400, "INVALID_INPUT"),
         (StatusCode.INVALID_ARGUMENT, "CHANGE_INVALID", 400, "INVALID_INPUT"),
         (StatusCode.INVALID_ARGUMENT, "CHECKPOINT_INVALID", 400, "INVALID_INPUT"),
+        (StatusCode.INVALID_ARGUMENT, "PUSH_ID_REUSED", 400, "INVALID_INPUT"),
         (StatusCode.OUT_OF_RANGE, "CHECKPOINT_EXPIRED", 400, "INVALID_INPUT"),
         (StatusCode.FAILED_PRECONDITION, "DATA_TOO_LARGE", 400, "INVALID_INPUT"),
         (StatusCode.NOT_FOUND, "ENTITY_NOT_FOUND", 404, "NOT_FOUND"),

@@ -102,6 +102,19 @@ class Push:
     token: Token | None = None
     expected_head_ms: int | None = None
     require_existing: bool = False
+    push_id: str = ""
+    sent: tuple[Change, ...] = ()
+    """The changes without the ids that the server has made for them."""
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        """Whose push ids it counts among: those of a user and device, or of the user (Q5)."""
+        return self.user, self.session if self.device_known else ""
+
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """What has to be the same when it comes again: all but the token."""
+        return self.sent, self.expected_head_ms, self.require_existing
 
 
 @dataclass(frozen=True)
@@ -120,6 +133,18 @@ class Pushed:
     head_ms: int
     keeps_token: bool = False
     """The token that the push has shown is of a lost history, and comes back as it is."""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A push with a push_id, and what became of it."""
+
+    push_id: str
+    content: tuple[Any, ...]
+    results: tuple[Result, ...]
+    head: int
+    """The user's head after it."""
+    until_ms: int
 
 
 @dataclass(frozen=True)

@@ -34,22 +34,25 @@ class Device:
     """It applies what its user does at once, and looks at no answer but conflicts; the other looks at all."""
     held: Held = field(default_factory=dict)
     cursors: dict[str, str] = field(default_factory=dict)
-    unanswered: list[tuple[Change, ...]] = field(default_factory=list)
+    unanswered: list[tuple[Sequence[Change], str]] = field(default_factory=list)
+    """Pushes and their push_ids."""
 
-    def push(self, changes: Sequence[Change], *, over_http: bool, shows_token: bool, is_lost: bool) -> None:
+    def push(
+        self, changes: Sequence[Change], *, over_http: bool, shows_token: bool, is_lost: bool, push_id: str = ""
+    ) -> None:
         """Push what the user has done; where the answer is lost, the same is pushed again before the next sync."""
         for change in changes if self.merges_itself else ():
             self._do(change)
-        answer = self._send(changes, over_http, shows_token)
+        answer = self._send(changes, over_http, shows_token, push_id)
         if is_lost:
-            self.unanswered.append(tuple(changes))
+            self.unanswered.append((tuple(changes), push_id))
         else:
             self._settle(changes, answer, is_new=True)
 
     def retry(self, *, over_http: bool) -> None:
         while self.unanswered:
-            changes = self.unanswered.pop(0)
-            self._settle(changes, self._send(changes, over_http, False), is_new=False)
+            changes, push_id = self.unanswered.pop(0)
+            self._settle(changes, self._send(changes, over_http, False, push_id), is_new=False)
 
     def pull(self, kind: str, size: int, *, over_http: bool) -> bool:
         """Pull one page of a type; returns whether there is more."""
@@ -77,14 +80,14 @@ class Device:
                 raise AssertionError("pages without end")
         assert self.held == live(self.world, self.caller)
 
-    def _send(self, changes: Sequence[Change], over_http: bool, shows_token: bool) -> Any:
+    def _send(self, changes: Sequence[Change], over_http: bool, shows_token: bool, push_id: str) -> Any:
         kinds = {change.entity[0] for change in changes}
         # Cursors of several types cannot be compared.
         token = self.cursors.get(*kinds, "") if shows_token and len(kinds) == 1 else ""
         # Checkpoint sync takes no change without a timestamp, and does not tell what became of an update.
         if over_http and self.merges_itself and all(change.at_us is not None for change in changes):
-            return dialects.checkpoint_push(self.world, self.caller, changes, token=token)
-        return self.world.push(self.caller, changes, token=token)
+            return dialects.checkpoint_push(self.world, self.caller, changes, token=token, push_id=push_id)
+        return self.world.push(self.caller, changes, token=token, push_id=push_id)
 
     def _settle(self, changes: Sequence[Change], answer: Any, *, is_new: bool) -> None:
         assert not isinstance(answer, Refused)
@@ -148,12 +151,23 @@ class Tablet:
     reading: tuple[int, int] | None = None
     """By number, beside what it holds: the size of the pages, and which is next."""
     read: Held = field(default_factory=dict)
+    unanswered: list[tuple[Sequence[dict[str, Any]], int, str]] = field(default_factory=list)
+    """Requests with a key: their mutations, the head that they named, the key."""
 
-    def push(self, mutations: Sequence[dict[str, Any]], *, is_lost: bool) -> None:
-        answer = dialects.mutation_push(self.world, self.caller, mutations, self.head)
-        if is_lost or isinstance(answer, Refused):
-            return  # it does not know better than its head
-        self._take(answer)
+    def push(self, mutations: Sequence[dict[str, Any]], *, is_lost: bool, key: str) -> None:
+        answer = dialects.mutation_push(self.world, self.caller, mutations, self.head, key)
+        if not is_lost and not isinstance(answer, Refused):
+            self._take(answer)
+        elif key and not isinstance(answer, Refused):
+            self.unanswered.append((mutations, self.head, key))
+        # Without a key it does not know better than its head.
+
+    def retry(self) -> None:
+        """Send again what got no answer; whatever has come meanwhile comes again, from the head of that time."""
+        while self.unanswered:
+            answer = dialects.mutation_push(self.world, self.caller, *self.unanswered.pop(0))
+            assert not isinstance(answer, Refused)
+            self._take(answer)
 
     def sync(self, limit: int) -> None:
         since, cursor = self.head, ""

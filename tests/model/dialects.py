@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,13 +17,16 @@ _STATUS = {"CHECKPOINT_INVALID": 400, "CHANGE_INVALID": 400, "HEAD_MISMATCH": 40
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def checkpoint_push(world: World, caller: Principal, changes: Sequence[Change], *, token: str = "") -> Any:
+def checkpoint_push(
+    world: World, caller: Principal, changes: Sequence[Change], *, token: str = "", push_id: str = ""
+) -> Any:
     """Push in checkpoint sync, to both; returns the answer's data, or Refused."""
     world.move_clock(TICK_US)
     members: dict[str, Any] = {"changes": [_checkpoint_change(change) for change in changes]}
-    body = {**members, **({"checkpoint_token": token} if token else {})}
+    body = {**members, **({"checkpoint_token": token} if token else {}), "push_id": push_id or None}
     answer = world.served.http.post(CHECKPOINT_PATH, json=body, headers=caller.credentials)
-    expected = world.expected(caller, world.push_of(caller, changes, token=world.token_of(token)))
+    push = world.push_of(caller, changes, token=world.token_of(token), push_id=push_id)
+    expected = world.expected(caller, push)
     if isinstance(expected, Refused):
         assert answer.status_code == _STATUS[expected.reason], answer.text
         world.check_canaries(caller, answer.text)
@@ -38,6 +42,7 @@ def checkpoint_push(world: World, caller: Principal, changes: Sequence[Change], 
         "applied": len(changes) - len(conflicts),
         "conflicts": conflicts,
         "checkpoint_token": told["checkpoint_token"],
+        "revisions": [_applied_revision(one) for one in expected.results],
     }
     world.learn_push(caller, answer.text, told["checkpoint_token"], expected)
     return told
@@ -65,21 +70,23 @@ def checkpoint_pull(world: World, caller: Principal, kind: str, *, token: str = 
     return told
 
 
-def mutation_push(world: World, caller: Principal, mutations: Sequence[dict[str, Any]], head: int) -> Any:
+def mutation_push(
+    world: World, caller: Principal, mutations: Sequence[dict[str, Any]], head: int, key: str = ""
+) -> Any:
     """Post mutations against a head, to both; returns the answer's data, or Refused."""
     world.move_clock(TICK_US)
     answer = world.served.http.post(
         MUTATION_PATH,
         params={"lastMutationAt": str(head)},
         json={"mutations": mutations},
-        headers=_mutation_headers(caller),
+        headers={**_mutation_headers(caller), "idempotency-key": key},
     )
     world.check_canaries(caller, answer.text)
     body = json.loads(answer.text)
     made = [one["resourceId"] for one in body["data"]["mutations"]] if answer.status_code == 200 else []
     changes = [_mutated(one, made[at] if made else "") for at, one in enumerate(mutations)]
-    push = world.push_of(caller, changes, expected_head_ms=max(head, 0), require_existing=True)
-    expected = world.expected(caller, push)
+    push = world.push_of(caller, changes, expected_head_ms=max(head, 0), require_existing=True, push_id=key)
+    expected = world.expected(caller, replace(push, sent=tuple(_mutated(one, "") for one in mutations)))
     if isinstance(expected, Refused):
         assert answer.status_code == _STATUS[expected.reason], answer.text
         place = expected.facts.get("index")
@@ -89,9 +96,7 @@ def mutation_push(world: World, caller: Principal, mutations: Sequence[dict[str,
     told = body["data"]
     assert told == {
         "lastMutationAt": expected.head_ms or -1,
-        "mutations": [
-            _mutation(change.action, one.version) for change, one in zip(changes, expected.results, strict=True)
-        ],
+        "mutations": [_pushed(change, one.version) for change, one in zip(changes, expected.results, strict=True)],
         "page": 1,
         "limit": told["limit"],
         "total": len(mutations),
@@ -150,6 +155,12 @@ def _mutated(mutation: dict[str, Any], made_id: str) -> Change:
     return Change(entity, mutation["type"].lower(), data)
 
 
+def _pushed(change: Change, version: Version | None) -> dict[str, Any]:
+    told = _mutation(change.action, version)
+    # To a retry a version of today is shown, but what was put is known by the request.
+    return {**told, "data": json.loads(change.data)} if change.action == "create" else told
+
+
 def _mutation(action: str, version: Version | None) -> dict[str, Any]:
     assert version is not None
     return {
@@ -175,6 +186,10 @@ def _checkpoint_change(change: Change) -> dict[str, Any]:
         "base_revision": change.base,
     }
     return told if change.action == "delete" else {**told, "data": json.loads(change.data)}
+
+
+def _applied_revision(result: Result) -> int:
+    return result.version.revision if result.outcome != "conflict" and result.version else 0
 
 
 def _conflict(change: Change, result: Result) -> dict[str, Any]:

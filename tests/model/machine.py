@@ -74,6 +74,7 @@ _odd = st.builds(
     ),
 )
 _who = st.tuples(st.sampled_from("AAAB"), st.sampled_from((*USERS, USERS[0])))
+_push_ids = st.sampled_from(("none", "none", "new", "new", "used"))
 _sizes = st.sampled_from((1, 2, 3, 100))
 _coin = st.booleans()
 _seldom = st.sampled_from((False, False, False, True))
@@ -90,14 +91,27 @@ class Machine(RuleBasedStateMachine):
         self.devices: dict[tuple[str, str, str], Device] = {}
         self.tablets: dict[tuple[str, str], Tablet] = {}
         self.followers: dict[tuple[str, str, bool], Follower] = {}
+        self.sent: list[tuple[tuple[str, str], list[Change], dict[str, Any]]] = []
+        """What those who hold to no manners have pushed: for whom, what, and how."""
 
     # Devices
 
-    @rule(who=_who, name=st.sampled_from(("phone", "laptop")), edits=_edits, http=_coin, shows=_coin, lost=_seldom)
-    def edit(self, who: tuple[str, str], name: str, edits: list[Edit], http: bool, shows: bool, lost: bool) -> None:
+    @rule(
+        who=_who,
+        name=st.sampled_from(("phone", "laptop")),
+        edits=_edits,
+        http=_coin,
+        shows=_coin,
+        lost=_seldom,
+        named=_coin,
+    )
+    def edit(
+        self, who: tuple[str, str], name: str, edits: list[Edit], http: bool, shows: bool, lost: bool, named: bool
+    ) -> None:
         device = self.device(who, name)
         changes = self.changes(device.caller, edits, dated=http)
-        device.push(changes, over_http=http, shows_token=shows, is_lost=lost)
+        push_id = self.world.new_push_id() if named else ""
+        device.push(changes, over_http=http, shows_token=shows, is_lost=lost, push_id=push_id)
 
     @rule(who=_who, name=st.sampled_from(("phone", "laptop")), http=_coin)
     def retry(self, who: tuple[str, str], name: str, http: bool) -> None:
@@ -111,10 +125,15 @@ class Machine(RuleBasedStateMachine):
     def sync(self, who: tuple[str, str], name: str, size: int, http: bool) -> None:
         self.device(who, name).sync(size, over_http=http)
 
-    @rule(who=_who, edits=_plain_edits, lost=_seldom, chosen_ids=_coin)
-    def mutate(self, who: tuple[str, str], edits: list[Edit], lost: bool, chosen_ids: bool) -> None:
+    @rule(who=_who, edits=_plain_edits, lost=_seldom, chosen_ids=_coin, named=_coin)
+    def mutate(self, who: tuple[str, str], edits: list[Edit], lost: bool, chosen_ids: bool, named: bool) -> None:
         tablet = self.tablet(who)
-        tablet.push([self.mutation(tablet, one, chosen_ids) for one in edits], is_lost=lost)
+        key = self.world.new_push_id() if named else ""
+        tablet.push([self.mutation(tablet, one, chosen_ids) for one in edits], is_lost=lost, key=key)
+
+    @rule(who=_who)
+    def retry_tablet(self, who: tuple[str, str]) -> None:
+        self.tablet(who).retry()
 
     @rule(who=_who, limit=_sizes)
     def sync_tablet(self, who: tuple[str, str], limit: int) -> None:
@@ -126,14 +145,35 @@ class Machine(RuleBasedStateMachine):
 
     # Who holds to no manners
 
-    @rule(who=_who, name=st.sampled_from(("browser", "service")), edits=_edits, odd=_odd, twice=_seldom)
-    def push_oddly(self, who: tuple[str, str], name: str, edits: list[Edit], odd: Odd, twice: bool) -> None:
+    @rule(
+        who=_who, name=st.sampled_from(("browser", "service")), edits=_edits, odd=_odd, twice=_seldom, push_id=_push_ids
+    )
+    def push_oddly(
+        self, who: tuple[str, str], name: str, edits: list[Edit], odd: Odd, twice: bool, push_id: str
+    ) -> None:
         caller = self.world.caller(*who, name)
         changes = self.oddly(self.changes(caller, edits), odd.extra)
         heads = {"right": self.head_ms(caller), "zero": 0, "wrong": 77}
         fields = {"expected_head_ms": heads.get(odd.head), "require_existing": odd.strict}
+        fields["push_id"] = self.push_id(push_id)
+        self.sent.append((who, changes, fields))
         for _ in range(1 + twice):
             self.world.push(caller, changes, token=self.token(caller, odd.token), **fields)
+
+    @rule(
+        at=st.integers(0, 30),
+        name=st.sampled_from(("browser", "service")),
+        token=st.sampled_from(("none", "old", "latest", "lost")),
+        forgets_id=_seldom,
+    )
+    def repeat(self, at: int, name: str, token: str, forgets_id: bool) -> None:
+        """Push again what was pushed a while ago, by that session or the other one: their devices are not known."""
+        if not self.sent:
+            return
+        who, changes, fields = self.sent[-1 - at % len(self.sent)]
+        caller = self.world.caller(*who, name)
+        fields = {**fields, "push_id": ""} if forgets_id else fields
+        self.world.push(caller, changes, token=self.token(caller, token), **fields)
 
     @rule(
         who=_who,
@@ -208,17 +248,19 @@ class Machine(RuleBasedStateMachine):
                 _who,
                 st.sampled_from(("browser", "service")),
                 st.lists(st.builds(Edit, _actions, _entities, _members, _moments, _bases), min_size=1, max_size=2),
+                _push_ids,
             ),
             min_size=2,
             max_size=3,
-        )
+        ),
+        twice=_seldom,
     )
-    def push_together(self, pushes: list[tuple[tuple[str, str], str, list[Edit]]]) -> None:
-        callers = [self.world.caller(*who, name) for who, name, _ in pushes]
-        edits = [edits for _, _, edits in pushes]
-        self.world.push_together(
-            [(caller, self.changes(caller, each)) for caller, each in zip(callers, edits, strict=True)]
-        )
+    def push_together(self, pushes: list[tuple[tuple[str, str], str, list[Edit], str]], twice: bool) -> None:
+        calls = []
+        for who, name, edits, push_id in pushes:
+            caller = self.world.caller(*who, name)
+            calls.append((caller, self.changes(caller, edits), self.push_id(push_id)))
+        self.world.push_together([*calls, calls[0]] if twice and len(calls) == 2 else calls)
 
     # Streams
 
@@ -250,6 +292,7 @@ class Machine(RuleBasedStateMachine):
             for device in self.devices.values():
                 device.sync(100, over_http=False)
             for tablet in self.tablets.values():
+                tablet.retry()
                 tablet.sync(100)
             for follower in self.followers.values():
                 follower.read()
@@ -272,6 +315,12 @@ class Machine(RuleBasedStateMachine):
 
     def head_ms(self, caller: Principal) -> int:
         return self.world.model_of(caller).head(caller.user) // 1000
+
+    def push_id(self, which: str) -> str:
+        """Return no push_id, a new one, or one that a push has had; it may be that of another device or user."""
+        if which == "used" and self.world.push_ids:
+            return f"push-{self.world.push_ids}"
+        return "" if which == "none" else self.world.new_push_id()
 
     def changes(self, caller: Principal, edits: Sequence[Edit], *, dated: bool = False) -> list[Change]:
         """Return the changes that edits come to, with what is stored."""

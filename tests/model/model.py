@@ -1,4 +1,4 @@
-"""What every call has to answer: P1 to P9 and T1 to T5 of docs/rules.md, without a database, a socket or a clock.
+"""What every call has to answer: P1 to P9, Q5 and T1 to T5 of docs/rules.md, without a database, a socket or a clock.
 
 A project is the list of its entities' latest versions in order of revision (L3), and what its sessions have shown (P9).
 A call that is refused raises Refused and changes nothing.
@@ -9,9 +9,24 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from model import clocks
-from model.calls import EVERYTHING, Change, Entity, Moment, Page, Pull, Push, Pushed, Refused, Result, Token, Version
+from model.calls import (
+    EVERYTHING,
+    Change,
+    Entity,
+    Moment,
+    Page,
+    Pull,
+    Push,
+    Pushed,
+    Refused,
+    Remembered,
+    Result,
+    Token,
+    Version,
+)
 
 MS = 1000
+DAY_MS = 24 * 3_600_000
 WAITED_FOR_MS = 10
 
 
@@ -32,6 +47,8 @@ class Project:
     """What a session of a user has shown, by entity type; empty: every type without a position of its own."""
     readings: dict[tuple[object, ...], Numbered] = field(default_factory=dict)
     """By number: user, position, types and size of the pages."""
+    pushes: dict[tuple[str, str], list[Remembered]] = field(default_factory=dict)
+    """What is remembered of pushes, oldest first, by user and device (Q5)."""
 
     def head(self, user: str | None = None) -> int:
         return max((one.revision for one in self.log if user in {None, one.user}), default=0)
@@ -48,6 +65,9 @@ class Project:
         for index, change in enumerate(push.changes):
             if change.malformed():
                 raise Refused("CHANGE_INVALID", index=index)
+        remembered = [one for one in self.pushes.get(push.owner, ()) if push.push_id and one.push_id == push.push_id]
+        if remembered and moment.now_ms < remembered[0].until_ms:
+            return self._answer_again(push, remembered[0], shown)
         head = self.head(push.user)
         if push.expected_head_ms not in {None, head // MS}:
             raise Refused("HEAD_MISMATCH", head_ms=head // MS)
@@ -82,12 +102,41 @@ class Project:
         others = [one for one in passed if push.token is not None or not _knows(push.session, one)]
         others = [one for one in (*others, *(one for one in written if not one.in_full)) if one.revision > shown]
         self._store(written)
-        position = shown if others else max(self.head(push.user), shown if shown < EVERYTHING else 0)
+        self._remember(push, results, moment.now_ms)
+        answer = self._answer(push, results, shown, knows_all=not others)
+        if not others and push.session and not (push.token or push.push_id) and push.expected_head_ms is None:
+            shown_now = self.shown.setdefault((push.user, push.session), {})
+            shown_now.update((kind, answer.position) for kind, _ in last)
+        return answer
+
+    def _answer(self, push: Push, results: list[Result], shown: int, *, knows_all: bool) -> Pushed:
+        """Answer with the head to one who `knows_all` before it, else with the position shown (P9)."""
+        head = self.head(push.user)
         if push.token is not None and push.expected_head_ms is None and self._is_lost(push.token):
-            return Pushed(results, push.token.position, self.head(push.user) // MS, keeps_token=True)
-        if not others and push.session and push.token is None and push.expected_head_ms is None:
-            self.shown.setdefault((push.user, push.session), {}).update((kind, position) for kind, _ in last)
-        return Pushed(results, position, self.head(push.user) // MS)
+            return Pushed(results, push.token.position, head // MS, keeps_token=True)
+        if push.push_id and push.token is None and push.expected_head_ms is None:
+            return Pushed(results, 0, head // MS)
+        position = max(head, shown if shown < EVERYTHING else 0) if knows_all else shown
+        return Pushed(results, position, head // MS)
+
+    def _remember(self, push: Push, results: list[Result], now_ms: int) -> None:
+        """Remember the last 64 pushes with a push_id (Q5)."""
+        if push.push_id:
+            until_ms = max(now_ms, self.head() // MS) + DAY_MS
+            kept = Remembered(push.push_id, push.content, tuple(results), self.head(push.user), until_ms)
+            before = [one for one in self.pushes.get(push.owner, ()) if one.push_id != push.push_id]
+            self.pushes[push.owner] = [*before, kept][-64:]
+
+    def _answer_again(self, push: Push, first: Remembered, shown: int) -> Pushed:
+        """Answer the retry of a push with the outcomes and revisions of the first time, and today's data (Q5)."""
+        if push.content != first.content:
+            raise Refused("PUSH_ID_REUSED")
+        now = {one.entity: one for one in self.log if one.user == push.user}
+        pairs = zip(push.changes, first.results, strict=True)
+        results = [_again(result, now.get(change.entity)) for change, result in pairs]
+        if push.expected_head_ms is not None:
+            return Pushed(results, first.head, first.head // MS)
+        return self._answer(push, results, shown, knows_all=self.head(push.user) <= shown)
 
     def pull(self, pull: Pull) -> Page:
         """Read a page, or a stream up to its first pause, and note what the reader has shown (T2, T3, P9)."""
@@ -149,8 +198,8 @@ class Project:
         position = self._read(push.token, push.user) if push.token else 0
         if push.expected_head_ms is not None:
             return EVERYTHING
-        if push.token:
-            return 0 if self._is_lost(push.token) else position
+        if push.token or push.push_id:
+            return 0 if push.token is None or self._is_lost(push.token) else position
         shown = self.shown.get((push.user, push.session), {}) if push.session else {}
         if not push.changes:
             return min(shown.values(), default=0)
@@ -161,6 +210,15 @@ class Project:
         moved = {(one.user, one.entity) for one in written}
         kept = [one for one in self.log if (one.user, one.entity) not in moved]
         self.log = sorted(kept + written, key=lambda one: one.revision)
+
+
+def _again(first: Result, today: Version | None) -> Result:
+    """Return a result once more: of its revision, with the data of today."""
+    outcome = "replayed" if first.outcome == "applied" else first.outcome
+    if first.version is None or today is None:
+        return Result(outcome, today if outcome == "conflict" else None, first.shows_data)
+    revision = first.version.revision
+    return Result(outcome, replace(today, revision=revision, created=min(today.created, revision)), first.shows_data)
 
 
 def _knows(session: str, version: Version) -> bool:

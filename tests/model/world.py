@@ -126,6 +126,8 @@ class World:
     """Every version there ever was, by project and revision."""
     tokens: dict[str, Token] = field(default_factory=dict)
     """Every token there ever was."""
+    push_ids: int = 0
+    """How many there have been."""
     _projects: dict[str, Project] = field(default_factory=dict)
     _callers: dict[tuple[str, str, str], Principal] = field(default_factory=dict)
 
@@ -182,8 +184,14 @@ class World:
 
     # Pushes
 
-    def push_of(self, caller: Principal, changes: Sequence[Change], **fields: Any) -> Push:
-        return Push(caller.user, caller.session, caller.device_known, tuple(changes), **fields)
+    def new_push_id(self) -> str:
+        self.push_ids += 1
+        return f"push-{self.push_ids}"
+
+    def push_of(self, caller: Principal, changes: Sequence[Change], answer: Any = None, **fields: Any) -> Push:
+        """Return a push as the model takes it: with the ids that the server has made (P8)."""
+        known = tuple(_with_made_ids(changes, answer))
+        return Push(caller.user, caller.session, caller.device_known, known, sent=tuple(changes), **fields)
 
     def expected(
         self, caller: Principal, push: Push, moment: Moment | None = None, replaced: Collection[Version] = ()
@@ -211,7 +219,8 @@ class World:
     def remember(self, caller: Principal, pushed: Pushed) -> None:
         """Keep the versions that there were, for the streams that may have seen them."""
         versions = [one.version for one in pushed.results if one.version is not None]
-        self.history.update({(caller.project, version.revision): version for version in versions})
+        for version in versions:  # of a retry, the first time counts
+            self.history.setdefault((caller.project, version.revision), version)
 
     def push(
         self, caller: Principal, changes: Sequence[Change], *, token: str = "", **fields: Any
@@ -220,24 +229,23 @@ class World:
         self.move_clock(TICK_US)
         request = _request(caller, changes, token=token, **fields)
         answer = answered(lambda: self.served.stub.Push(request, **_options(caller)))
-        push = self.push_of(caller, _with_made_ids(changes, answer), token=self.token_of(token), **fields)
+        push = self.push_of(caller, changes, answer, token=self.token_of(token), **fields)
         expected = self.expected(caller, push)
         assert told_push(answer) == wanted_push(expected)
         self.learn_push(caller, str(answer), getattr(answer, "checkpoint_token", ""), expected)
         return answer
 
-    def push_together(self, calls: Sequence[tuple[Principal, Sequence[Change]]]) -> None:
+    def push_together(self, calls: Sequence[tuple[Principal, Sequence[Change], str]]) -> None:
         """Push at the same time; the server has to agree with the model about one order of these pushes."""
         self.move_clock(TICK_US)
         push = self.served.stub.Push.future
-        futures = [push(_request(caller, changes), **_options(caller)) for caller, changes in calls]
-        answers = [answered(future.result) for future in futures]
-        pushes = [
-            self.push_of(caller, _with_made_ids(changes, answer))
-            for (caller, changes), answer in zip(calls, answers, strict=True)
+        futures = [
+            push(_request(caller, changes, push_id=push_id), **_options(caller)) for caller, changes, push_id in calls
         ]
+        answers = [answered(future.result) for future in futures]
         calls_ = [
-            _Concurrent(caller, push, answer) for (caller, _), push, answer in zip(calls, pushes, answers, strict=True)
+            _Concurrent(caller, self.push_of(caller, changes, answer, push_id=push_id), answer)
+            for (caller, changes, push_id), answer in zip(calls, answers, strict=True)
         ]
         refused: list[str] = []
         assert self._explained(calls_, refused=refused), "no order of these pushes gives these answers:\n" + "\n".join(
@@ -362,18 +370,19 @@ def _message(change: Change) -> sync_pb2.Change:
 
 
 def _with_made_ids(changes: Sequence[Change], answer: Any) -> list[Change]:
-    """Take over the ids that the server has made (P8)."""
-    if isinstance(answer, Refused):
+    """Take over the ids that the server has made (P8), if it has answered."""
+    if answer is None or isinstance(answer, Refused):
         return list(changes)
     known = []
     for change, result in zip(changes, answer.results, strict=True):
         kind, entity_id = change.entity
         if not entity_id:
-            assert uuid.UUID(result.change.entity_id).version == 4
+            assert uuid.UUID(result.change.entity_id).version in {4, 8}
         known.append(replace(change, entity=(kind, entity_id or result.change.entity_id)))
     return known
 
 
 def _copy(project: model.Project) -> model.Project:
     shown = {session: dict(positions) for session, positions in project.shown.items()}
-    return model.Project(project.name, list(project.log), shown, project.readings)
+    pushes = {owner: list(kept) for owner, kept in project.pushes.items()}
+    return model.Project(project.name, list(project.log), shown, project.readings, pushes)

@@ -1,4 +1,4 @@
-"""How a push or a pull is tried again: when its outcome allows it, with pauses, within a deadline for all of it."""
+"""How a push or a pull is tried again: with pauses, within a deadline for all of it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,11 +22,10 @@ class UnaryCaller:
         self._credentials = credentials
         self._timing = timing
 
-    async def call(self, method: Callable[..., Awaitable[T]], request: Any, *, repeatable: bool) -> T:
-        """Return the answer to a request; raises SynclineError.
+    async def call(self, method: Callable[..., Awaitable[T]], request: Any) -> T:
+        """Return the answer to a request that may be made again; raises SynclineError.
 
-        Unless it is `repeatable`, a call whose outcome is unknown is not made again. A session token that has expired
-        is renewed once.
+        A session token that has expired is renewed once.
         """
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + self._timing.total_seconds
@@ -43,14 +42,14 @@ class UnaryCaller:
                 if isinstance(error, SessionExpired) and not renewed and self._credentials.renews(metadata):
                     renewed = True
                     continue
-                pause = _pause(error, backoff, repeatable)
+                pause = _pause(error, backoff)
                 if pause is None or loop.time() + pause >= ends_at:
                     raise error from failed
             await asyncio.sleep(pause)
 
 
-def _pause(error: SynclineError, backoff: Backoff, repeatable: bool) -> float | None:
+def _pause(error: SynclineError, backoff: Backoff) -> float | None:
     """Return how long to wait before the next attempt; None: there is none."""
-    if not repeatable or not isinstance(error, Unavailable):
+    if not isinstance(error, Unavailable):
         return None
     return backoff.next_pause(error.retry_after_seconds)

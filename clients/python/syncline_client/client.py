@@ -1,6 +1,7 @@
 """The client of a sync server: push, pull, follow."""
 
 import time
+import uuid
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -65,23 +66,28 @@ class SyncClient:
         checkpoint_token: str | None = None,
         expected_head_ms: int | None = None,
         require_existing: bool = False,
+        push_id: str = "",
         user_id: str = "",
     ) -> Pushed:
         """Apply changes of one user, at most 1,000, in order and in one transaction; a lost conflict is a result.
 
-        Tried again while the server cannot be reached: ids and timestamps are drawn once, so the server recognises what
-        it has applied already. Only with `expected_head_ms` it cannot, and the first failure is the last. Where an
-        error's `outcome_unknown` is set, the changes may have been applied nevertheless. A server key has to name the
-        `user_id`.
+        Tried again while the server cannot be reached: the server recognises what it has applied already by the
+        `push_id`, a random one unless given. Whoever keeps changes until they are pushed keeps one with them, and gives
+        it here each time, with the same changes, timestamps and all. Where an error's `outcome_unknown` is set, the
+        changes may have been applied nevertheless.
+
+        `checkpoint_token` is that of the last page or push that is stored: the answer's token goes on from it, or from
+        the start without one. A server key has to name the `user_id`.
         """
         request = sync_pb2.PushRequest(
+            push_id=push_id or str(uuid.uuid4()),
             changes=codec.new_changes(changes, self._now_us()),
             checkpoint_token=checkpoint_token or "",
             expected_head_ms=expected_head_ms,
             require_existing=require_existing,
             user_id=user_id,
         )
-        response = await self._caller.call(self._sync.Push, request, repeatable=expected_head_ms is None)
+        response = await self._caller.call(self._sync.Push, request)
         self._saw([result.change for result in response.results])
         return codec.pushed(response)
 
@@ -109,7 +115,7 @@ class SyncClient:
             user_id=user_id,
         )
         _place(request, checkpoint_token, after_revision, from_end=False)
-        response = await self._caller.call(self._sync.Pull, request, repeatable=True)
+        response = await self._caller.call(self._sync.Pull, request)
         self._saw(response.changes)
         return codec.page(response, include_total)
 

@@ -2,7 +2,8 @@
 
     SynclineError
     ├── InvalidRequest           the request is malformed: mend it
-    │   └── CheckpointInvalid    the token is damaged, or of another user or project
+    │   ├── CheckpointInvalid    the token is damaged, or of another user or project
+    │   └── PushIdReused         another push had that push_id: make one for each
     ├── CheckpointExpired        the token's history is gone: start over without one, or with reset_when_expired
     ├── HeadMismatch             pull, then push again
     ├── EntityNotFound           a change needs an entity that is not there
@@ -71,6 +72,10 @@ class InvalidRequest(SynclineError):
 
 class CheckpointInvalid(InvalidRequest):
     """The token is damaged, or belongs to another user or project."""
+
+
+class PushIdReused(InvalidRequest):
+    """Another push had that `push_id`; nothing was applied."""
 
 
 class CheckpointExpired(SynclineError):
@@ -147,6 +152,7 @@ ERROR_OF_REASON: Final[Mapping[str, type[SynclineError]]] = {
     "REQUEST_INVALID": InvalidRequest,
     "CHANGE_INVALID": InvalidRequest,
     "CHECKPOINT_INVALID": CheckpointInvalid,
+    "PUSH_ID_REUSED": PushIdReused,
     "CHECKPOINT_EXPIRED": CheckpointExpired,
     "HEAD_MISMATCH": HeadMismatch,
     "ENTITY_NOT_FOUND": EntityNotFound,

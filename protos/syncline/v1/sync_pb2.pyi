@@ -46,6 +46,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_STORE_UNAVAILABLE: _ClassVar[ErrorReason]
     ERROR_REASON_INTERNAL: _ClassVar[ErrorReason]
     ERROR_REASON_OVERLOADED: _ClassVar[ErrorReason]
+    ERROR_REASON_PUSH_ID_REUSED: _ClassVar[ErrorReason]
     ERROR_REASON_TOO_MANY_OPEN: _ClassVar[ErrorReason]
     ERROR_REASON_ENTITY_DIFFERS: _ClassVar[ErrorReason]
 ACTION_UNSPECIFIED: Action
@@ -76,6 +77,7 @@ ERROR_REASON_DRAINING: ErrorReason
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason
 ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_OVERLOADED: ErrorReason
+ERROR_REASON_PUSH_ID_REUSED: ErrorReason
 ERROR_REASON_TOO_MANY_OPEN: ErrorReason
 ERROR_REASON_ENTITY_DIFFERS: ErrorReason
 
@@ -118,18 +120,20 @@ class EntityReference(_message.Message):
     def __init__(self, entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ...) -> None: ...
 
 class PushRequest(_message.Message):
-    __slots__ = ("changes", "checkpoint_token", "expected_head_ms", "require_existing", "user_id")
+    __slots__ = ("changes", "checkpoint_token", "expected_head_ms", "require_existing", "user_id", "push_id")
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_TOKEN_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_HEAD_MS_FIELD_NUMBER: _ClassVar[int]
     REQUIRE_EXISTING_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
+    PUSH_ID_FIELD_NUMBER: _ClassVar[int]
     changes: _containers.RepeatedCompositeFieldContainer[Change]
     checkpoint_token: str
     expected_head_ms: int
     require_existing: bool
     user_id: str
-    def __init__(self, changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., checkpoint_token: _Optional[str] = ..., expected_head_ms: _Optional[int] = ..., require_existing: _Optional[bool] = ..., user_id: _Optional[str] = ...) -> None: ...
+    push_id: str
+    def __init__(self, changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., checkpoint_token: _Optional[str] = ..., expected_head_ms: _Optional[int] = ..., require_existing: _Optional[bool] = ..., user_id: _Optional[str] = ..., push_id: _Optional[str] = ...) -> None: ...
 
 class PushResult(_message.Message):
     __slots__ = ("outcome", "replayed", "change")

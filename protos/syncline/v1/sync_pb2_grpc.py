@@ -76,8 +76,8 @@ class SyncServiceServicer:
         """Applies a batch of changes in order, in one transaction, and says what became of each.
 
         A lost conflict is a result, not an error. An error means that nothing of the batch was applied, except
-        UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED, after which the outcome is unknown: send the same request again;
-        changes that had been applied are recognised and reported as replayed.
+        UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED, after which the outcome is unknown: send the same request again, with
+        the same `push_id`; changes that had been applied are recognised and reported as replayed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,8 +49,8 @@ class SyncServiceStub:
     """Applies a batch of changes in order, in one transaction, and says what became of each.
 
     A lost conflict is a result, not an error. An error means that nothing of the batch was applied, except
-    UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED, after which the outcome is unknown: send the same request again;
-    changes that had been applied are recognised and reported as replayed.
+    UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED, after which the outcome is unknown: send the same request again, with
+    the same `push_id`; changes that had been applied are recognised and reported as replayed.
     """
     PushStream: _grpc.StreamStreamMultiCallable[_sync_pb2.PushStreamRequest, _sync_pb2.PushStreamResponse]
     """Applies batches of changes as they come, without waiting for the answer to one before the next is sent.
@@ -98,8 +98,8 @@ class SyncServiceAsyncStub(SyncServiceStub):
     """Applies a batch of changes in order, in one transaction, and says what became of each.
 
     A lost conflict is a result, not an error. An error means that nothing of the batch was applied, except
-    UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED, after which the outcome is unknown: send the same request again;
-    changes that had been applied are recognised and reported as replayed.
+    UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED, after which the outcome is unknown: send the same request again, with
+    the same `push_id`; changes that had been applied are recognised and reported as replayed.
     """
     PushStream: _aio.StreamStreamMultiCallable[_sync_pb2.PushStreamRequest, _sync_pb2.PushStreamResponse]  # type: ignore[assignment]
     """Applies batches of changes as they come, without waiting for the answer to one before the next is sent.
@@ -150,8 +150,8 @@ class SyncServiceServicer(metaclass=_abc_1.ABCMeta):
         """Applies a batch of changes in order, in one transaction, and says what became of each.
 
         A lost conflict is a result, not an error. An error means that nothing of the batch was applied, except
-        UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED, after which the outcome is unknown: send the same request again;
-        changes that had been applied are recognised and reported as replayed.
+        UNAVAILABLE, DEADLINE_EXCEEDED and CANCELLED, after which the outcome is unknown: send the same request again, with
+        the same `push_id`; changes that had been applied are recognised and reported as replayed.
         """
 
     @_abc_1.abstractmethod

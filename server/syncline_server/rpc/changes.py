@@ -12,6 +12,7 @@ from syncline_server.rpc.counts import Count
 from syncline_server.rpc.json_object import json_problem
 from syncline_server.sync.changes import Action, Change, entity_key
 from syncline_server.sync.errors import ChangeInvalid
+from syncline_server.sync.retries import made_id
 
 ENTITY_TYPE_PROBLEM: Final = f"must be {words.ENTITY_TYPE_FORM}"
 _MAX_REQUIRED: Final = 16
@@ -29,12 +30,16 @@ _ACTIONS: Final = {int(action): action for action in Action}
 
 
 def changes_of(
-    changes: Iterable[sync_pb2.Change], project_id: int, user_id: str, *, max_data_bytes: int
+    changes: Iterable[sync_pb2.Change], project_id: int, user_id: str, *, push_id: str, max_data_bytes: int
 ) -> tuple[Change, ...]:
-    """Return the changes of a user that these messages stand for. Raises ChangeInvalid for the first malformed one."""
-    return tuple(
-        [_change_of(index, change, project_id, user_id, max_data_bytes) for index, change in enumerate(changes)]
-    )
+    """Return the changes of a user that these messages stand for. Raises ChangeInvalid for the first malformed one.
+
+    Creates without an id get one: made of the `push_id` (Q7), or at random where there is none.
+    """
+    made = [_change_of(index, change, project_id, user_id, max_data_bytes) for index, change in enumerate(changes)]
+    if not all(change.entity_id for change in made):
+        made = [_with_id(index, change, project_id, user_id, push_id) for index, change in enumerate(made)]
+    return tuple(made)
 
 
 def _change_of(index: int, change: sync_pb2.Change, project_id: int, user_id: str, max_data_bytes: int) -> Change:
@@ -48,8 +53,6 @@ def _change_of(index: int, change: sync_pb2.Change, project_id: int, user_id: st
     entity_id = change.entity_id
     if entity_id or action is not Action.CREATE:
         _check_entity_id(index, "entity_id", entity_id)
-    else:
-        entity_id = _new_id()
     if change.only_if_absent and action is not Action.CREATE:
         raise ChangeInvalid(index, "only_if_absent", "goes with a create alone")
     return Change(
@@ -65,6 +68,14 @@ def _change_of(index: int, change: sync_pb2.Change, project_id: int, user_id: st
         _retained_members(index, change, action) if change.retained_members else (),
         _identifying_members(index, change) if change.identifying_members else (),
     )
+
+
+def _with_id(index: int, change: Change, project_id: int, user_id: str, push_id: str) -> Change:
+    """Return a change with an id: its own, or a new one (P8)."""
+    if change.entity_id:
+        return change
+    entity_id = made_id(user_id, push_id, index, change) if push_id else _new_id()
+    return change._replace(key=entity_key(project_id, user_id, change.entity_type, entity_id), entity_id=entity_id)
 
 
 def _data(index: int, data: bytes, max_data_bytes: int) -> str:

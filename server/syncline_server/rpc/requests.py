@@ -69,8 +69,13 @@ class Requests:
         expected_head_ms = request.expected_head_ms if request.HasField("expected_head_ms") else None
         if expected_head_ms is not None and expected_head_ms < 0:
             raise RequestInvalid("expected_head_ms", "must be 0 or more")
+        push_id = request.push_id
+        if problem := words.push_id_problem(push_id):
+            raise RequestInvalid("push_id", problem)
         project_id, user = principal.project_id, principal.user
-        changes = changes_of(request.changes, project_id, user, max_data_bytes=self._limits.max_data_bytes)
+        changes = changes_of(
+            request.changes, project_id, user, push_id=push_id, max_data_bytes=self._limits.max_data_bytes
+        )
         if principal.scopes.limited:
             principal.check_types(_types_of(request))
         return Push(
@@ -82,6 +87,7 @@ class Requests:
             shown,
             expected_head_ms,
             request.require_existing,
+            push_id,
         )
 
     def pull(self, request: sync_pb2.PullRequest, principal: Principal) -> tuple[Reading, PageSize]:

@@ -18,6 +18,7 @@ STATUS_OF: Final[dict[type[errors.SyncError], tuple[StatusCode, sync_pb2.ErrorRe
     errors.RequestInvalid: (StatusCode.INVALID_ARGUMENT, sync_pb2.ERROR_REASON_REQUEST_INVALID),
     errors.ChangeInvalid: (StatusCode.INVALID_ARGUMENT, sync_pb2.ERROR_REASON_CHANGE_INVALID),
     errors.CheckpointInvalid: (StatusCode.INVALID_ARGUMENT, sync_pb2.ERROR_REASON_CHECKPOINT_INVALID),
+    errors.PushIdReused: (StatusCode.INVALID_ARGUMENT, sync_pb2.ERROR_REASON_PUSH_ID_REUSED),
     errors.CheckpointExpired: (StatusCode.OUT_OF_RANGE, sync_pb2.ERROR_REASON_CHECKPOINT_EXPIRED),
     errors.HeadMismatch: (StatusCode.ABORTED, sync_pb2.ERROR_REASON_HEAD_MISMATCH),
     errors.EntityNotFound: (StatusCode.NOT_FOUND, sync_pb2.ERROR_REASON_ENTITY_NOT_FOUND),
@@ -48,7 +49,7 @@ def rich_status_of(error: errors.SyncError) -> status_pb2.Status:
     """Return the same, as a message."""
     code, reason = STATUS_OF[type(error)]
     details: list[Message] = [_error_info(reason, error.details)]
-    if isinstance(error, errors.RequestInvalid | errors.ChangeInvalid | errors.CheckpointInvalid):
+    if isinstance(error, errors.InvalidError):
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.problem)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if isinstance(error, errors.RateLimited | errors.TooManyOpen | errors.UnavailableError):

@@ -20,6 +20,7 @@ from syncline_server.sync.store import (
     PageQuery,
     RecentPage,
     RecentVersion,
+    RememberedPush,
     ShownPosition,
     StoredPage,
 )
@@ -108,6 +109,19 @@ class SqlTransaction(ABC):
     @abstractmethod
     async def _save_positions(self, project_id: int, rows: list[ShownPosition]) -> None:
         """Upsert rows."""
+
+    async def remembered(self, project_id: int, keys: Collection[str]) -> dict[str, RememberedPush]:
+        """Return remembered pushes."""
+        rows = await self._rows(self._sql.remembered, (project_id, self._sql.many(keys)), len(keys))
+        return {row[0]: RememberedPush._make(row) for row in rows}
+
+    @abstractmethod
+    async def remember(self, project_id: int, pushes: Collection[RememberedPush]) -> None:
+        """Upsert rows."""
+
+    async def forget(self, project_id: int, devices: Collection[tuple[str, str]], now_us: int) -> None:
+        """Delete remembered pushes."""
+        await self._rows(self._sql.forget, (project_id, now_us, *self._table(devices)), len(devices))
 
     @abstractmethod
     async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:

@@ -41,6 +41,12 @@ class Statements:
     """project id, columns of Version, opening → nothing."""
     save_positions: str
     """the columns of a position and its project, as the database's store passes them → nothing."""
+    remembered: str
+    """project id, keys → columns of RememberedPush."""
+    remember: str
+    """the columns of a push and its project, as the database's store passes them → nothing."""
+    forget: str
+    """project id, time in µs, users and devices → nothing. What has expired by that time is left to the clean-up."""
     move_head: str
     """project id, head → nothing."""
     page: Callable[[PageShape, bool], str]
@@ -77,6 +83,10 @@ UPSERT_POSITION: Final = """
         with_device = excluded.with_device, revision = excluded.revision, expires_at_us = excluded.expires_at_us"""
 
 POSITION_COLUMNS: Final = "session_key, entity_type, revision, user_id, with_device, expires_at_us"
+PUSH_COLUMNS: Final = "push_key, user_id, device, push_id, request_digest, outcomes, expires_at_us"
+UPSERT_PUSH: Final = """
+    ON CONFLICT (push_key, project_id) DO UPDATE SET request_digest = excluded.request_digest,
+        outcomes = excluded.outcomes, expires_at_us = excluded.expires_at_us"""
 MOVE_HEAD: Final = "UPDATE heads SET head = $2 WHERE project_id = $1"
 HISTORY: Final = """
     SELECT epochs.number, epochs.id, epochs.started_at_us, epoch_forks.fork_revision

@@ -153,6 +153,18 @@ class Push(NamedTuple):
     """The position of the request's checkpoint token; it shows nothing when it belongs to a lost history."""
     expected_head_ms: int | None = None
     require_existing: bool = False
+    push_id: str = ""
+    """Names the push, so that it is recognised when it comes again (Q5); empty: it has none."""
+
+    @property
+    def device(self) -> str:
+        """The device that pushes; empty when it is not known."""
+        return self.session if self.device_known else ""
+
+    @property
+    def push_key(self) -> str:
+        """What it is remembered under (Q5); empty: it is not."""
+        return push_key(self.project_id, self.user_id, self.device, self.push_id) if self.push_id else ""
 
     @property
     def session_key(self) -> str:
@@ -213,6 +225,11 @@ def _owner_digest(project_id: int, user_id: str) -> str:
 def session_key(project_id: int, user_id: str, session: str) -> str:
     """Derive the one-column key of a session's shown positions, as `entity_key`; empty without a session."""
     return _short_digest(f"{project_id}\x1f{user_id}\x1f{session}") if session else ""
+
+
+def push_key(project_id: int, user_id: str, device: str, push_id: str) -> str:
+    """Derive the one-column key of a remembered push, as `entity_key`."""
+    return _short_digest(f"{project_id}\x1f{user_id}\x1f{device}\x1f{push_id}")
 
 
 def _short_digest(text: str) -> str:

@@ -4,7 +4,8 @@
     ├── InvalidError             the request is malformed
     │   ├── RequestInvalid
     │   ├── ChangeInvalid
-    │   └── CheckpointInvalid
+    │   ├── CheckpointInvalid
+    │   └── PushIdReused
     ├── CheckpointExpired
     ├── PreconditionError        the request is well-formed, the state is against it; nothing was applied
     │   ├── HeadMismatch
@@ -45,7 +46,10 @@ class SyncError(Exception):
 
 
 class InvalidError(SyncError):
-    """The request is malformed."""
+    """The request is malformed: a field, and what is wrong with it."""
+
+    field: str
+    problem: str
 
 
 class RequestInvalid(InvalidError):
@@ -76,6 +80,14 @@ class CheckpointInvalid(InvalidError):
     message = "checkpoint_token: not a token of this server for this user and project"
     field = "checkpoint_token"
     problem = "not a token of this server for this user and project"
+
+
+class PushIdReused(InvalidError):
+    """A `push_id` is that of another push."""
+
+    message = "push_id: is that of another push; make it at random, one for each push"
+    field = "push_id"
+    problem = "is that of another push; make it at random, one for each push"
 
 
 class CheckpointExpired(SyncError):

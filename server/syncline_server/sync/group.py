@@ -1,15 +1,16 @@
 """What one transaction does: reads what its pushes need, decides each in order, and writes what came of them (L4)."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Push, PushOutcome, Version
 from syncline_server.sync.errors import AnswerTooLarge, HeadMismatch, SyncError
 from syncline_server.sync.heads import UserHeads
-from syncline_server.sync.history import History
-from syncline_server.sync.resolve import PushLimits, Resolution, needed_data, resolve
+from syncline_server.sync.history import History, Position
+from syncline_server.sync.resolve import PushLimits, Resolution, check_answer_size, needed_data, resolve
+from syncline_server.sync.retries import Recalled, recall, remember, sweeps
 from syncline_server.sync.revision import RevisionAllocator
 from syncline_server.sync.shown import (
     Presented,
@@ -18,7 +19,7 @@ from syncline_server.sync.shown import (
     news_before,
     position_for_answer,
 )
-from syncline_server.sync.store import LockedHead, News, NewsQuery, Store, WriteTransaction
+from syncline_server.sync.store import LockedHead, News, NewsQuery, RememberedPush, Store, WriteTransaction
 
 _MAX_CLOCK_WAIT_MS: Final = 10
 """A head ahead of the clock by less is waited for; by more, the clock has stepped back."""
@@ -51,7 +52,7 @@ class GroupCommit:
             answers: list[Answer] = []
             for item, stored in zip(items, state.stored_news, strict=True):
                 if isinstance(item, Push):
-                    answers.append(await self._decide(transaction, item, stored, state, revisions))
+                    answers.append(await self._answer(transaction, item, stored, state, revisions))
                 else:
                     # Once more, over what earlier pushes of the group have moved.
                     state.positions.present(item)
@@ -69,7 +70,7 @@ class GroupCommit:
         self._on_clock_lag(max(ahead_ms, 0))
         return head
 
-    async def _decide(
+    async def _answer(
         self,
         transaction: WriteTransaction,
         push: Push,
@@ -77,26 +78,57 @@ class GroupCommit:
         state: "_GroupState",
         revisions: RevisionAllocator,
     ) -> PushOutcome | SyncError:
-        """Decide one push; a refused one answers alone."""
-        shown = state.positions.of_push(push)
-        news = state.news_before(push, shown, stored)
+        """Decide one push, or answer it again; a refused one answers alone."""
         mark = revisions.mark(push.user_id)
         try:
-            if push.expected_head_ms is not None:
-                # A client that names the head has read up to it.
-                shown = _check_head(push.expected_head_ms, news)
-            if state.lacks_data:
-                await self._load_large_data(transaction, push, state.versions, revisions.committed_ms)
-            resolution = resolve(push, state.versions, shown, revisions, self._limits)
+            recalled = recall(push, state.remembered.get(push.push_key), state.clock_us) if push.push_id else None
+            if recalled is not None:
+                return await self._answer_again(transaction, push, stored, state, recalled)
+            return await self._decide(transaction, push, stored, state, revisions)
         except SyncError as error:
             revisions.rewind(mark)
             return error
-        return state.accept(push, resolution, shown, news)
+
+    async def _decide(
+        self,
+        transaction: WriteTransaction,
+        push: Push,
+        stored: News,
+        state: "_GroupState",
+        revisions: RevisionAllocator,
+    ) -> PushOutcome:
+        shown = state.positions.of_push(push)
+        news = state.news_before(push, shown, stored)
+        if push.expected_head_ms is not None:
+            # A client that names the head has read up to it.
+            shown = _check_head(push.expected_head_ms, news)
+        if state.lacks_data:
+            needed = needed_data(push, state.versions, revisions.committed_ms)
+            await self._load_large_data(transaction, push, state.versions, needed)
+        resolution = resolve(push, state.versions, shown, revisions, self._limits)
+        return state.accept(push, resolution, shown, news, revisions)
+
+    async def _answer_again(
+        self, transaction: WriteTransaction, push: Push, stored: News, state: "_GroupState", recalled: Recalled
+    ) -> PushOutcome:
+        """Answer the retry of a push that is remembered; nothing is written (Q5)."""
+        if state.lacks_data:
+            needed = recalled.needed_data(push, state.versions)
+            await self._load_large_data(transaction, push, state.versions, needed)
+        results = recalled.results(push, state.versions)
+        check_answer_size(results, self._limits)
+        if push.expected_head_ms is not None:
+            # Its client has read up to the head that it named, and of what came since only this push.
+            return PushOutcome(results, state.history.at(recalled.head), recalled.head)
+        shown = state.positions.of_push(push)
+        news = state.news_before(push, shown, stored)
+        position, _ = position_for_answer(push, shown, news, (), news.head)
+        return PushOutcome(results, state.checkpoint(push, position), news.head)
 
     async def _load_large_data(
-        self, transaction: WriteTransaction, push: Push, versions: dict[str, Version], now_ms: int
+        self, transaction: WriteTransaction, push: Push, versions: dict[str, Version], wanted: Iterable[Version]
     ) -> None:
-        needed = {version.key: version for version in needed_data(push, versions, now_ms)}
+        needed = {version.key: version for version in wanted}
         if not needed:
             return
         if sum(version.size_bytes for version in needed.values()) > self._limits.max_answer_bytes:
@@ -110,12 +142,16 @@ class _GroupState:
     """What a group has read, and what its pushes so far have made of it."""
 
     history: History
+    clock_us: int
     positions: SessionPositions
     stored_news: list[News]
     """For each item, what the store has that is news at the position shown before the group."""
     versions: dict[str, Version]
     lacks_data: bool
     """Data of some of these versions was left out."""
+    remembered: dict[str, RememberedPush]
+    """What is remembered of pushes, by their keys."""
+    to_remember: dict[str, RememberedPush] = field(default_factory=dict)
     written: dict[str, Version] = field(default_factory=dict)
     written_for: dict[str, list[Version]] = field(default_factory=dict)
     """What the pushes have written so far, by user."""
@@ -126,7 +162,9 @@ class _GroupState:
         earlier = self.written_for.get(push.user_id, ())
         return news_before(push, shown, stored, earlier, self.heads.of(push.user_id, stored.head))
 
-    def accept(self, push: Push, resolution: Resolution, shown: int, news: News) -> PushOutcome:
+    def accept(
+        self, push: Push, resolution: Resolution, shown: int, news: News, revisions: RevisionAllocator
+    ) -> PushOutcome:
         """Take in a decided push and return its outcome."""
         written, head = resolution.written, news.head
         if written:
@@ -138,9 +176,17 @@ class _GroupState:
         position, goes_on = position_for_answer(push, shown, news, written.values(), head)
         if goes_on:
             self.positions.answered(push, position)
+        if push.push_id:
+            # Where the clock was set back, the log's head keeps those of a device in order.
+            kept = remember(push, resolution.results, head, max(self.clock_us, revisions.head))
+            self.remembered[kept.key] = self.to_remember[kept.key] = kept
+        return PushOutcome(resolution.results, self.checkpoint(push, position), head)
+
+    def checkpoint(self, push: Push, position: int) -> Position:
+        """Return the position of the token to answer with; one of a lost history comes back as it is (T1)."""
         if push.shown is not None and push.expected_head_ms is None and self.positions.is_lost(push):
-            return PushOutcome(resolution.results, push.shown, head)
-        return PushOutcome(resolution.results, self.history.at(position), head)
+            return push.shown
+        return self.history.at(position)
 
 
 async def _read(transaction: WriteTransaction, head: LockedHead, project_id: int, items: Sequence[Item]) -> _GroupState:
@@ -156,7 +202,9 @@ async def _read(transaction: WriteTransaction, head: LockedHead, project_id: int
         keys = {key for push in pushes for key in push.entity_keys()}
         versions = await transaction.versions(project_id, keys, max_inline_bytes=_MAX_INLINE_BYTES)
     lacks_data = any(version.data is None for version in versions.values())
-    return _GroupState(head.history, positions, stored_news, versions, lacks_data)
+    named = {push.push_key for push in pushes if push.push_id}
+    remembered = await transaction.remembered(project_id, named) if named else {}
+    return _GroupState(head.history, head.clock_us, positions, stored_news, versions, lacks_data, remembered)
 
 
 async def _read_news(
@@ -189,6 +237,11 @@ async def _write(
         await transaction.write(project_id, state.written.values())
     if state.positions.moved:
         await transaction.save_positions(project_id, state.positions.moved)
+    if state.to_remember:
+        await transaction.remember(project_id, state.to_remember.values())
+        swept = {(one.user_id, one.device) for one in state.to_remember.values() if sweeps(one)}
+        if swept:
+            await transaction.forget(project_id, swept, state.clock_us)
     if revisions.head != head.revision:
         await transaction.move_head(project_id, revisions.head)
 

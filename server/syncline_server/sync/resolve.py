@@ -1,6 +1,6 @@
 """Which side wins: what becomes of each change of a push, given what is stored (P2 to P8). Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from syncline_server.sync import members
@@ -51,7 +51,7 @@ def resolve(
     resolver = _Resolver(push, before, shown, revisions, limits)
     for index, change in enumerate(push.changes):
         resolver.resolution.results.append(resolver.resolve(index, change))
-    _check_answer_size(resolver.resolution, limits)
+    check_answer_size(resolver.resolution.results, limits)
     return resolver.resolution
 
 
@@ -240,7 +240,8 @@ def _updates_tombstone(change: Change, stored: Version | None, current: Version 
     return stored is not None and stored.revision == current.revision
 
 
-def _check_answer_size(resolution: Resolution, limits: PushLimits) -> None:
-    carried = sum([result.version.size_bytes for result in resolution.results if result.carries_data])
+def check_answer_size(results: Iterable[Result], limits: PushLimits) -> None:
+    """Raise AnswerTooLarge where results carry more data than an answer may."""
+    carried = sum([result.version.size_bytes for result in results if result.carries_data])
     if carried > limits.max_answer_bytes:
         raise AnswerTooLarge(limits.max_answer_bytes)

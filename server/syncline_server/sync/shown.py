@@ -87,8 +87,11 @@ def shown_for(shown: Mapping[str, int], entity_type: str) -> int:
 
 
 def needs_stored_position(push: Push) -> bool:
-    """Tell whether a pusher's position is the one its session has shown before: the push itself does not show one."""
-    return push.shown is None and push.expected_head_ms is None and push.session != ""
+    """Tell whether a pusher's position is the one its session has shown before: the push itself does not show one.
+
+    A client that sends push ids shows what it has read, so without a token it has read nothing: no guess is made.
+    """
+    return push.shown is None and push.expected_head_ms is None and push.session != "" and not push.push_id
 
 
 class SessionPositions:
@@ -112,7 +115,7 @@ class SessionPositions:
             return EVERYTHING
         if push.shown is not None:
             return 0 if self.is_lost(push) else push.shown.revision
-        shown = self._shown.get(push.session_key) if push.session else None
+        shown = self._shown.get(push.session_key) if needs_stored_position(push) else None
         if not shown:
             return 0
         if not push.changes:
@@ -179,6 +182,8 @@ def position_for_answer(
     `before` is the news before the push, `written` what the push has stored, `head` the user's head after it. A
     session that may lack something of what lies before the head stays at the position that it has shown.
     """
+    if push.push_id and push.shown is None and push.expected_head_ms is None:
+        return 0, False
     merged_unseen = any(version.merged_unseen for version in written)
     if push.expected_head_ms is None and (before.by_others or merged_unseen):
         return shown, False

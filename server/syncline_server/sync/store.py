@@ -7,10 +7,13 @@ or StoreRejected (the database refuses a value).
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from syncline_server.sync.changes import Version
 from syncline_server.sync.history import History
+
+REMEMBERED_PUSHES: Final = 64
+"""So many pushes of a user and device are remembered (Q5)."""
 
 
 class StoreRejected(Exception):
@@ -56,6 +59,22 @@ class ShownPosition(NamedTuple):
     """It was presented by a device; else it is the furthest that was answered to a session token."""
     expires_at_us: int | None = None
     """When it may be forgotten, µs since the Unix epoch; None: when nobody has come back for long."""
+
+
+class RememberedPush(NamedTuple):
+    """What is kept of a push that has a push_id (Q5)."""
+
+    key: str
+    """See `Push.push_key`."""
+    user_id: str
+    device: str
+    """Empty: not known."""
+    push_id: str
+    request_digest: bytes
+    outcomes: bytes
+    """The user's head after it, and what became of each change; see sync/retries.py."""
+    expires_at_us: int
+    """Until when it is remembered, µs since the Unix epoch; also the order of those of a device."""
 
 
 class RecentVersion(NamedTuple):
@@ -148,6 +167,15 @@ class WriteTransaction(Protocol):
 
     async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
         """Store what sessions have shown."""
+
+    async def remembered(self, project_id: int, keys: Collection[str]) -> dict[str, RememberedPush]:
+        """Return the pushes with these keys that are among the last REMEMBERED_PUSHES of their user and device."""
+
+    async def remember(self, project_id: int, pushes: Collection[RememberedPush]) -> None:
+        """Store pushes, each in the place of the one with its key."""
+
+    async def forget(self, project_id: int, devices: Collection[tuple[str, str]], now_us: int) -> None:
+        """Delete what is not among the last REMEMBERED_PUSHES of these users and devices, but for what has expired."""
 
     async def move_head(self, project_id: int, head: int) -> None:
         """Set the project's head."""

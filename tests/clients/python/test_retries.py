@@ -1,6 +1,7 @@
 """Which calls are made again, and that a push made again is the same push."""
 
 import asyncio
+import uuid
 from itertools import count
 from typing import Any
 
@@ -60,12 +61,45 @@ async def test_what_is_pushed_without_id_or_time_has_both_when_it_is_sent():
         assert abs(change.client_timestamp.ToMilliseconds() - now_ms()) < 60_000
 
 
-async def test_a_push_held_to_a_head_is_not_made_again():
-    async with scripted(DRAINING) as server, client_of(server.address) as client:
-        with pytest.raises(Unavailable) as raised:
-            await client.push([create("todo")], expected_head_ms=0)
-        assert raised.value.outcome_unknown
-        assert len(server.requests) == 1
+async def test_each_push_has_an_id_of_its_own_that_its_retries_keep():
+    async with scripted(DRAINING, None, DRAINING) as server, client_of(server.address) as client:
+        await client.push([create("todo")], expected_head_ms=0)
+        await client.push([create("todo")])
+        await client.push([create("todo")], push_id="kept")
+        push_ids = [sync_pb2.PushRequest.FromString(request).push_id for request in server.requests]
+        first, second = push_ids[0], push_ids[2]
+        assert push_ids == [first, first, second, second, "kept"]
+        assert uuid.UUID(first).version == uuid.UUID(second).version == 4
+        assert first != second
+
+
+async def test_a_push_shows_the_token_that_it_is_given():
+    async with scripted() as server, client_of(server.address) as client:
+        await client.push([create("todo")], checkpoint_token="t0")
+        assert sync_pb2.PushRequest.FromString(server.requests[0]).checkpoint_token == "t0"
+
+
+async def test_a_push_held_to_a_head_whose_answer_is_lost_is_applied_once(server: Server):
+    timing = Timing(call_seconds=1, total_seconds=60, first_pause_seconds=0.01)
+    async with (
+        Proxy(server.address) as proxy,
+        SyncClient(proxy.address, api_key=server.project.server_key, timing=timing) as client,
+        SyncClient(server.address, api_key=server.project.server_key) as other,
+    ):
+        await client.pull(user_id="ada")  # it is connected
+        proxy.black_hole(up=False)
+        pushing = asyncio.create_task(client.push([create("todo", "a")], user_id="ada", expected_head_ms=0))
+        await applied(server, 1)
+        foreign = await other.push([update("todo", "a", {"by": "other"})], user_id="ada")
+        proxy.reset()
+        proxy.heal()
+        pushed = await pushing
+        assert pushed.results[0].replayed
+        assert pushed.head_ms < foreign.head_ms
+        page = await other.pull(user_id="ada")
+        assert [(one.revision, one.json()) for one in page.changes] == [
+            (foreign.results[0].change.revision, {"by": "other"})
+        ]
 
 
 async def test_an_error_after_an_unknown_outcome_does_not_deny_that_the_push_was_applied():

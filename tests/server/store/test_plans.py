@@ -43,6 +43,9 @@ async def grow(log: Log) -> list[str]:
         ]
         await log.write(*made)
         keys.append(made[0].key)
+        await log.remember(
+            *[log.pushed(f"p{at}", at, user=f"user{at % USERS}") for at in range(start, start + ROWS_AT_ONCE)]
+        )
     return keys
 
 
@@ -81,6 +84,7 @@ async def postgresql_plans(postgres: object, postgres_template: str) -> AsyncIte
                 rows = OF_ONE_USER.get(state, 0)
                 if rows:
                     await log.write(*[log.version(f"{state}-{at}", ROWS + rows + at) for at in range(rows)])
+                    await log.remember(*[log.pushed(f"{state}-{at}", ROWS + rows + at) for at in range(rows)])
                 if rows or state == "analysed":
                     await run_sql(postgres, "ANALYZE", database="plans")
                 for number, (connection, statement) in enumerate(zip(connections, statements, strict=True)):
@@ -92,7 +96,7 @@ async def postgresql_plans(postgres: object, postgres_template: str) -> AsyncIte
 
 def is_as_meant(statement: Statement, plan: Plan) -> bool:
     assert plan.indexes == statement.indexes, plan
-    assert not plan.others, plan
+    assert not plan.others or (statement.sorts and plan.others == ("Sort",)), plan
     if statement.name.startswith("page") or statement.name == "news":
         ranges = [one for one in plan.conditions if "revision>" in one.replace(" ", "")]
         assert ranges, "reads from its position on, not from the start"

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from harness import change, make_project, opened_engines, settings_for, started_server
 from syncline_server.settings import ServerSettings
-from syncline_server.store.retention import forget_positions
+from syncline_server.store.retention import forget_expired
 from syncline_server.store.tables import session_positions
 
 ROWS = int(os.environ.get("ROWS", "20000"))
@@ -75,4 +75,4 @@ async def test_the_clean_up_waits_for_no_lock_on_the_event_loop(sqlite_url: str)
         with lock.open("w") as held:
             # As a command that writes holds it.
             fcntl.flock(held, fcntl.LOCK_EX)
-            assert await forget_positions(engines) == 1200
+            assert await forget_expired(engines) == 1200

@@ -71,6 +71,15 @@ class PushBody(msgspec.Struct, frozen=True):
     checkpoint_token: Annotated[
         str | None, Meta(description="The position the client has reached, if it wants to show it.")
     ] = None
+    push_id: Annotated[
+        str | None,
+        Meta(
+            description="An addition: names this batch, so that it is applied once however often and late it comes. A "
+            "random UUID, kept with the batch until it is answered. The server remembers the last 64 of a user and "
+            "device for a day. Who sends one shows the `checkpoint_token`, too: without it nothing has been read.",
+            extra_json_schema={"pattern": f"^[ -~]{{0,{words.MAX_PUSH_ID_BYTES}}}$"},
+        ),
+    ] = None
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -104,6 +113,13 @@ class Pushed(msgspec.Struct, frozen=True):
     applied: Annotated[int, Meta(description="How many changes are in the log, repeated ones included.")]
     conflicts: list[Conflict]
     checkpoint_token: Annotated[str, Meta(description="A position to pull from without missing anything.")]
+    revisions: Annotated[
+        list[int],
+        Meta(
+            description="An addition: the revision that each change got, in order; 0 for one that lost, and for the "
+            "delete of what never was. See `base_revision`."
+        ),
+    ]
 
 
 class PushAnswer(msgspec.Struct, frozen=True):

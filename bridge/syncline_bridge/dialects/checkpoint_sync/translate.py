@@ -43,7 +43,7 @@ _NAMES: Mapping[sync_pb2.Action, Literal["create", "update", "delete"]] = Mappin
 
 def push_request(body: PushBody) -> sync_pb2.PushRequest:
     """Translate a batch; raises RefusedError that names the change and the field."""
-    request = sync_pb2.PushRequest(checkpoint_token=body.checkpoint_token or "")
+    request = sync_pb2.PushRequest(checkpoint_token=body.checkpoint_token or "", push_id=body.push_id or "")
     for index, change in enumerate(body.changes):
         _fill(request.changes.add(), index, change)
     return request
@@ -53,9 +53,10 @@ def pushed(response: sync_pb2.PushResponse) -> Pushed:
     """Translate what became of a batch."""
     conflicts = [result.change for result in response.results if result.outcome == sync_pb2.OUTCOME_CONFLICT]
     return Pushed(
-        applied=sum(result.outcome == sync_pb2.OUTCOME_APPLIED for result in response.results),
+        applied=len(response.results) - len(conflicts),
         conflicts=[_conflict(change) for change in conflicts],
         checkpoint_token=response.checkpoint_token,
+        revisions=[_applied_revision(result) for result in response.results],
     )
 
 
@@ -152,6 +153,10 @@ def single(query: Iterable[tuple[str, str]], name: str) -> str:
     if len(values) > 1:
         raise RefusedError(invalid(f"{name}: was given more than once.", field=name))
     return values[0] if values else ""
+
+
+def _applied_revision(result: sync_pb2.PushResult) -> int:
+    return result.change.revision if result.outcome == sync_pb2.OUTCOME_APPLIED else 0
 
 
 def _conflict(change: sync_pb2.Change) -> Conflict:

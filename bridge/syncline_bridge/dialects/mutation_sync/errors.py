@@ -56,6 +56,7 @@ ROWS: Mapping[str, Row] = MappingProxyType(
         "CHANGE_INVALID": Row(422),
         "DATA_TOO_LARGE": Row(422),
         "CHECKPOINT_INVALID": Row(422, "Invalid cursor"),
+        "PUSH_ID_REUSED": Row(422, "Idempotency-Key is that of another request: make one for each at random."),
         "DEADLINE_EXCEEDED": Row(504, "The server did not answer in time. Re-sync your data and try again."),
         "UNKNOWN": _NOT_UNDERSTOOD,
         "UNIMPLEMENTED": _NOT_UNDERSTOOD,

@@ -10,7 +10,7 @@ from syncline_bridge.caller import Caller, header, id_header
 from syncline_bridge.describe.operation import Described, Failures, Operation, json_of
 from syncline_bridge.describe.pieces import FAILURES, PROJECT_KEY, SESSION_TOKEN, api_key, parameter
 from syncline_bridge.dialects.mutation_sync import mutations, parameters, translate
-from syncline_bridge.dialects.mutation_sync.errors import page_too_large
+from syncline_bridge.dialects.mutation_sync.errors import page_too_large, unprocessable
 from syncline_bridge.dialects.mutation_sync.models import (
     Head,
     HeadAnswer,
@@ -27,6 +27,7 @@ from syncline_bridge.upstream import Upstream
 
 PATHS = ("/v1/sync", "/auth/v1/sync")  # the protocol's own, and under the prefix that deployments give it
 HEAD_HEADER = "X-Mutation-At"
+KEY_HEADER = "Idempotency-Key"
 
 SECURITY_SCHEMES: Mapping[str, Described] = {
     "client_id": api_key("X-Client-Id", PROJECT_KEY),
@@ -46,7 +47,7 @@ _FAILURES = Failures(
         403: "The session may not write one of these resources.",
         404: "A mutation names a resource that is not there; nothing was applied.",
         409: "`lastMutationAt` is not the head; nothing was applied. Get what is new, then try again.",
-        422: "The request is malformed; the message names the place.",
+        422: "The request is malformed; the message names the place. Or its `Idempotency-Key` is that of another one.",
         502: "The server's answer makes no sense.",
         504: "The server did not answer in time.",
     },
@@ -81,8 +82,9 @@ class Handlers:
         caller = _caller(request)
         expected_head_ms = parameters.expected_head_ms(request.query_params.multi_items())
         max_mutations = self._settings.mutation_max_batch_size
+        push_id = _push_id(request)
         checked = mutations.read_mutations(await request.body(), max_mutations)
-        push = translate.push_of(checked, expected_head_ms)
+        push = translate.push_of(checked, expected_head_ms, push_id)
         try:
             response = await self._upstream.push(push.request, caller)
         except RefusedError as refused:
@@ -111,7 +113,7 @@ def operations(upstream: Upstream, _: EventStreams, settings: MutationSyncSettin
             content=json_of(MutationsAnswer),
             failures=_FAILURES,
             security=_SECURITY,
-            parameters=(_LAST_MUTATION_AT,),
+            parameters=(_LAST_MUTATION_AT, _KEY),
             body=MutationBatch,
             headers=_HEADERS,
         ),
@@ -131,6 +133,15 @@ def _caller(request: Request) -> Caller:
     )
 
 
+def _push_id(request: Request) -> str:
+    """Return the key of a retry, which may be a quoted string (RFC 8941); empty: there is none."""
+    text = header(request, KEY_HEADER)
+    push_id = text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+    if problem := words.push_id_problem(push_id):
+        raise unprocessable(f'"{KEY_HEADER}" {problem}')
+    return push_id
+
+
 def _answer(page: MutationPage) -> Response:
     return json_answer(MutationsAnswer(True, page), headers=_with_head(page.last_mutation_at))
 
@@ -148,6 +159,14 @@ _LAST_MUTATION_AT = parameter(
     {"type": "integer", "minimum": -1},
     "The head from the last answer; -1 for a user without mutations.",
     required=True,
+)
+_KEY = parameter(
+    KEY_HEADER,
+    {"type": "string", "pattern": f"^[ -~]{{0,{words.MAX_PUSH_ID_BYTES}}}$"},
+    "An addition: names this request, so that it is applied once however often and late it comes; again it is answered "
+    "as the first time, not with 409. A random UUID, kept until it is answered. The server remembers the last 64 of a "
+    "user for a day.",
+    where="header",
 )
 
 

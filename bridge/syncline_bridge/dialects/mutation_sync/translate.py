@@ -47,7 +47,7 @@ class MutationPush:
     request: sync_pb2.PushRequest
 
 
-def push_of(mutations: Sequence[CheckedMutation], expected_head_ms: int) -> MutationPush:
+def push_of(mutations: Sequence[CheckedMutation], expected_head_ms: int, push_id: str) -> MutationPush:
     """Translate what a POST asks for."""
     changes: list[sync_pb2.Change] = []
     positions: list[int] = []
@@ -55,7 +55,9 @@ def push_of(mutations: Sequence[CheckedMutation], expected_head_ms: int) -> Muta
         changes.extend(_implied(mutation))
         positions.append(len(changes))
         changes.append(_change(mutation))
-    request = sync_pb2.PushRequest(changes=changes, expected_head_ms=expected_head_ms, require_existing=True)
+    request = sync_pb2.PushRequest(
+        changes=changes, expected_head_ms=expected_head_ms, require_existing=True, push_id=push_id
+    )
     return MutationPush(mutations, positions, request)
 
 

@@ -11,11 +11,14 @@ from syncline_server.store.statements import (
     HISTORY,
     MOVE_HEAD,
     POSITION_COLUMNS,
+    PUSH_COLUMNS,
     UPSERT,
     UPSERT_POSITION,
+    UPSERT_PUSH,
     VERSION_COLUMNS,
     Statements,
 )
+from syncline_server.sync.store import REMEMBERED_PUSHES
 
 _DIALECT: Final = SqlDialect(
     utf8="convert_to(data, 'UTF8')",
@@ -57,6 +60,21 @@ POSTGRESQL: Final = Statements(
         INSERT INTO session_positions ({POSITION_COLUMNS}, project_id)
         SELECT *, $1::bigint FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::boolean[], $7::bigint[])
         {UPSERT_POSITION}""",
+    remembered=lookups.remembered(_DIALECT),
+    remember=f"""
+        INSERT INTO push_ids ({PUSH_COLUMNS}, project_id)
+        SELECT *, $1::bigint FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[],
+            $8::bigint[])
+        {UPSERT_PUSH}""",
+    # The sum is there as in `remembered`.
+    forget=f"""
+        DELETE FROM push_ids WHERE project_id = $1 AND push_key = ANY (ARRAY(
+            SELECT beyond.push_key
+            FROM unnest($3::text[], $4::text[]) AS swept (user_id, device) CROSS JOIN LATERAL (
+                SELECT old.push_key, old.expires_at_us FROM push_ids AS old
+                WHERE old.project_id = $1 AND old.user_id = swept.user_id AND old.device = swept.device
+                ORDER BY old.expires_at_us + 0 DESC OFFSET {REMEMBERED_PUSHES}) AS beyond
+            WHERE beyond.expires_at_us > $2))""",
     move_head=MOVE_HEAD,
     page=cache(partial(page, _DIALECT)),
     recent=cache(partial(recent, _DIALECT)),

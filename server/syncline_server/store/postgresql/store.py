@@ -22,7 +22,7 @@ from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransactio
 from syncline_server.store.wanted_schema import WANTED
 from syncline_server.sync.changes import Version
 from syncline_server.sync.layout import Layout
-from syncline_server.sync.store import ShownPosition, WriteTransaction
+from syncline_server.sync.store import RememberedPush, ShownPosition, WriteTransaction
 
 MAX_WRITING_SECONDS = 20.0
 """Of a transaction; longer than its time limits in postgresql/engine.py, which only a database keeps that is there."""
@@ -78,6 +78,9 @@ class _PostgresqlTransaction(SqlTransaction):
 
     async def _save_positions(self, project_id: int, rows: list[ShownPosition]) -> None:
         await self._rows(self._sql.save_positions, (project_id, *self._table(rows)))
+
+    async def remember(self, project_id: int, pushes: Collection[RememberedPush]) -> None:
+        await self._rows(self._sql.remember, (project_id, *self._table(pushes)))
 
     async def versions(self, project_id: int, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
         if self._rows_schema < WANTED:

@@ -11,11 +11,14 @@ from syncline_server.store.statements import (
     HISTORY,
     MOVE_HEAD,
     POSITION_COLUMNS,
+    PUSH_COLUMNS,
     UPSERT,
     UPSERT_POSITION,
+    UPSERT_PUSH,
     VERSION_COLUMNS,
     Statements,
 )
+from syncline_server.sync.store import REMEMBERED_PUSHES
 
 
 def numbered(statement: str) -> str:
@@ -61,6 +64,22 @@ SQLITE: Final = Statements(
         INSERT INTO session_positions ({POSITION_COLUMNS}, project_id)
         VALUES (?, ?, ?, ?, ?, ?, ?)
         {UPSERT_POSITION}""",
+    remembered=numbered(lookups.remembered(_DIALECT)),
+    remember=f"""
+        INSERT INTO push_ids ({PUSH_COLUMNS}, project_id)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        {UPSERT_PUSH}""",
+    forget=f"""
+        WITH swept AS MATERIALIZED (
+            SELECT value ->> 0 AS user_id, value ->> 1 AS device FROM json_each(?3)
+        )
+        DELETE FROM push_ids WHERE rowid IN (
+            SELECT old.rowid FROM swept CROSS JOIN push_ids AS old
+            WHERE old.user_id = swept.user_id AND old.device = swept.device AND old.project_id = ?1
+                AND old.expires_at_us > ?2 AND old.expires_at_us < (
+                    SELECT kept.expires_at_us FROM push_ids AS kept
+                    WHERE kept.user_id = swept.user_id AND kept.device = swept.device AND kept.project_id = ?1
+                    ORDER BY kept.expires_at_us DESC LIMIT 1 OFFSET {REMEMBERED_PUSHES - 1}))""",
     move_head=numbered(MOVE_HEAD),
     page=cache(lambda shape, by_size: numbered(page(_DIALECT, shape, by_size))),
     recent=cache(lambda by_size: numbered(recent(_DIALECT, by_size))),

@@ -14,7 +14,7 @@ from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransactio
 from syncline_server.store.sqlite.connections import SqliteConnections, SqliteWriter
 from syncline_server.store.sqlite.sql import SQLITE
 from syncline_server.sync.layout import Layout
-from syncline_server.sync.store import ShownPosition, WriteTransaction
+from syncline_server.sync.store import RememberedPush, ShownPosition, WriteTransaction
 
 _ROWS_OF_A_STATEMENT: Final = (64, 32, 16, 8, 4, 2, 1)
 """Each step of a statement takes the interpreter's lock from the loop: many rows go into one."""
@@ -53,6 +53,9 @@ class _SqliteTransaction(SqlTransaction):
 
     async def _save_positions(self, project_id: int, rows: list[ShownPosition]) -> None:
         await self._write_rows(self._sql.save_positions, [(*row, project_id) for row in rows])
+
+    async def remember(self, project_id: int, pushes: Collection[RememberedPush]) -> None:
+        await self._write_rows(self._sql.remember, [(*push, project_id) for push in pushes])
 
     async def _write_rows(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         def write(connection: sqlite3.Connection) -> None:

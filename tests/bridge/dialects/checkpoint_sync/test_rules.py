@@ -19,7 +19,7 @@ async def stored(app: App) -> dict[str, Any]:
 
 async def test_every_member_of_an_answer_is_there(app: App) -> None:
     pushed = await app.push(edit(data={"a": 1}, at="2026-01-31T12:00:00.5+01:00"))
-    assert set(pushed) == {"applied", "conflicts", "checkpoint_token"}
+    assert set(pushed) == {"applied", "conflicts", "checkpoint_token", "revisions"}
     assert (pushed["applied"], pushed["conflicts"]) == (1, [])
     pulled = await app.pull()
     assert set(pulled) == {"changes", "checkpoint_token", "has_more"}

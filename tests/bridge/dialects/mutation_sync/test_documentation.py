@@ -12,7 +12,7 @@ async def test_both_requests_are_described_at_both_paths(bridged: Bridged, path:
     pull, push = described["paths"][path]["get"], described["paths"][path]["post"]
     names = [parameter["name"] for parameter in pull["parameters"]]
     assert names == ["mutationsSince", "resources", "metadataOnly", "limit", "page", "cursor", "If-None-Match"]
-    assert [parameter["name"] for parameter in push["parameters"]] == ["lastMutationAt"]
+    assert [parameter["name"] for parameter in push["parameters"]] == ["lastMutationAt", "Idempotency-Key"]
     assert set(push["responses"]) > {"200", "400", "401", "403", "404", "409", "422", "429", "500", "502", "503", "504"}
     assert "X-Mutation-At" in push["responses"]["200"]["headers"]
     assert push["requestBody"]["content"]["application/json"]["schema"] == {
@@ -33,7 +33,7 @@ async def test_browsers_may_send_its_headers_and_see_the_head() -> None:
     asked = {
         "origin": "https://app.example",
         "access-control-request-method": "POST",
-        "access-control-request-headers": "x-auth-token,x-client-id",
+        "access-control-request-headers": "x-auth-token,x-client-id,idempotency-key",
     }
     async with client_of_bridge_on("127.0.0.1:1", cors_origins=("https://app.example",)) as http:
         assert (await http.options("/v1/sync", headers=asked)).status_code == 200
