@@ -8,7 +8,9 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from syncline.words import split_address
+from syncline.certificates import certificates, client_tls
+from syncline.channel_tls import channel_credentials
+from syncline.words import is_loopback, split_address
 from syncline_bridge.describe.openapi import DocumentedApp
 from syncline_bridge.describe.operation import Operation, router_of
 from syncline_bridge.dialect import Dialect
@@ -18,13 +20,14 @@ from syncline_bridge.edge.admission import Admission
 from syncline_bridge.edge.areas import Areas
 from syncline_bridge.edge.body import BodyLimits
 from syncline_bridge.edge.compression import CompressedAnswers, CompressedBodies
-from syncline_bridge.edge.cross_origin import CrossOrigin, is_loopback
+from syncline_bridge.edge.cross_origin import CrossOrigin
 from syncline_bridge.edge.event_stream import EventStreams
 from syncline_bridge.edge.failures import answer_failures
 from syncline_bridge.edge.listener import listening
 from syncline_bridge.edge.probes import LIVENESS_PATH, READINESS_PATH, Health, probes
 from syncline_bridge.edge.semantics import HeadRequests, OneHost
 from syncline_bridge.edge.slashes import SlashAtTheEnd
+from syncline_bridge.edge.tls import ServerTls
 from syncline_bridge.failure import MALFORMED
 from syncline_bridge.settings import OwnSettings
 from syncline_bridge.upstream import Upstream, open_upstream
@@ -44,11 +47,14 @@ class ServedDialect:
 async def serving(settings: OwnSettings, dialects: Sequence[Dialect[Any]] = DIALECTS) -> AsyncIterator[str]:
     """Serve in this event loop for as long as the context lasts; yields HOST:PORT as bound.
 
-    `settings` are also those of each dialect. Raises OSError when the address cannot be had. The server need not be
-    there yet.
+    `settings` are also those of each dialect. Raises OSError when the address cannot be had, and CertificateInvalid.
+    The server need not be there yet.
     """
+    own = certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, "tls")
+    server = client_tls(settings.grpc_tls_ca, settings.grpc_tls_certificate, settings.grpc_tls_key, "grpc_tls")
     async with open_upstream(
         settings.grpc_target,
+        channel_credentials(server) if server is not None else None,
         settings.push_deadline_seconds,
         settings.pull_deadline_seconds,
         settings.ready_deadline_seconds,
@@ -60,6 +66,7 @@ async def serving(settings: OwnSettings, dialects: Sequence[Dialect[Any]] = DIAL
             build(settings, upstream, areas, served),
             bytes(areas.answer_failure("", MALFORMED).body),
             settings.http_address,
+            ServerTls(own) if own is not None else None,
             settings.keep_alive_seconds,
             settings.shutdown_grace_seconds,
         ) as address:

@@ -4,6 +4,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Knobs(BaseSettings):
-    """Be set by the environment: each field by `SYNCLINE_` and its name in capitals."""
+    """Be set by the environment: each field by `SYNCLINE_` and its name in capitals; an empty variable is none."""
 
-    model_config = SettingsConfigDict(env_prefix="SYNCLINE_", frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SYNCLINE_", env_ignore_empty=True, frozen=True, use_attribute_docstrings=True
+    )

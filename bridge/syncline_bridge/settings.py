@@ -1,6 +1,7 @@
 """Every knob of the bridge process: its own, and those of each dialect that it speaks."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
@@ -20,6 +21,27 @@ class OwnSettings(Knobs):
 
     grpc_target: str = "127.0.0.1:50051"
     """Where the sync server listens, HOST:PORT or any target name that gRPC knows."""
+
+    grpc_tls_ca: Path | None = None
+    """PEM file of the authorities of the sync server's certificate; unset: it is spoken to in the clear."""
+
+    grpc_tls_certificate: Path | None = None
+    """PEM file of the certificate to show to the sync server, if it asks for one."""
+
+    grpc_tls_key: Path | None = None
+    """PEM file of its key."""
+
+    tls_certificate: Path | None = None
+    """PEM file of the certificate to listen with; it is read again when it changes."""
+
+    tls_key: Path | None = None
+    """PEM file of its key."""
+
+    tls_client_ca: Path | None = None
+    """PEM file of authorities: clients have to show a certificate that one of them has signed (mutual TLS)."""
+
+    insecure: bool = False
+    """Listen in the clear where other machines can reach it: something in front of it speaks TLS."""
 
     push_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
     """How long the server may take for a push before the client is told to try again."""

@@ -1,10 +1,11 @@
 """How the bridge calls the server: its channels, a deadline on every call, the caller's credentials as metadata."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 from grpc import aio
 from grpc_health.v1 import health_pb2
 
@@ -106,14 +107,27 @@ class Upstream:
 
 @asynccontextmanager
 async def open_upstream(
-    grpc_target: str, push_deadline_seconds: float, pull_deadline_seconds: float, ready_deadline_seconds: float
+    grpc_target: str,
+    tls: grpc.ChannelCredentials | None,
+    push_deadline_seconds: float,
+    pull_deadline_seconds: float,
+    ready_deadline_seconds: float,
 ) -> AsyncIterator[Upstream]:
-    """Open the channel for as long as the context lasts; it connects by itself, when first used and again later."""
+    """Open the channel for as long as the context lasts; it connects by itself, when first used and again later.
+
+    None as `tls`: in the clear.
+    """
     async with (
-        aio.insecure_channel(grpc_target, options=words.CHANNEL_OPTIONS) as channel,
-        aio.insecure_channel(grpc_target, options=_STREAM_OPTIONS) as stream_channel,
+        _channel(grpc_target, tls, words.CHANNEL_OPTIONS) as channel,
+        _channel(grpc_target, tls, _STREAM_OPTIONS) as stream_channel,
     ):
         yield Upstream(channel, stream_channel, push_deadline_seconds, pull_deadline_seconds, ready_deadline_seconds)
+
+
+def _channel(target: str, tls: grpc.ChannelCredentials | None, options: Sequence[tuple[str, Any]]) -> aio.Channel:
+    if tls is None:
+        return aio.insecure_channel(target, options=options)
+    return aio.secure_channel(target, tls, options=options)
 
 
 def _shown(metadata: Iterable[tuple[str, str | bytes]] | None) -> dict[str, str]:

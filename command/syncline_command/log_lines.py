@@ -9,6 +9,8 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from syncline.certificates import ClientTls
+from syncline.channel_tls import channel_credentials
 from syncline_client import Change, SyncClient, SynclineError, Timing, revision_at
 from syncline_command.parsing import CommandFailed
 
@@ -20,6 +22,8 @@ class Tail:
     """What to follow, and as whom."""
 
     grpc_address: str
+    tls: ClientTls | None
+    """None: in the clear."""
     api_key: str
     token: str | None
     all_users: bool
@@ -83,7 +87,8 @@ def time_to_revision(text: str) -> int | None:
 def _client(tail: Tail) -> SyncClient:
     # Who only reads what is there wants to be told at once when it cannot be read.
     timing = Timing() if tail.follow else Timing(total_seconds=0)
-    return SyncClient(tail.grpc_address, api_key=tail.api_key, session_token=tail.token, timing=timing)
+    tls = channel_credentials(tail.tls) if tail.tls is not None else None
+    return SyncClient(tail.grpc_address, api_key=tail.api_key, session_token=tail.token, tls=tls, timing=timing)
 
 
 def _reading(tail: Tail) -> dict[str, Any]:

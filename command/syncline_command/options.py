@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from syncline.certificates import CertificateInvalid, ClientTls, client_tls
 from syncline_command.parsing import CommandMisused, Parser
 
 DATA_DIR: Final = "syncline-data"
 GRPC_ADDRESS: Final = "127.0.0.1:50051"
+_TLS: Final = {
+    "ca": "PEM file of the authorities of the server's certificate; without it, the server is spoken to in the clear.",
+    "certificate": "PEM file of the certificate to show to the server, if it asks for one.",
+    "key": "PEM file of its key.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,25 @@ def add_grpc_address(parser: Parser) -> None:
 def grpc_address_of(arguments: argparse.Namespace) -> str:
     """Return which server it is: by option, else by the environment."""
     return given_or_set(arguments.grpc_address, "SYNCLINE_GRPC_ADDRESS") or GRPC_ADDRESS
+
+
+def add_grpc_tls(parser: Parser) -> None:
+    """Add the options that say how to speak TLS to the server."""
+    for name, about in _TLS.items():
+        parser.option(f"--grpc-tls-{name}", metavar="FILE", about=about, variable=f"SYNCLINE_GRPC_TLS_{name.upper()}")
+
+
+def grpc_tls_of(arguments: argparse.Namespace) -> ClientTls | None:
+    """Return how to speak TLS to the server: by option, else by the environment; None: in the clear.
+
+    Raises CommandMisused.
+    """
+    given = [given_or_set(getattr(arguments, f"grpc_tls_{name}"), f"SYNCLINE_GRPC_TLS_{name.upper()}") for name in _TLS]
+    authorities, certificate, key = (Path(path) if path else None for path in given)
+    try:
+        return client_tls(authorities, certificate, key, "grpc_tls")
+    except CertificateInvalid as error:
+        raise CommandMisused(str(error)) from None
 
 
 def add_api_key(parser: Parser, about: str) -> None:

@@ -19,6 +19,7 @@ def run_process(settings: "ServerSettings", work: "Callable[[ServerSettings], Co
     """Run what serves to its end. Raises CommandFailed."""
     import uvloop
 
+    from syncline.certificates import CertificateInvalid
     from syncline.descriptors import raise_descriptor_limit
     from syncline_server.logs import configure_logs
     from syncline_server.rpc.server import AddressInUse
@@ -28,6 +29,8 @@ def run_process(settings: "ServerSettings", work: "Callable[[ServerSettings], Co
     with explained(Place(settings.database, settings.data_dir)):
         try:
             uvloop.run(work(settings))
+        except CertificateInvalid as error:
+            raise CommandFailed(str(error)) from error
         except AddressInUse as error:
             raise CommandFailed(f"cannot listen on {error}: is it in use?") from error
 

@@ -6,9 +6,11 @@ from typing import Final
 from syncline_command.options import (
     add_api_key,
     add_grpc_address,
+    add_grpc_tls,
     add_secret,
     api_key_of,
     grpc_address_of,
+    grpc_tls_of,
     secret_of,
 )
 from syncline_command.parsing import Command, CommandMisused, Parser
@@ -25,6 +27,7 @@ def _add_options(parser: Parser) -> None:
     parser.add_argument("--from", dest="start", metavar="WHERE", help="A checkpoint token, an RFC 3339 time, or end.")
     parser.flag("-f", "--follow", about="Go on live.")
     add_grpc_address(parser)
+    add_grpc_tls(parser)
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -36,6 +39,7 @@ def _run(arguments: argparse.Namespace) -> None:
         print_tail(
             Tail(
                 grpc_address=grpc_address_of(arguments),
+                tls=grpc_tls_of(arguments),
                 api_key=api_key_of(arguments),
                 token=_token_of(arguments),
                 all_users=arguments.all_users,

@@ -4,7 +4,15 @@ import argparse
 import math
 from typing import Final
 
-from syncline_command.options import add_api_key, add_grpc_address, api_key_of, given_or_set, grpc_address_of
+from syncline_command.options import (
+    add_api_key,
+    add_grpc_address,
+    add_grpc_tls,
+    api_key_of,
+    given_or_set,
+    grpc_address_of,
+    grpc_tls_of,
+)
 from syncline_command.parsing import Command, Parser
 
 _TARGETS: Final = ("syncline", "kinto")
@@ -17,10 +25,11 @@ _KINTO: Final = "127.0.0.1:8888"
 def _add_options(parser: Parser) -> None:
     add_api_key(parser, "A server key; of Kinto, user:password.")
     add_grpc_address(parser)
+    add_grpc_tls(parser)
     parser.option(
         "--http-address",
         metavar="HOST:PORT",
-        about="Where the bridge listens, to verify it too; of Kinto.",
+        about="Where the bridge listens, or its URL, to verify it too; of Kinto.",
         variable="SYNCLINE_HTTP_ADDRESS",
     )
     parser.add_argument(
@@ -48,8 +57,8 @@ def _run(arguments: argparse.Namespace) -> int:
     key, http_address = api_key_of(arguments), given_or_set(arguments.http_address, "SYNCLINE_HTTP_ADDRESS")
     if arguments.target == "kinto":
         return asyncio.run(verify_kinto(http_address or _KINTO, key, arguments.seconds, arguments.largest_push))
-    address = grpc_address_of(arguments)
-    return asyncio.run(verify_syncline(address, http_address, key, arguments.seconds, arguments.largest_push))
+    address, tls = grpc_address_of(arguments), grpc_tls_of(arguments)
+    return asyncio.run(verify_syncline(address, http_address, tls, key, arguments.seconds, arguments.largest_push))
 
 
 def _positive(text: str) -> float:

@@ -17,17 +17,19 @@ Project "{project}" is new. Its keys are shown this once:
 """
 _CURL = """
 Push a change:
-  curl -X POST 'http://{address}/client/sync' -H 'X-Api-Key: {client_key}' -H 'Authorization: Bearer {token}' \
+  curl -X POST '{url}/client/sync' -H 'X-Api-Key: {client_key}' -H 'Authorization: Bearer {token}' \
 -H 'Content-Type: application/json' -d '{body}'
 
 Pull it:
-  curl 'http://{address}/client/sync?entity_type=todo' -H 'X-Api-Key: {client_key}' -H 'Authorization: Bearer {token}'
+  curl '{url}/client/sync?entity_type=todo' -H 'X-Api-Key: {client_key}' -H 'Authorization: Bearer {token}'
 """
 
 
 def welcome(settings: ServerSettings, grpc_address: str, made: NewProject, token: str) -> str:
     """Return the text for an empty database's first start."""
-    http = "" if settings.no_http else f", HTTP on http://{settings.http_address} (documentation at /docs)"
+    scheme = "http" if settings.tls_certificate is None else "https"
+    url = f"{scheme}://{settings.http_address}"
+    http = "" if settings.no_http else f", HTTP on {url} (documentation at /docs)"
     text = _TEMPLATE.format(
         grpc=grpc_address,
         http=http,
@@ -38,9 +40,7 @@ def welcome(settings: ServerSettings, grpc_address: str, made: NewProject, token
     )
     if settings.no_http:
         return text
-    return text + _CURL.format(
-        address=settings.http_address, client_key=made.client_key.text, token=token, body=_first_push()
-    )
+    return text + _CURL.format(url=url, client_key=made.client_key.text, token=token, body=_first_push())
 
 
 def _first_push() -> str:

@@ -49,6 +49,7 @@ OWN_CONNECTION: Final = ("grpc.use_local_subchannel_pool", 1)
 """Share no connection with other channels of the process: streams would keep calls waiting."""
 
 _EXTENDED: Final = "UTF-8''"
+_LOOPBACK_HOST: Final = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 _ADDRESS: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):(?P<port>[0-9]{1,5})", re.ASCII)
 _MAX_PORT: Final = 65_535
 _DELETE_CHARACTER: Final = "\x7f"
@@ -121,6 +122,11 @@ def split_address(address: str) -> tuple[str, int]:
     if match is None or int(match["port"]) > _MAX_PORT:
         raise ValueError(f"has to be HOST:PORT, for example 127.0.0.1:8080, not {address!r}")
     return match["host"].strip("[]"), int(match["port"])
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches what listens on a host."""
+    return _LOOPBACK_HOST.fullmatch(host) is not None
 
 
 def join_address(host: str, port: int) -> str:

@@ -7,12 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
 from prometheus_client import start_http_server
 
 from syncline import words
+from syncline.certificates import certificates
 from syncline.descriptors import descriptors_left
 from syncline_server.health import HealthReport
 from syncline_server.identity.authenticator import Authenticator
@@ -69,11 +71,12 @@ class RunningServer:
 
 @asynccontextmanager
 async def running_server(
-    settings: ServerSettings, clock_us: Callable[[], int] | None = None
+    settings: ServerSettings, clock_us: Callable[[], int] | None = None, *, local_socket: Path | None = None
 ) -> AsyncIterator[RunningServer]:
     """Run a server for the time of the block; `clock_us` takes the place of the store's clock, in tests.
 
-    Raises DatabaseUrlInvalid, DatabaseInUse, SchemaNotCurrent, StoreUnavailable and AddressInUse.
+    `local_socket` is a file to listen at besides, in the clear; who may enter its folder may call. Raises
+    DatabaseUrlInvalid, DatabaseInUse, SchemaNotCurrent, StoreUnavailable, AddressInUse and CertificateInvalid.
     """
     async with AsyncExitStack() as stack:
         engines = await stack.enter_async_context(opened_engines(database(settings.database, settings.data_dir)))
@@ -92,7 +95,7 @@ async def running_server(
         stack.push_async_callback(_cancel, asyncio.create_task(keep_forgetting(engines, clock_us), name="retention"))
         stack.push_async_callback(_cancel, asyncio.create_task(engines.backfill(), name="backfill"))
         registry = SqlRegistry(engines)
-        options = _options(settings)
+        options = _options(settings, local_socket)
         connections = Connections(options.max_connections)
         withdrawals = Withdrawals(registry)
         stack.push_async_callback(_cancel, asyncio.create_task(withdrawals.keep_looking(), name="withdrawals"))
@@ -220,13 +223,15 @@ def _service(
     )
 
 
-def _options(settings: ServerSettings) -> ServerOptions:
+def _options(settings: ServerSettings, local_socket: Path | None) -> ServerOptions:
     return ServerOptions(
         address=settings.grpc_address,
         max_message_bytes=settings.max_message_bytes,
         reuse_port=settings.reuse_port,
         drain_seconds=settings.drain_seconds,
         max_connections=min(settings.max_connections, descriptors_left(_RESERVED_DESCRIPTORS)),
+        certificates=certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, "tls"),
+        local_socket=local_socket,
     )
 
 

@@ -36,6 +36,18 @@ class ServerSettings(BaseSettings):
     grpc_address: Address = "127.0.0.1:50051"
     """Where to listen for gRPC, HOST:PORT; port 0 takes a free one."""
 
+    tls_certificate: Path | None = None
+    """PEM file of the certificate to listen with, over gRPC and HTTP; it is read again when it changes."""
+
+    tls_key: Path | None = None
+    """PEM file of its key."""
+
+    tls_client_ca: Path | None = None
+    """PEM file of authorities: clients have to show a certificate that one of them has signed (mutual TLS)."""
+
+    insecure: bool = False
+    """Listen in the clear where other machines can reach it: something in front of it speaks TLS."""
+
     http_address: Address = "127.0.0.1:8080"
     """Where to listen for HTTP, HOST:PORT; port 0 takes a free one."""
 

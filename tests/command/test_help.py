@@ -24,10 +24,11 @@ def commands_of_table() -> Iterator[tuple[str, Command]]:
 
 TABLE = dict(commands_of_table())
 OF_SERVE = {"http_address", "no_http"}
+OF_PARTS = {"workers", "grpc_target", "grpc_tls_ca", "grpc_tls_certificate", "grpc_tls_key"}
 SETTINGS = {
     "server": ServerSettings.model_fields.keys() - OF_SERVE,
     "bridge": BridgeSettings.model_fields.keys(),
-    "serve": (ServerSettings.model_fields.keys() | BridgeSettings.model_fields.keys()) - {"workers", "grpc_target"},
+    "serve": (ServerSettings.model_fields.keys() | BridgeSettings.model_fields.keys()) - OF_PARTS,
 }
 
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Awaitable
 from typing import Final
 
+from syncline.certificates import ClientTls
 from syncline_verify.doors import Refused, Unanswered, Unreachable
 from syncline_verify.kinto_target import KintoTarget
 from syncline_verify.report import judged, lines
@@ -16,10 +17,16 @@ UNREACHABLE: Final = 2
 
 
 async def verify_syncline(
-    grpc_address: str, http_address: str | None, api_key: str, seconds: float, largest_push: int
+    grpc_address: str,
+    http_address: str | None,
+    tls: ClientTls | None,
+    api_key: str,
+    seconds: float,
+    largest_push: int,
 ) -> int:
-    """Verify a Syncline deployment and print the report; returns the exit code."""
-    return await _run_and_report(SynclineTarget(grpc_address, http_address, api_key, largest_push).verify(seconds))
+    """Verify a Syncline deployment and print the report; returns the exit code. None as `tls`: in the clear."""
+    target = SynclineTarget(grpc_address, http_address, tls, api_key, largest_push)
+    return await _run_and_report(target.verify(seconds))
 
 
 async def verify_kinto(address: str, credentials: str, seconds: float, largest_push: int) -> int:

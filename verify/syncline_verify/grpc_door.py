@@ -5,6 +5,8 @@ from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import Final, Self
 
+from syncline.certificates import ClientTls
+from syncline.channel_tls import channel_credentials
 from syncline_client import (
     Action,
     Change,
@@ -30,13 +32,14 @@ _EMPTY_OBJECT: Final = b"{}"
 class GrpcDoor:
     """Speaks gRPC; use as `async with`."""
 
-    def __init__(self, address: str, api_key: str, *, unit_us: int = 1) -> None:
-        """Speak to HOST:PORT. Revisions are told in units of so many microseconds."""
+    def __init__(self, address: str, api_key: str, *, tls: ClientTls | None = None, unit_us: int = 1) -> None:
+        """Speak to HOST:PORT, in the clear unless there is `tls`. Revisions are told in units of so many µs."""
+        credentials = channel_credentials(tls) if tls is not None else None
         self._address = address
         self._unit_us = unit_us
-        self._client = SyncClient(address, api_key=api_key, timing=_ONE_ATTEMPT)
-        self._streams = SyncClient(address, api_key=api_key)
-        self._probe = SyncClient(address, api_key=api_key, timing=_REACH)
+        self._client = SyncClient(address, api_key=api_key, tls=credentials, timing=_ONE_ATTEMPT)
+        self._streams = SyncClient(address, api_key=api_key, tls=credentials)
+        self._probe = SyncClient(address, api_key=api_key, tls=credentials, timing=_REACH)
 
     async def __aenter__(self) -> Self:
         for client in (self._client, self._streams, self._probe):

@@ -5,6 +5,7 @@ from typing import Any, Final, Self
 
 import httpx2
 
+from syncline.certificates import ClientTls
 from syncline_verify.doors import Refused, Throttled, Unanswered, Unreachable
 
 _TIMEOUT_SECONDS: Final = 20.0
@@ -17,13 +18,29 @@ _LEAST_REFUSAL: Final = 400
 class HttpCalls:
     """Calls one HTTP server; use as `async with`."""
 
-    def __init__(self, address: str, headers: Mapping[str, str], again: frozenset[int] = frozenset()) -> None:
-        """Send these headers with every call to HOST:PORT, or to a URL; call once more on a status in `again`."""
+    def __init__(
+        self,
+        address: str,
+        headers: Mapping[str, str],
+        again: frozenset[int] = frozenset(),
+        *,
+        tls: ClientTls | None = None,
+    ) -> None:
+        """Send these headers with every call to HOST:PORT, or to a URL; call once more on a status in `again`.
+
+        HOST:PORT is spoken to in the clear unless there is `tls`.
+        """
         self._again = again
         self.address = address
-        url = address if "://" in address else f"http://{address}"
+        url = address if "://" in address else f"{'http' if tls is None else 'https'}://{address}"
         limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-        self._http = httpx2.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT_SECONDS, limits=limits)
+        self._http = httpx2.AsyncClient(
+            base_url=url,
+            headers=headers,
+            timeout=_TIMEOUT_SECONDS,
+            limits=limits,
+            verify=True if tls is None else tls.context(),
+        )
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()

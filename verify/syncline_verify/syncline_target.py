@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from syncline.certificates import ClientTls
 from syncline_client import delete
 from syncline_verify.checkpoint_door import CheckpointDoor
 from syncline_verify.doors import Refused, Throttled, Unanswered
@@ -34,6 +35,8 @@ class SynclineTarget:
 
     grpc_address: str
     http_address: str | None
+    tls: ClientTls | None
+    """None: in the clear."""
     api_key: str
     largest_push: int
 
@@ -42,9 +45,10 @@ class SynclineTarget:
         run = secrets.token_hex(4)
         canaries = users_of(run, "ada", "bob", "cyd", "bidders")
         by_mutations = users_of(run, "mutations") if self.http_address else {}
+        address, tls = self.grpc_address, self.tls
         async with AsyncExitStack() as stack:
-            grpc = await stack.enter_async_context(GrpcDoor(self.grpc_address, self.api_key))
-            coarse = await stack.enter_async_context(GrpcDoor(self.grpc_address, self.api_key, unit_us=1000))
+            grpc = await stack.enter_async_context(GrpcDoor(address, self.api_key, tls=tls))
+            coarse = await stack.enter_async_context(GrpcDoor(address, self.api_key, tls=tls, unit_us=1000))
             await grpc.reach(next(iter(canaries.values())))
             figures: Counter[str] = Counter()
             load = Load(seconds, self.largest_push, RunHistory(canaries=canaries), figures)
@@ -52,11 +56,11 @@ class SynclineTarget:
             cast = _cast(load, grpc, start)
             casts = [cast]
             if self.http_address:
-                calls = await stack.enter_async_context(_calls(self.http_address, "X-Api-Key", self.api_key))
+                calls = await stack.enter_async_context(self._calls("X-Api-Key"))
                 checkpoint = CheckpointDoor(calls)
                 await checkpoint.reach(next(iter(canaries.values())))
                 _join(cast, checkpoint)
-                calls = await stack.enter_async_context(_calls(self.http_address, "X-Client-Id", self.api_key))
+                calls = await stack.enter_async_context(self._calls("X-Client-Id"))
                 mutations = Load(seconds, self.largest_push, RunHistory(canaries=by_mutations, one_log=False), figures)
                 casts.append(_mutation_cast(mutations, MutationDoor(calls), coarse))
             users = [*canaries.values(), *by_mutations.values()]
@@ -67,6 +71,13 @@ class SynclineTarget:
                 left = await _clean(grpc, users)
             notes = [f"{len(users)} users verify-{run}-…: {left}"]
             return Result([cast.load.history for cast in casts], figures, took, notes)
+
+    @asynccontextmanager
+    async def _calls(self, key_header: str) -> AsyncIterator[HttpCalls]:
+        assert self.http_address is not None
+        headers = {key_header: self.api_key, "Content-Type": "application/json"}
+        async with HttpCalls(self.http_address, headers, tls=self.tls) as calls:
+            yield calls
 
 
 def _cast(load: Load, door: GrpcDoor, start: str) -> Cast:
@@ -156,9 +167,3 @@ async def _alive(door: GrpcDoor, user: str) -> AsyncIterator[list[Entity]]:
         alive = [entry.entity for entry in page.entries if entry.content is not None]
         if alive:
             yield alive
-
-
-@asynccontextmanager
-async def _calls(address: str, key_header: str, api_key: str) -> AsyncIterator[HttpCalls]:
-    async with HttpCalls(address, {key_header: api_key, "Content-Type": "application/json"}) as calls:
-        yield calls

@@ -13,7 +13,6 @@ from syncline_bridge.failure import origin_refused
 
 ANY = "*"
 _LOOPBACK = r"https?://(localhost|[a-z0-9-]+\.localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?"
-_LOOPBACK_HOST = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 _SHOWABLE = re.compile(r"[!-~]{1,200}")
 _MOST_REMEMBERED = 1000
 
@@ -23,11 +22,6 @@ _ALWAYS_SENT = ("Content-Type", "If-None-Match", "X-Request-Id")
 _ALWAYS_SHOWN = (
     *("Date", "ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Ignored-Parameters", "X-Request-Id"),
 )
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches what listens on a host."""
-    return _LOOPBACK_HOST.fullmatch(host) is not None
 
 
 class CrossOrigin:

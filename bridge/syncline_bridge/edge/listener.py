@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from syncline.words import split_address
 from syncline_bridge.edge.request_heads import request_head_limits
+from syncline_bridge.edge.tls import ServerTls
 
 
 class Server(uvicorn.Server):
@@ -32,7 +33,12 @@ class Server(uvicorn.Server):
 
 @asynccontextmanager
 async def listening(
-    app: ASGIApp, malformed: bytes, http_address: str, keep_alive_seconds: int, shutdown_grace_seconds: int
+    app: ASGIApp,
+    malformed: bytes,
+    http_address: str,
+    tls: ServerTls | None,
+    keep_alive_seconds: int,
+    shutdown_grace_seconds: int,
 ) -> AsyncIterator[str]:
     """Serve the application for as long as the context lasts; yields HOST:PORT as bound.
 
@@ -52,6 +58,8 @@ async def listening(
         timeout_keep_alive=keep_alive_seconds,
         timeout_graceful_shutdown=shutdown_grace_seconds,
     )
+    config.load()
+    config.ssl = tls.context if tls is not None else None
     server = Server(config)
     with _bound(http_address) as listener:
         serve = asyncio.create_task(server.serve(sockets=[listener]))

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import grpc
 from grpc import aio
 
 from syncline import words
+from syncline.certificates import Certificates
 from syncline.v1 import sync_pb2
 from syncline_server.rpc.connections import Connections
 from syncline_server.rpc.incoming import Incoming
@@ -17,6 +19,7 @@ from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.observer import CallObserver
 from syncline_server.rpc.public import HealthService, PublicHandlers
 from syncline_server.rpc.service import SyncService
+from syncline_server.rpc.tls import server_credentials
 
 _DESCRIPTOR: Final = sync_pb2.DESCRIPTOR.services_by_name["SyncService"]
 SERVICE: Final = _DESCRIPTOR.full_name
@@ -44,6 +47,10 @@ class ServerOptions:
     """How long calls may take to finish when the server ends."""
     max_connections: int
     """How many connections may be open at once; more are closed as they come."""
+    certificates: Certificates | None
+    """To listen with; None: in the clear."""
+    local_socket: Path | None
+    """Where to listen besides, in the clear, for processes of this machine that may enter its folder."""
 
 
 @asynccontextmanager
@@ -57,7 +64,7 @@ async def serving(
     *,
     on_drain: Callable[[], None],
 ) -> AsyncIterator[int]:
-    """Serve for the time of the block; yields the bound port. Raises AddressInUse.
+    """Serve for the time of the block; yields the bound port. Raises AddressInUse and CertificateInvalid.
 
     At the end: health says NOT_SERVING, `on_drain` ends the streams, and calls get the drain time to finish.
     """
@@ -88,10 +95,7 @@ async def serving(
     handlers = observer.handlers(service, _DESCRIPTOR)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     PublicHandlers(health_service, SERVICE).add_to(server)
-    try:
-        port = server.add_insecure_port(options.address)
-    except RuntimeError:
-        raise AddressInUse(options.address) from None
+    port = _listen(server, options)
     await server.start()
     connections.listen_on(port)
     health_service.serve(SERVICE, "")
@@ -104,6 +108,19 @@ async def serving(
         # Streams are ended first: they would otherwise take all of the drain time.
         on_drain()
         await asyncio.shield(_stop(server, observer, options.drain_seconds))
+
+
+def _listen(server: aio.Server, options: ServerOptions) -> int:
+    """Listen; returns the port. Raises AddressInUse and CertificateInvalid."""
+    credentials = server_credentials(options.certificates) if options.certificates is not None else None
+    try:
+        if options.local_socket is not None:
+            server.add_insecure_port(f"unix:{options.local_socket}")
+        if credentials is not None:
+            return int(server.add_secure_port(options.address, credentials))
+        return int(server.add_insecure_port(options.address))
+    except RuntimeError:
+        raise AddressInUse(options.address) from None
 
 
 async def _stop(server: aio.Server, observer: CallObserver, drain_seconds: float) -> None:
