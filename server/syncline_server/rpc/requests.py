@@ -57,7 +57,6 @@ class Requests:
             ),
             "PullRequest": CountedFields(sync_pb2.PullRequest.DESCRIPTOR, {"entity_types": types}),
             "StreamPullRequest": CountedFields(sync_pb2.StreamPullRequest.DESCRIPTOR, {"entity_types": types}),
-            "CreateTicketRequest": CountedFields(sync_pb2.CreateTicketRequest.DESCRIPTOR, {}),
         }
 
     def push(self, request: sync_pb2.PushRequest, principal: Principal) -> Push:
