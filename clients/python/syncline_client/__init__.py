@@ -24,6 +24,7 @@ from syncline_client.errors import (
     Unauthenticated,
     Unavailable,
 )
+from syncline_client.pusher import Pusher
 from syncline_client.timing import Timing
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "PushIdReused",
     "PushResult",
     "Pushed",
+    "Pusher",
     "RateLimited",
     "ReaderTooSlow",
     "ServerFailed",
