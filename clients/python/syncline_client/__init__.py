@@ -21,6 +21,7 @@ from syncline_client.errors import (
     SessionExpired,
     SynclineError,
     TooLarge,
+    TooManyOpen,
     Unauthenticated,
     Unavailable,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "SynclineError",
     "Timing",
     "TooLarge",
+    "TooManyOpen",
     "Unauthenticated",
     "Unavailable",
     "Violation",
