@@ -6,7 +6,7 @@ PROTO := protos/syncline/v1/sync.proto protos/syncline/relay/v1/relay.proto
 # A test run starts some hundred processes; each takes a second of a core, and four where nothing may be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: migration partitioned help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
+.PHONY: edge migration partitioned help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -68,6 +68,10 @@ herd: install ## Drop STREAMS=1000 streams at once, by a cut and by SIGKILL
 
 tokens: install ## Send COUNT=100000 mutated tokens to every door; SEED=1
 	COUNT=$(or $(COUNT),100000) SEED=$(or $(SEED),1) $(BIN)/pytest tests/tokens -s
+
+edge: install ## Attack both doors as strangers do: TRIES=10000 beside hostile neighbours, CASES=5000 spoilt requests; SEED=1
+	EDGE_TRIES=$(or $(TRIES),10000) EDGE_CASES=$(or $(CASES),5000) SEED=$(or $(SEED),1) EDGE_SECONDS=$(or $(SECONDS),5) \
+		$(BIN)/pytest tests/edge -s -q
 
 schemathesis: install ## Try the OpenAPI document with EXAMPLES=200 random requests to each operation; SEED=1
 	EXAMPLES=$(or $(EXAMPLES),200) SEED=$(or $(SEED),1) $(BIN)/pytest tests/bridge/describe -s

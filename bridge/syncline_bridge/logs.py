@@ -7,6 +7,7 @@ import traceback
 import structlog
 
 from syncline import words
+from syncline.tracebacks import LEFT_OUT, TracebackLimit
 
 _OF_SEVERAL_LINES = frozenset({"exception", "stack"})
 
@@ -18,8 +19,9 @@ def configure(level: str, log_format: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    few = _FewTracebacks()
     structlog.configure(
-        processors=[*shared, _printable, _renderer(log_format)],
+        processors=[*shared, few, _printable, _renderer(log_format)],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -31,6 +33,7 @@ def configure(level: str, log_format: str) -> None:
             processors=[
                 _without_text,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                few,
                 _printable,
                 _renderer(log_format),
             ],
@@ -43,6 +46,18 @@ def configure(level: str, log_format: str) -> None:
 def described(error: BaseException) -> dict[str, str]:
     """Describe an exception by type and place; its text may quote what a client sent, so it stays out of the log."""
     return {"error": type(error).__qualname__, "stack": "".join(traceback.format_tb(error.__traceback__))}
+
+
+class _FewTracebacks:
+    """Leaves tracebacks out of the log when there are many."""
+
+    def __init__(self) -> None:
+        self._limit = TracebackLimit()
+
+    def __call__(self, _: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if "stack" in event and not self._limit.allows_one():
+            event["stack"] = LEFT_OUT
+        return event
 
 
 def _printable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

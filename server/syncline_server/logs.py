@@ -6,6 +6,7 @@ import sys
 import structlog
 
 from syncline import words
+from syncline.tracebacks import LEFT_OUT, TracebackLimit
 
 _OF_SEVERAL_LINES = frozenset({"exception", "stack"})
 
@@ -28,6 +29,7 @@ def configure_logs(level: str, log_format: str) -> None:
         renderer = structlog.processors.JSONRenderer()
     final: list[structlog.typing.Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        _FewTracebacks(),
         # Not left to the renderer: it prints local variables, and so payloads and tokens.
         structlog.processors.format_exc_info,
         _printable,
@@ -38,6 +40,20 @@ def configure_logs(level: str, log_format: str) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     # At debug it tells every statement with its parameters: ids, data and keys.
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)
+
+
+class _FewTracebacks:
+    """Leaves tracebacks out of the log when there are many."""
+
+    def __init__(self) -> None:
+        self._limit = TracebackLimit()
+
+    def __call__(self, _: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        if event.get("exc_info") and not self._limit.allows_one():
+            raised = event.pop("exc_info")
+            error = raised[1] if isinstance(raised, tuple) else raised
+            event["exception"] = f"{type(error).__qualname__}; its traceback is {LEFT_OUT}"
+        return event
 
 
 def _printable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
