@@ -37,6 +37,9 @@ class EmptyService(sync_pb2_grpc.SyncServiceServicer):
     async def PushStream(self, requests: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # as above
         await context.abort(StatusCode.UNIMPLEMENTED)
 
+    async def Get(self, request: sync_pb2.GetRequest, context: Any) -> sync_pb2.GetResponse:  # noqa: N802  # as above
+        return sync_pb2.GetResponse()
+
     async def CreateTicket(self, request: sync_pb2.CreateTicketRequest, context: Any) -> sync_pb2.CreateTicketResponse:  # noqa: N802  # as above
         return sync_pb2.CreateTicketResponse()
 

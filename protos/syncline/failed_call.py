@@ -1,7 +1,7 @@
 """How the contract says that a call failed: the google.rpc.Status in its trailing metadata, taken apart."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -11,7 +11,6 @@ from grpc.aio import AioRpcError
 
 DOMAIN: Final = "syncline.v1"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
-_CODES: Final[Mapping[int, StatusCode]] = {code.value[0]: code for code in StatusCode}
 
 
 class Violation(NamedTuple):
@@ -38,15 +37,7 @@ class FailedCall:
 
 def failed_call(error: AioRpcError) -> FailedCall:
     """Read what the server said of the call that ended with `error`."""
-    told = failed_status(_rich_status(error))
-    if told.reason:
-        return replace(told, code=error.code())
-    return FailedCall(error.code(), message=error.details() or "")
-
-
-def failed_status(status: status_pb2.Status) -> FailedCall:
-    """Read what the server said in a status of its own."""
-    code = _CODES.get(status.code, StatusCode.UNKNOWN)
+    status = _rich_status(error)
     info = error_details_pb2.ErrorInfo()
     retry = error_details_pb2.RetryInfo()
     request = error_details_pb2.BadRequest()
@@ -54,9 +45,9 @@ def failed_status(status: status_pb2.Status) -> FailedCall:
         for message in (info, retry, request):
             detail.Unpack(message)  # leaves it alone when the detail is of another type
     if info.domain != DOMAIN:
-        return FailedCall(code, message=status.message)
+        return FailedCall(error.code(), message=error.details() or "")
     return FailedCall(
-        code,
+        error.code(),
         info.reason,
         status.message,
         dict(info.metadata),

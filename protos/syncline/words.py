@@ -17,6 +17,8 @@ MAX_PUSH_CHANGES: Final = 1000
 """The most changes in one push that a server can be set to take."""
 MAX_PAGE_SIZE: Final = 1000
 """The most changes that a reader may ask for at once."""
+MAX_REFERENCES: Final = 1000
+"""The most entities that a reader may ask for by their ids."""
 MAX_ENTITY_TYPES: Final = 100
 """The most entity types that a reader may name."""
 MAX_REVISION: Final = 2**62

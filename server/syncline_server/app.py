@@ -146,6 +146,7 @@ class _Rules:
             on_clock_lag=health.report_clock_lag,
             backlog=backlog,
         )
+        self.store = store
         self.puller = Puller(store, self.pusher)
         self.feed = Feed(
             store,
@@ -213,6 +214,7 @@ def _service(
         requests=requests,
         pusher=rules.pusher,
         puller=rules.puller,
+        store=rules.store,
         feed=rules.feed,
         metrics=metrics,
         failures=Failures(settings.failure_delay_seconds),

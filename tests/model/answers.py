@@ -53,9 +53,13 @@ def wanted_push(expected: Pushed | Refused) -> Any:
         if version is None:
             results.append((one.outcome, None))
             continue
-        action = "delete" if version.deleted else "create" if version.created == version.revision else "update"
-        results.append((one.outcome, wanted_change(action, version, shows_data=one.shows_data)))
+        results.append((one.outcome, wanted_change(as_pushed(version), version, shows_data=one.shows_data)))
     return results, expected.head_ms
+
+
+def as_pushed(version: Version) -> str:
+    """Return the action of a version that is relative to no position."""
+    return "delete" if version.deleted else "create" if version.created == version.revision else "update"
 
 
 def told_page(answer: Any) -> Any:

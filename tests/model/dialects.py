@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from model.calls import Change, Page, Refused, Result, Version
+from model.answers import as_pushed
+from model.calls import Change, Entity, Page, Refused, Result, Version
 from model.world import TICK_US, Principal, World
 
 CHECKPOINT_PATH = "/v1/client/sync"
+ENTITIES_PATH = "/v1/client/entities"
 MUTATION_PATH = "/v1/sync"
 PAGE_SIZE = 100
 RESOURCES = ("BOOKMARK", "COLLECTION", "COLLECTION_BOOKMARK", "NOTE", "READING_SESSION")
@@ -68,6 +70,19 @@ def checkpoint_pull(world: World, caller: Principal, kind: str, *, token: str = 
     }
     world.learn(caller, told["checkpoint_token"], expected.position)
     return told
+
+
+def checkpoint_get(world: World, caller: Principal, entities: Sequence[Entity]) -> None:
+    """Get entities by their ids in checkpoint sync, from both: all at once, and the first by its own path."""
+    body = {"entities": [{"entity_type": kind, "entity_id": name} for kind, name in entities]}
+    answer = world.served.http.post(ENTITIES_PATH, json=body, headers=caller.credentials)
+    known = [_pulled(as_pushed(one), one) for one in world.model_of(caller).get(caller.user, entities)]
+    assert json.loads(answer.text) == {"data": {"entities": known, "unread": 0}}
+    world.check_canaries(caller, answer.text)
+    kind, name = entities[0]
+    one = world.served.http.get(f"{ENTITIES_PATH}/{kind}/{name}", headers=caller.credentials)
+    found = [told for told in known if (told["entity_type"], told["entity_id"]) == (kind, name)]
+    assert (json.loads(one.text).get("data"), one.status_code) == ((found[0], 200) if found else (None, 404))
 
 
 def mutation_push(

@@ -243,6 +243,19 @@ class Machine(RuleBasedStateMachine):
         dialects.checkpoint_pull(self.world, caller, kind, token=self.token(caller, token))
 
     @rule(
+        who=_who,
+        name=st.sampled_from(("phone", "tablet", "browser")),
+        entities=st.lists(_entities, min_size=1, max_size=4),
+        http=_coin,
+    )
+    def get(self, who: tuple[str, str], name: str, entities: list[Entity], http: bool) -> None:
+        caller = self.world.caller(*who, name)
+        if http:
+            dialects.checkpoint_get(self.world, caller, entities)
+        else:
+            self.world.get(caller, entities)
+
+    @rule(
         pushes=st.lists(
             st.tuples(
                 _who,

@@ -5,7 +5,7 @@ A call that is refused raises Refused and changes nothing.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from model import clocks
@@ -159,6 +159,11 @@ class Project:
         following = page[-1].revision if has_more else max(head, position if proven else 0)
         versions = [(_action(one, position), one) for one in page]
         return Page(versions, following, has_more, head // MS if pull.user is not None else 0, total, reset)
+
+    def get(self, user: str, entities: Sequence[Entity]) -> list[Version]:
+        """Read entities by their ids: each once, in order, what never was left out (G1); nothing is shown (G4)."""
+        known = {one.entity: one for one in self.log if one.user == user}
+        return [known[one] for one in dict.fromkeys(entities) if one in known]
 
     def _numbered(self, pull: Pull, position: int, found: list[Version]) -> tuple[list[Version], bool, int]:
         """Cut the page of a number from where the one before it has ended, if anybody has read that (T5)."""

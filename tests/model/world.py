@@ -8,7 +8,17 @@ from typing import Any
 
 from harness import ACTIONS, Project
 from model import model
-from model.answers import answered, position_in, told_page, told_push, wanted_page, wanted_push
+from model.answers import (
+    answered,
+    as_pushed,
+    position_in,
+    told_change,
+    told_page,
+    told_push,
+    wanted_change,
+    wanted_page,
+    wanted_push,
+)
 from model.calls import Change, Entity, Moment, Page, Pull, Push, Pushed, Refused, Token, Version
 from model.served import Served
 from syncline.v1 import sync_pb2
@@ -322,6 +332,17 @@ class World:
             self.learn(caller, answer.checkpoint_token, expected.position)
         self.check_canaries(caller, str(answer))
         return answer
+
+    def get(self, caller: Principal, entities: Sequence[Entity]) -> None:
+        """Read entities by their ids, from both."""
+        references = [sync_pb2.EntityReference(entity_type=kind, entity_id=name) for kind, name in entities]
+        request = sync_pb2.GetRequest(entities=references, user_id=caller.user_id)
+        answer = self.served.stub.Get(request, **_options(caller))
+        project = self.model_of(caller)
+        expected = [wanted_change(as_pushed(one), one) for one in project.get(caller.user, entities)]
+        assert [told_change(one) for one in answer.changes] == expected
+        assert (answer.head_ms, answer.unread) == (project.head(caller.user) // 1000, 0)
+        self.check_canaries(caller, str(answer))
 
     def expected_page(
         self,

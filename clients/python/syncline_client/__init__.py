@@ -1,7 +1,7 @@
 """The Python client of Syncline: pushes changes, pulls pages, follows the log live."""
 
 from syncline.failed_call import Violation
-from syncline_client.answers import Batch, Outcome, Page, Pushed, PushResult
+from syncline_client.answers import Batch, Found, Outcome, Page, Pushed, PushResult
 from syncline_client.changes import Action, Change, NewChange, create, delete, moment_of, revision_at, update
 from syncline_client.client import SyncClient
 from syncline_client.credentials import SessionToken
@@ -21,11 +21,9 @@ from syncline_client.errors import (
     SessionExpired,
     SynclineError,
     TooLarge,
-    TooManyOpen,
     Unauthenticated,
     Unavailable,
 )
-from syncline_client.pusher import Pusher
 from syncline_client.timing import Timing
 
 __all__ = [
@@ -37,6 +35,7 @@ __all__ = [
     "DeadlineExceeded",
     "EntityDiffers",
     "EntityNotFound",
+    "Found",
     "HeadMismatch",
     "InvalidRequest",
     "NewChange",
@@ -46,7 +45,6 @@ __all__ = [
     "PushIdReused",
     "PushResult",
     "Pushed",
-    "Pusher",
     "RateLimited",
     "ReaderTooSlow",
     "ServerFailed",
@@ -56,7 +54,6 @@ __all__ = [
     "SynclineError",
     "Timing",
     "TooLarge",
-    "TooManyOpen",
     "Unauthenticated",
     "Unavailable",
     "Violation",

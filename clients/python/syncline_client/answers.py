@@ -63,6 +63,18 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """Entities that were asked for by their ids, all as they are at one moment."""
+
+    changes: Sequence[Change]
+    """Those that ever were, also deleted ones, in the order that they were asked for."""
+    head_ms: int
+    """The user's head over all types, in milliseconds since the Unix epoch; 0 without changes."""
+    unread: int
+    """The answer was cut by size: so many of the ids, from the end, have not been looked at. Ask for them again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """A piece of a stream, in strictly increasing order of revision; an idle stream sends some without changes."""
 

@@ -2,23 +2,22 @@
 
 import time
 import uuid
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 import grpc
 
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline.words import MAX_REVISION
 from syncline_client import codec
-from syncline_client.answers import Batch, Page, Pushed
+from syncline_client.answers import Batch, Found, Page, Pushed
 from syncline_client.calls import UnaryCaller
 from syncline_client.changes import NewChange
 from syncline_client.channel import open_channel
 from syncline_client.credentials import Credentials, SessionToken
 from syncline_client.follow import Follower
-from syncline_client.pusher import Pusher
 from syncline_client.timing import Timing
 
 """A revision past every head; the server takes it as the head."""
@@ -46,8 +45,7 @@ class SyncClient:
         whenever a token has expired. `tls` is None for a connection in the clear.
         """
         timing = timing or Timing()
-        self._credentials = credentials = Credentials(api_key, session_token, device_id)
-        self._timing = timing
+        credentials = Credentials(api_key, session_token, device_id)
         self._connect = partial(open_channel, target, tls)
         self._caller = UnaryCaller(credentials, timing)
         self._follower = Follower(self._connect, credentials, timing)
@@ -81,19 +79,17 @@ class SyncClient:
         `checkpoint_token` is that of the last page or push that is stored: the answer's token goes on from it, or from
         the start without one. A server key has to name the `user_id`.
         """
-        options = {
-            "checkpoint_token": checkpoint_token,
-            "expected_head_ms": expected_head_ms,
-            "require_existing": require_existing,
-            "push_id": push_id,
-            "user_id": user_id,
-        }
-        response = await self._caller.call(self._sync.Push, self._push_request(changes, options))
-        return self._pushed(response)
-
-    def pusher(self) -> AbstractAsyncContextManager[Pusher]:
-        """Open a pusher, whose pushes do not wait for one another; use as `async with client.pusher() as pusher`."""
-        return Pusher(self._connect, self._credentials, self._timing, self._push_request, self._pushed).running()
+        request = sync_pb2.PushRequest(
+            push_id=push_id or str(uuid.uuid4()),
+            changes=codec.new_changes(changes, self._now_us()),
+            checkpoint_token=checkpoint_token or "",
+            expected_head_ms=expected_head_ms,
+            require_existing=require_existing,
+            user_id=user_id,
+        )
+        response = await self._caller.call(self._sync.Push, request)
+        self._saw([result.change for result in response.results])
+        return codec.pushed(response)
 
     async def pull(
         self,
@@ -122,6 +118,18 @@ class SyncClient:
         response = await self._caller.call(self._sync.Pull, request)
         self._saw(response.changes)
         return codec.page(response, include_total)
+
+    async def get(self, entities: Iterable[tuple[str, str]], *, user_id: str = "") -> Found:
+        """Read entities of a user by type and id, at most 1,000, all as they are at one moment.
+
+        It moves no position: a revision that it brings may be ahead of what has been pulled. Store the entity, and go
+        on from the token of the last page.
+        """
+        references = [sync_pb2.EntityReference(entity_type=kind, entity_id=name) for kind, name in entities]
+        request = sync_pb2.GetRequest(entities=references, user_id=user_id)
+        response = await self._caller.call(self._sync.Get, request)
+        self._saw(response.changes)
+        return codec.found(response)
 
     async def follow(
         self,
@@ -156,21 +164,6 @@ class SyncClient:
                 request.reset_when_expired = reset_when_expired
                 self._saw(message.changes)
                 yield codec.batch(message)
-
-    def _push_request(self, changes: Iterable[NewChange], options: Mapping[str, Any]) -> sync_pb2.PushRequest:
-        """Return the request of a push, by the options of `push`."""
-        return sync_pb2.PushRequest(
-            **{
-                **options,
-                "push_id": options.get("push_id") or str(uuid.uuid4()),
-                "changes": codec.new_changes(changes, self._now_us()),
-                "checkpoint_token": options.get("checkpoint_token") or "",
-            }
-        )
-
-    def _pushed(self, response: sync_pb2.PushResponse) -> Pushed:
-        self._saw([result.change for result in response.results])
-        return codec.pushed(response)
 
     def _saw(self, changes: Iterable[sync_pb2.Change]) -> None:
         self._seen_us = max(self._seen_us, *(change.revision for change in changes), 0)

@@ -7,7 +7,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from syncline.v1 import sync_pb2
-from syncline_client.answers import Batch, Outcome, Page, Pushed, PushResult
+from syncline_client.answers import Batch, Found, Outcome, Page, Pushed, PushResult
 from syncline_client.changes import Action, Change, NewChange, revision_at
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,6 +48,11 @@ def page(response: sync_pb2.PullResponse, with_total: bool) -> Page:
         total_size=response.total_size if with_total else None,
         reset=response.reset,
     )
+
+
+def found(response: sync_pb2.GetResponse) -> Found:
+    """Return the entities that were asked for."""
+    return Found(_changes(response.changes), response.head_ms, response.unread)
 
 
 def batch(message: sync_pb2.StreamPullResponse) -> Batch:

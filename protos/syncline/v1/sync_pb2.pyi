@@ -217,6 +217,24 @@ class PullResponse(_message.Message):
     reset: bool
     def __init__(self, changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., checkpoint_token: _Optional[str] = ..., has_more: _Optional[bool] = ..., head_ms: _Optional[int] = ..., total_size: _Optional[int] = ..., reset: _Optional[bool] = ...) -> None: ...
 
+class GetRequest(_message.Message):
+    __slots__ = ("entities", "user_id")
+    ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    entities: _containers.RepeatedCompositeFieldContainer[EntityReference]
+    user_id: str
+    def __init__(self, entities: _Optional[_Iterable[_Union[EntityReference, _Mapping]]] = ..., user_id: _Optional[str] = ...) -> None: ...
+
+class GetResponse(_message.Message):
+    __slots__ = ("changes", "head_ms", "unread")
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    HEAD_MS_FIELD_NUMBER: _ClassVar[int]
+    UNREAD_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedCompositeFieldContainer[Change]
+    head_ms: int
+    unread: int
+    def __init__(self, changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., head_ms: _Optional[int] = ..., unread: _Optional[int] = ...) -> None: ...
+
 class StreamPullRequest(_message.Message):
     __slots__ = ("entity_types", "checkpoint_token", "after_revision", "follow", "user_id", "all_users", "reset_when_expired")
     ENTITY_TYPES_FIELD_NUMBER: _ClassVar[int]

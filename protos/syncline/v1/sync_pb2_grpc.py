@@ -58,6 +58,11 @@ class SyncServiceStub:
                 request_serializer=syncline_dot_v1_dot_sync__pb2.StreamPullRequest.SerializeToString,
                 response_deserializer=syncline_dot_v1_dot_sync__pb2.StreamPullResponse.FromString,
                 _registered_method=True)
+        self.Get = channel.unary_unary(
+                '/syncline.v1.SyncService/Get',
+                request_serializer=syncline_dot_v1_dot_sync__pb2.GetRequest.SerializeToString,
+                response_deserializer=syncline_dot_v1_dot_sync__pb2.GetResponse.FromString,
+                _registered_method=True)
         self.CreateTicket = channel.unary_unary(
                 '/syncline.v1.SyncService/CreateTicket',
                 request_serializer=syncline_dot_v1_dot_sync__pb2.CreateTicketRequest.SerializeToString,
@@ -122,6 +127,16 @@ class SyncServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Get(self, request, context):
+        """Reads entities of one user by their ids, all as they are at one moment.
+
+        It moves no position: a revision that it brings may be ahead of what its caller has pulled. To store the entity is
+        harmless; to go on from that revision is not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateTicket(self, request, context):
         """Makes a ticket: it stands in for the credentials of the session that made it, for a minute and for opening a stream
         alone. It is for readers that can send no headers, such as a browser's EventSource, so that a session token need
@@ -153,6 +168,11 @@ def add_SyncServiceServicer_to_server(servicer, server):
                     servicer.StreamPull,
                     request_deserializer=syncline_dot_v1_dot_sync__pb2.StreamPullRequest.FromString,
                     response_serializer=syncline_dot_v1_dot_sync__pb2.StreamPullResponse.SerializeToString,
+            ),
+            'Get': grpc.unary_unary_rpc_method_handler(
+                    servicer.Get,
+                    request_deserializer=syncline_dot_v1_dot_sync__pb2.GetRequest.FromString,
+                    response_serializer=syncline_dot_v1_dot_sync__pb2.GetResponse.SerializeToString,
             ),
             'CreateTicket': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateTicket,
@@ -272,6 +292,33 @@ class SyncService:
             '/syncline.v1.SyncService/StreamPull',
             syncline_dot_v1_dot_sync__pb2.StreamPullRequest.SerializeToString,
             syncline_dot_v1_dot_sync__pb2.StreamPullResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Get(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/syncline.v1.SyncService/Get',
+            syncline_dot_v1_dot_sync__pb2.GetRequest.SerializeToString,
+            syncline_dot_v1_dot_sync__pb2.GetResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -79,6 +79,12 @@ class SyncServiceStub:
     session has expired. After each of these: reconnect with the last token. OUT_OF_RANGE (CHECKPOINT_EXPIRED) may come
     at any time, when the database behind the server is another copy than before, without what the reader has read.
     """
+    Get: _grpc.UnaryUnaryMultiCallable[_sync_pb2.GetRequest, _sync_pb2.GetResponse]
+    """Reads entities of one user by their ids, all as they are at one moment.
+
+    It moves no position: a revision that it brings may be ahead of what its caller has pulled. To store the entity is
+    harmless; to go on from that revision is not.
+    """
     CreateTicket: _grpc.UnaryUnaryMultiCallable[_sync_pb2.CreateTicketRequest, _sync_pb2.CreateTicketResponse]
     """Makes a ticket: it stands in for the credentials of the session that made it, for a minute and for opening a stream
     alone. It is for readers that can send no headers, such as a browser's EventSource, so that a session token need
@@ -127,6 +133,12 @@ class SyncServiceAsyncStub(SyncServiceStub):
     RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the reader took nothing for too long; with UNAUTHENTICATED when the
     session has expired. After each of these: reconnect with the last token. OUT_OF_RANGE (CHECKPOINT_EXPIRED) may come
     at any time, when the database behind the server is another copy than before, without what the reader has read.
+    """
+    Get: _aio.UnaryUnaryMultiCallable[_sync_pb2.GetRequest, _sync_pb2.GetResponse]  # type: ignore[assignment]
+    """Reads entities of one user by their ids, all as they are at one moment.
+
+    It moves no position: a revision that it brings may be ahead of what its caller has pulled. To store the entity is
+    harmless; to go on from that revision is not.
     """
     CreateTicket: _aio.UnaryUnaryMultiCallable[_sync_pb2.CreateTicketRequest, _sync_pb2.CreateTicketResponse]  # type: ignore[assignment]
     """Makes a ticket: it stands in for the credentials of the session that made it, for a minute and for opening a stream
@@ -197,6 +209,18 @@ class SyncServiceServicer(metaclass=_abc_1.ABCMeta):
         RESOURCE_EXHAUSTED (READER_TOO_SLOW) when the reader took nothing for too long; with UNAUTHENTICATED when the
         session has expired. After each of these: reconnect with the last token. OUT_OF_RANGE (CHECKPOINT_EXPIRED) may come
         at any time, when the database behind the server is another copy than before, without what the reader has read.
+        """
+
+    @_abc_1.abstractmethod
+    def Get(
+        self,
+        request: _sync_pb2.GetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sync_pb2.GetResponse, _abc.Awaitable[_sync_pb2.GetResponse]]:
+        """Reads entities of one user by their ids, all as they are at one moment.
+
+        It moves no position: a revision that it brings may be ahead of what its caller has pulled. To store the entity is
+        harmless; to go on from that revision is not.
         """
 
     @_abc_1.abstractmethod

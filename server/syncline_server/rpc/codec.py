@@ -10,6 +10,7 @@ from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action, PushOutcom
 from syncline_server.sync.feed import StreamPiece
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.reading import Page
+from syncline_server.sync.store import StoredEntities
 
 _MICROSECONDS: Final = 1_000_000
 
@@ -37,6 +38,12 @@ def pull_response(page: Page, checkpoint_token: str) -> bytes:
         reset=page.reset,
     )
     return page.changes + rest.SerializeToString()
+
+
+def get_response(found: StoredEntities, unread: int) -> bytes:
+    """Return the answer to a look-up: a GetResponse, serialized."""
+    rest = sync_pb2.GetResponse(head_ms=found.user_head // MICROSECONDS_PER_MS, unread=unread)
+    return found.changes + rest.SerializeToString()
 
 
 def stream_pull_response(piece: StreamPiece, checkpoint_token: str) -> bytes:
@@ -111,8 +118,9 @@ def _varint(number: int) -> bytes:
 
 _DATA_TAG: Final = sync_pb2.Change(data=b"-").SerializeToString()[:-2]
 _CHANGES_TAG: Final = sync_pb2.PullResponse(changes=[{}]).SerializeToString()[:-1]
-assert sync_pb2.StreamPullResponse(changes=[{}]).SerializeToString()[:-1] == _CHANGES_TAG, "one layout for both"
+assert sync_pb2.StreamPullResponse(changes=[{}]).SerializeToString()[:-1] == _CHANGES_TAG, "one layout for all"
+assert sync_pb2.GetResponse(changes=[{}]).SerializeToString()[:-1] == _CHANGES_TAG, "one layout for all"
 _CLOSING_BYTES: Final = len(_closing(Action.CREATE))
 
 LAYOUT: Final = Layout(_opening, {action: _closing(action) for action in Action})
-"""A laid out version is a member of `changes` in the answer to a pull, and in a message of a stream."""
+"""A laid out version is a member of `changes` in the answer to a pull or a look-up, and in a message of a stream."""

@@ -1,23 +1,25 @@
 """What a request asks of the rules: its token, types and limits, decoded and held against who is calling.
 
-The one place that does, for Push, Pull and StreamPull; a malformed request is refused whole, before anything is read or
-written (P1).
+The one place that does, for every call; a malformed request is refused whole, before anything is read or written (P1).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from syncline import words
 from syncline.v1 import sync_pb2
+from syncline_server.identity.ids import check_id
 from syncline_server.identity.principal import Principal
 from syncline_server.rpc.changes import CHANGE_COUNTS, ENTITY_TYPE_PROBLEM, changes_of
 from syncline_server.rpc.counts import Count, CountedFields
-from syncline_server.sync.changes import Push, session_key
+from syncline_server.sync.changes import Push, entity_key, session_key
 from syncline_server.sync.checkpoint import CheckpointCodec, ScopeTag
 from syncline_server.sync.errors import RequestInvalid
 from syncline_server.sync.history import START, Position
 from syncline_server.sync.reading import PageSize, Reading
+from syncline_server.sync.store import EntitiesQuery
 
 _MAX_PUSHES: Final = 512
 """The most pushes in a message of a stream."""
@@ -57,6 +59,8 @@ class Requests:
             ),
             "PullRequest": CountedFields(sync_pb2.PullRequest.DESCRIPTOR, {"entity_types": types}),
             "StreamPullRequest": CountedFields(sync_pb2.StreamPullRequest.DESCRIPTOR, {"entity_types": types}),
+            "GetRequest": CountedFields(sync_pb2.GetRequest.DESCRIPTOR, {"entities": Count(words.MAX_REFERENCES)}),
+            "CreateTicketRequest": CountedFields(sync_pb2.CreateTicketRequest.DESCRIPTOR, {}),
         }
 
     def push(self, request: sync_pb2.PushRequest, principal: Principal) -> Push:
@@ -109,6 +113,25 @@ class Requests:
             number=request.page_number,
         )
         return reading, size
+
+    def get(self, request: sync_pb2.GetRequest, principal: Principal) -> EntitiesQuery:
+        """Return what a request asks to look up, each entity once."""
+        if len(request.entities) > words.MAX_REFERENCES:
+            limit, count = words.MAX_REFERENCES, len(request.entities)
+            raise RequestInvalid("entities", f"must be at most {limit}, got {count}", limit=limit)
+        for index, entity in enumerate(request.entities):
+            if not words.match_entity_type(entity.entity_type):
+                raise RequestInvalid(f"entities[{index}].entity_type", ENTITY_TYPE_PROBLEM)
+            check_id(f"entities[{index}].entity_id", entity.entity_id)
+        principal.check_types({entity.entity_type for entity in request.entities})
+        keys = dict.fromkeys(_keys_of(request, principal))
+        return EntitiesQuery(principal.project_id, principal.user, tuple(keys), self._limits.max_page_bytes)
+
+    def unread(self, request: sync_pb2.GetRequest, principal: Principal, looked_at: int) -> int:
+        """Return how many references at the end of a request come after those that have been looked at."""
+        keys = _keys_of(request, principal)
+        first_unread = next(islice(dict.fromkeys(keys), looked_at, None), None)
+        return len(keys) - keys.index(first_unread) if first_unread else 0
 
     def stream(self, request: sync_pb2.StreamPullRequest, principal: Principal) -> Reading:
         """Return what a request asks to read."""
@@ -166,6 +189,11 @@ class Requests:
 def _session_key(principal: Principal) -> str:
     """Return what the positions of the session are kept under (P9); empty: nothing is kept."""
     return session_key(principal.project_id, principal.user, principal.session) if principal.user_id else ""
+
+
+def _keys_of(request: sync_pb2.GetRequest, principal: Principal) -> list[str]:
+    project_id, user = principal.project_id, principal.user
+    return [entity_key(project_id, user, entity.entity_type, entity.entity_id) for entity in request.entities]
 
 
 def _types_of(request: sync_pb2.PushRequest) -> set[str]:

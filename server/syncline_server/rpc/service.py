@@ -23,6 +23,7 @@ from syncline_server.sync.errors import IdentityError, ReaderTooSlow, SessionExp
 from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import Puller
 from syncline_server.sync.push import Pusher
+from syncline_server.sync.store import Store
 
 
 class SyncService(sync_pb2_grpc.SyncServiceServicer):
@@ -37,6 +38,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         requests: Requests,
         pusher: Pusher,
         puller: Puller,
+        store: Store,
         feed: Feed,
         metrics: Metrics,
         failures: Failures,
@@ -53,6 +55,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         self._pushes = Pushes(requests, pusher, metrics)
         self._push_streams = PushStreams(authenticator, limiter, self._pushes, slow_reader_seconds)
         self._puller = puller
+        self._store = store
         self._feed = feed
         self._failures = failures
         self._withdrawals = withdrawals
@@ -98,6 +101,12 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         reading, size = self._requests.pull(request, principal)
         page = await self._puller.pull(reading, size)
         return codec.pull_response(page, self._requests.token(principal, page.next_position))
+
+    async def Get(self, request: sync_pb2.GetRequest, context: Any) -> bytes:  # type: ignore[override]  # noqa: N802  # serialized, see codec
+        """Read entities by their ids."""
+        principal = await self._principal(request.user_id, context)
+        found = await self._store.entities(self._requests.get(request, principal))
+        return codec.get_response(found, self._requests.unread(request, principal, found.looked_at))
 
     async def StreamPull(self, request: sync_pb2.StreamPullRequest, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # it writes its messages, so that a reader who takes none can be cut
         """Read everything, then follow."""

@@ -20,5 +20,9 @@ class SqlDialect:
     """What a session has shown, as JSON."""
     place: str
     """Which tables these are, where they may be replaced under a connection."""
+    in_order: Callable[[str], str]
+    """The keys that a parameter stands for, each with its place from 0, as `wanted (wanted_key, ordinal)`."""
+    entity_of: Callable[[str], str]
+    """Joins the entity of a key to what stands before, by the key's index."""
     declared: str
     """A parameter has to be in a statement for PostgreSQL to know its type."""

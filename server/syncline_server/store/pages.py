@@ -49,6 +49,28 @@ def recent(dialect: SqlDialect, by_size: bool) -> str:
         UNION ALL SELECT * FROM ({_rows(laid_out, others, found, limits, by_size=by_size)}) AS page"""
 
 
+def entities(dialect: SqlDialect, by_size: bool) -> str:
+    """Return the statement of entities by their keys."""
+    deleted, new, changed = (f"CAST({closing} AS {dialect.of_bytes})" for closing in ("$4", "$5", "$6"))
+    closing = f"CASE WHEN deleted THEN {deleted} WHEN created_revision = revision THEN {new} ELSE {changed} END"
+    laid_out = f"CAST(opening || {dialect.utf8} || {closing} AS {dialect.of_bytes})"
+    found, fits = f"{dialect.in_order('$3')} {dialect.entity_of('wanted_key')}", "size_bytes <= $7"
+    if by_size:
+        size = f"size_bytes + length(opening) + length({changed})"
+        found = f"""(
+            SELECT ordinal, wanted_key, sum(size) OVER in_order AS bytes, row_number() OVER in_order AS number
+            FROM (SELECT ordinal, wanted_key, {size} AS size FROM {found}) AS sizes
+            WINDOW in_order AS (ORDER BY ordinal ROWS UNBOUNDED PRECEDING)
+        ) AS sums {dialect.entity_of("wanted_key")}"""
+        fits = "number = 1 OR bytes <= $7"
+    return f"""
+        SELECT -1 AS ordinal, CAST(NULL AS {dialect.of_bytes}) AS laid_out,
+            coalesce((SELECT max(revision) FROM entities WHERE project_id = $1 AND user_id = $2), 0) AS head,
+            rows_schema, {dialect.place} AS place
+        FROM heads WHERE project_id = $1
+        UNION ALL SELECT ordinal, CASE WHEN {fits} THEN {laid_out} END, NULL, NULL, NULL FROM {found}"""
+
+
 def _rows(laid_out: str, others: str, found: str, limits: tuple[str, str, str], *, by_size: bool) -> str:
     """Return what reads versions; `limits` are how many rows, what counts as bytes of a version, and how many bytes."""
     limit, size, most_bytes = limits

@@ -5,15 +5,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.errors import ConnectionLost, translated
 from syncline_server.store.histories import EpochMoved, Histories
 from syncline_server.store.statements import PageShape, Statements
+from syncline_server.store.wanted_schema import WANTED
 from syncline_server.sync.changes import Action, Version
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import (
+    EntitiesQuery,
     LockedHead,
     News,
     NewsQuery,
@@ -22,6 +25,7 @@ from syncline_server.sync.store import (
     RecentVersion,
     RememberedPush,
     ShownPosition,
+    StoredEntities,
     StoredPage,
 )
 
@@ -144,6 +148,10 @@ class SqlStore(ABC):
         """Read one page, in one statement."""
         return await self._retry_once(lambda: self._page(query))
 
+    async def entities(self, query: EntitiesQuery) -> StoredEntities:
+        """Read versions by their keys, in one statement."""
+        return await self._retry_once(lambda: self._entities(query))
+
     async def recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
         """Read what is new in a project, in one statement."""
         return await self._retry_once(lambda: self._recent(project_id, after_revision, limit, max_bytes))
@@ -189,6 +197,31 @@ class SqlStore(ABC):
             history=await self._log.histories.of(query.project_id, epoch_id, self._rows),
         )
 
+    async def _entities(self, query: EntitiesQuery) -> StoredEntities:
+        header, rows = await self._found(query, query.keys)
+        head, rows_schema = header[2:4]
+        if rows_schema < WANTED:
+            both = chain.from_iterable(zip(query.keys, self._older_keys(query.keys), strict=True))
+            header, rows = await self._found(query, tuple(both))
+            head, rows = header[2], [(ordinal // 2, laid_out) for ordinal, laid_out in rows]
+        cut_at = next((place for place, laid_out in rows if laid_out is None), len(query.keys))
+        return StoredEntities(
+            changes=b"".join([laid_out for place, laid_out in rows if laid_out is not None and place < cut_at]),
+            user_head=head,
+            looked_at=cut_at,
+        )
+
+    async def _found(self, query: EntitiesQuery, keys: tuple[str, ...]) -> tuple[Row, list[tuple[int, bytes | None]]]:
+        """Return the header, and places of keys with what there is."""
+        statement, many = self._log.statements.entities, self._log.statements.many
+        parameters = (query.project_id, query.user_id, many(keys), *self._closings)
+        small_bytes = _small_bytes(len(keys), query.max_bytes)
+        found = await self._rows(statement(False), (*parameters, small_bytes))
+        laid_out = [row[1] for row in found[1:]]
+        if None in laid_out or sum(map(len, laid_out)) > query.max_bytes:
+            found = await self._rows(statement(True), (*parameters, query.max_bytes))
+        return the_row(found), sorted([(row[0], row[1]) for row in found[1:]])
+
     async def _recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
         statement, parameters = self._log.statements.recent, (project_id, after_revision, limit)
         header, *rows = await self._rows(statement(False), (*parameters, _small_bytes(limit, max_bytes)))
@@ -203,6 +236,10 @@ class SqlStore(ABC):
             head=head,
             history=await self._log.histories.of(project_id, epoch_id, self._rows),
         )
+
+    def _older_keys(self, keys: Sequence[str]) -> Sequence[str]:
+        """Return the keys that entities may still have, where their rows may be of an older schema."""
+        return keys
 
     @abstractmethod
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:

@@ -60,6 +60,12 @@ class Statements:
     A page leaves out versions whose data has more bytes than asked for; by size, it ends where it has so many bytes. To
     look at sizes first takes half as long again.
     """
+    entities: Callable[[bool], str]
+    """project id, user, keys, closings, bytes → a header, then a row for each key that there is; by size or not.
+
+    A row has the place of its key, from 0, and the version, laid out; NULL where it is left out, and by size from there
+    on. The header has -1 and NULL, and then the user's head and the oldest schema that a row may be of.
+    """
     recent: Callable[[bool], str]
     """project id, position, limit, bytes → a header, then the columns of RecentVersion, by size or not as in a page.
 

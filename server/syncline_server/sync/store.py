@@ -134,6 +134,28 @@ class StoredPage:
 
 
 @dataclass(frozen=True, slots=True)
+class EntitiesQuery:
+    """Asks for the versions of entities of one user by their keys, each named once."""
+
+    project_id: int
+    user_id: str
+    keys: tuple[str, ...]
+    max_bytes: int
+    """The most bytes of laid out versions. At least one version is returned whatever its size."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntities:
+    """Versions by key, and the user's head, from one snapshot."""
+
+    changes: bytes
+    """The versions that there are, in the order of their keys, laid out as in the answer to a push, and joined."""
+    user_head: int
+    looked_at: int
+    """How many keys, from the first, have been looked at."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecentPage:
     """What is new in a project, and its head, from one snapshot."""
 
@@ -192,6 +214,9 @@ class Store(Protocol):
 
     async def page(self, query: PageQuery) -> StoredPage:
         """Read one page, in one statement."""
+
+    async def entities(self, query: EntitiesQuery) -> StoredEntities:
+        """Read versions by their keys, in one statement."""
 
     async def recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
         """Read the versions of all users after a position, as `page` does, for readers at any position."""

@@ -12,6 +12,7 @@ from syncline_client import (
     Action,
     CheckpointInvalid,
     EntityNotFound,
+    Found,
     HeadMismatch,
     InvalidRequest,
     Outcome,
@@ -55,6 +56,18 @@ async def test_what_is_pushed_is_pulled_to_the_byte(server: Server):
         assert abs(moment_of(change.revision) - datetime.now(UTC)) < timedelta(minutes=1)
         assert page.total_size == 1
         assert page.head_ms == pushed.head_ms
+
+
+async def test_entities_are_read_by_their_ids(server: Server):
+    async with session(server) as client, service(server) as of_server:
+        pushed = await client.push([create("todo", "a", EXACT), create("todo", "b"), delete("todo", "b")])
+        found = await client.get([("todo", "b"), ("todo", "never"), ("todo", "a")])
+        assert [(one.entity_id, one.action) for one in found.changes] == [("b", Action.DELETE), ("a", Action.CREATE)]
+        assert found.changes[1].data == EXACT
+        assert (found.head_ms, found.unread) == (pushed.head_ms, 0)
+        assert await of_server.get([("todo", "a")], user_id="ada") == Found(found.changes[1:], found.head_ms, 0)
+        with pytest.raises(InvalidRequest):
+            await client.get([("todo", "")])
 
 
 async def test_pages_go_on_from_their_tokens(server: Server):

@@ -15,6 +15,10 @@ ENTITY_TYPE_PATTERN = f"^{words.ENTITY_TYPE_PATTERN}$"
 """What is documented of the form of an entity type; the server checks it."""
 
 
+ENTITY_ID_PATTERN = rf"^[^\x00-\x1F\x7F-\x9F]{{1,{words.MAX_ID_BYTES}}}$"
+"""The same of an entity id; its length counts in bytes."""
+
+
 def _any_case(word: str) -> str:
     """Write the regular expression of a word in any letter case, which has no flag in JSON Schema."""
     return "".join(f"[{letter.upper()}{letter}]" for letter in word)
@@ -37,7 +41,7 @@ class PushedChange(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description=f"1 to {words.MAX_ID_BYTES} bytes of UTF-8 without control characters.",
-            extra_json_schema={"pattern": rf"^[^\x00-\x1F\x7F-\x9F]{{1,{words.MAX_ID_BYTES}}}$"},
+            extra_json_schema={"pattern": ENTITY_ID_PATTERN},
         ),
     ]
     action: Annotated[
@@ -135,7 +139,10 @@ class PulledChange(msgspec.Struct, frozen=True):
     entity_id: str
     action: Annotated[
         Literal["create", "update", "delete"],
-        Meta(description="`create` when it came into being since the checkpoint."),
+        Meta(
+            description="`create` when it came into being since the checkpoint; asked for by its id, when it never "
+            "changed since."
+        ),
     ]
     data: Annotated[JsonObject, Meta(description="The whole entity; empty for `delete`.")]
     client_timestamp: Timestamp
@@ -157,6 +164,41 @@ class PullAnswer(msgspec.Struct, frozen=True):
     """The answer to a pull."""
 
     data: Pulled
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """Names an entity."""
+
+    entity_type: Annotated[str, Meta(extra_json_schema={"pattern": ENTITY_TYPE_PATTERN})]
+    entity_id: Annotated[str, Meta(extra_json_schema={"pattern": ENTITY_ID_PATTERN})]
+
+
+class GetBody(msgspec.Struct, frozen=True):
+    """Asks for entities."""
+
+    entities: Annotated[list[Reference], Meta(description=f"At most {words.MAX_REFERENCES:,}; each is answered once.")]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The entities that ever were, in the order of the request, as they are at one moment."""
+
+    entities: list[PulledChange]
+    unread: Annotated[
+        int,
+        Meta(description="So many references at the end were not looked at, as the answer was cut by size: ask again."),
+    ]
+
+
+class GetAnswer(msgspec.Struct, frozen=True):
+    """The answer to a request for entities."""
+
+    data: Found
+
+
+class EntityAnswer(msgspec.Struct, frozen=True):
+    """The answer to a request for one entity."""
+
+    data: PulledChange
 
 
 class Streamed(msgspec.Struct, frozen=True):
@@ -197,4 +239,14 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
     error: Error
 
 
-DOCUMENTED: tuple[type[msgspec.Struct], ...] = (PushBody, PushAnswer, PullAnswer, Streamed, TicketAnswer, ErrorAnswer)
+DOCUMENTED: tuple[type[msgspec.Struct], ...] = (
+    PushBody,
+    PushAnswer,
+    PullAnswer,
+    GetBody,
+    GetAnswer,
+    EntityAnswer,
+    Streamed,
+    TicketAnswer,
+    ErrorAnswer,
+)

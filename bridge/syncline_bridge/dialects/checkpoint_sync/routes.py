@@ -12,8 +12,12 @@ from syncline_bridge.dialects.checkpoint_sync import translate
 from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
 from syncline_bridge.dialects.checkpoint_sync.live import CLOSED_EVENT, LiveHandlers
 from syncline_bridge.dialects.checkpoint_sync.models import (
+    ENTITY_ID_PATTERN,
     ENTITY_TYPE_PATTERN,
+    EntityAnswer,
     ErrorAnswer,
+    GetAnswer,
+    GetBody,
     PullAnswer,
     PushAnswer,
     PushBody,
@@ -23,10 +27,14 @@ from syncline_bridge.dialects.checkpoint_sync.models import (
 from syncline_bridge.edge import json_text
 from syncline_bridge.edge.answers import json_answer
 from syncline_bridge.edge.event_stream import EventStreams
+from syncline_bridge.failure import RefusedError
 from syncline_bridge.knobs import Knobs
 from syncline_bridge.upstream import Upstream
 
 PATHS = ("/v1/client/sync", "/client/sync")  # every SDK calls the first, the protocol's page names the second
+
+_COLLECTION = "/client/entities"
+_ENTITIES = (f"/v1{_COLLECTION}", _COLLECTION)
 
 SECURITY_SCHEMES: Mapping[str, Described] = {
     "client_key": api_key("X-Api-Key", PROJECT_KEY),
@@ -46,8 +54,11 @@ _FAILURES = Failures(
 )
 
 
+_FAILURES_OF_ONE = Failures(ErrorAnswer, {**_FAILURES.sentences, 404: "There never was such an entity."})
+
+
 class Handlers:
-    """Answer the two requests of the dialect."""
+    """Answer the requests of the dialect."""
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
@@ -63,6 +74,21 @@ class Handlers:
         query = translate.pull_request(request.query_params.multi_items())
         response = await self._upstream.pull(query, caller_of(request))
         return json_answer(PullAnswer(translate.pulled(response)))
+
+    async def get(self, request: Request) -> Response:
+        """Get entities by their ids, deleted ones too, in the order of the request."""
+        body = json_text.decode(await request.body(), GetBody)
+        response = await self._upstream.get(translate.get_request(body.entities), caller_of(request))
+        return json_answer(GetAnswer(translate.found(response)))
+
+    async def get_one(self, request: Request) -> Response:
+        """Get an entity by its id; one that is deleted has `action` `delete`, one that never was is 404."""
+        reference = translate.reference_of(request.scope["raw_path"], _COLLECTION)
+        try:
+            response = await self._upstream.get(translate.get_request([reference]), caller_of(request))
+        except RefusedError as refused:
+            raise RefusedError(translate.of_the_one(refused.failure)) from refused
+        return json_answer(EntityAnswer(translate.found_one(response)))
 
 
 def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[Operation]:
@@ -99,6 +125,17 @@ def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[
             body=None,
             is_stream=True,
         ),
+        replace(push, paths=_ENTITIES, handler=handlers.get, content=json_of(GetAnswer), body=GetBody),
+        replace(
+            push,
+            method="GET",
+            paths=tuple(f"{path}/{{entity_type}}/{{entity_id:path}}" for path in _ENTITIES),
+            handler=handlers.get_one,
+            content=json_of(EntityAnswer),
+            failures=_FAILURES_OF_ONE,
+            parameters=(_TYPE_IN_PATH, _ID_IN_PATH, _DEVICE),
+            body=None,
+        ),
         replace(
             push,
             paths=tuple(f"{path}/ticket" for path in PATHS),
@@ -114,6 +151,10 @@ _NAME: Described = {"type": "string", "pattern": ENTITY_TYPE_PATTERN}
 _ENTITY_TYPE = parameter("entity_type", _NAME, required=True)
 _ENTITY_TYPES = parameter(
     "entity_type", {"type": "array", "items": _NAME, "minItems": 1}, "May be repeated.", required=True
+)
+_TYPE_IN_PATH = parameter("entity_type", _NAME, required=True, where="path")
+_ID_IN_PATH = parameter(
+    "entity_id", {"type": "string", "pattern": ENTITY_ID_PATTERN}, "Percent-encoded.", required=True, where="path"
 )
 _LAST_EVENT_ID = parameter(
     "Last-Event-ID", {"type": "string"}, "The last event's id; goes before `checkpoint_token`.", where="header"

@@ -1,8 +1,10 @@
 """How this dialect's messages map to the contract's, and back."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -12,16 +14,19 @@ from syncline.v1 import sync_pb2
 from syncline_bridge.dialects.checkpoint_sync import timestamps
 from syncline_bridge.dialects.checkpoint_sync.models import (
     Conflict,
+    Found,
     Pulled,
     PulledChange,
     PushBody,
     Pushed,
     PushedChange,
+    Reference,
     Streamed,
 )
-from syncline_bridge.failure import RefusedError, invalid
+from syncline_bridge.failure import Failure, RefusedError, invalid
 
 PAGE_SIZE = 100
+_THE_ONE = "entities[0]."
 EMPTY_OBJECT = b"{}"
 
 ACTIONS: Mapping[str, sync_pb2.Action] = MappingProxyType(
@@ -71,6 +76,47 @@ def pull_request(query: Iterable[tuple[str, str]]) -> sync_pb2.PullRequest:
         page_size=PAGE_SIZE,
         reset_when_expired=True,
     )
+
+
+def get_request(references: Iterable[Reference]) -> sync_pb2.GetRequest:
+    """Translate a request for entities."""
+    return sync_pb2.GetRequest(
+        entities=[sync_pb2.EntityReference(entity_type=one.entity_type, entity_id=one.entity_id) for one in references]
+    )
+
+
+def reference_of(raw_path: bytes, collection: str) -> Reference:
+    """Read which entity a path names below its collection, as it was sent: decoded, a slash of an id looks like any.
+
+    Raises RefusedError (400).
+    """
+    _, _, name = raw_path.partition(collection.encode() + b"/")
+    entity_type, _, entity_id = name.removesuffix(b"/").partition(b"/")
+    try:
+        return Reference(unquote_to_bytes(entity_type).decode(), unquote_to_bytes(entity_id).decode())
+    except UnicodeDecodeError:
+        raise RefusedError(invalid("entity_id: has to be UTF-8, percent-encoded.", field="entity_id")) from None
+
+
+def found(response: sync_pb2.GetResponse) -> Found:
+    """Translate the entities that were asked for."""
+    return Found([_pulled_change(change) for change in response.changes], response.unread)
+
+
+def found_one(response: sync_pb2.GetResponse) -> PulledChange:
+    """Translate the one entity that was asked for. Raises RefusedError (404)."""
+    if not response.changes:
+        raise RefusedError(Failure(404, "ENTITY_NOT_FOUND", "There is no such entity."))
+    return _pulled_change(response.changes[0])
+
+
+def of_the_one(failure: Failure) -> Failure:
+    """Name a part of the path where the server named a part of the one reference."""
+    details = {
+        name: value.removeprefix(_THE_ONE) if isinstance(value, str) else value
+        for name, value in failure.details.items()
+    }
+    return replace(failure, message=failure.message.removeprefix(_THE_ONE), details=details)
 
 
 def stream_request(query: Iterable[tuple[str, str]], last_event_id: str) -> sync_pb2.StreamPullRequest:

@@ -5,7 +5,7 @@ from typing import Final
 
 from syncline_server.store import lookups
 from syncline_server.store.dialect import SqlDialect
-from syncline_server.store.pages import page, recent
+from syncline_server.store.pages import entities, page, recent
 from syncline_server.store.postgresql.incarnation import PLACE
 from syncline_server.store.statements import (
     HISTORY,
@@ -27,6 +27,14 @@ _DIALECT: Final = SqlDialect(
     among=lambda column, parameter: f"{column} = ANY({parameter}::text[])",
     shown="json_object_agg(entity_type, revision)::text",
     place=PLACE,
+    in_order=lambda parameter: (
+        f"""(SELECT wanted_key, ordinal - 1 AS ordinal
+        FROM unnest({parameter}::text[]) WITH ORDINALITY AS one (wanted_key, ordinal)) AS wanted"""
+    ),
+    entity_of=lambda key: (
+        f"""CROSS JOIN LATERAL (
+        SELECT * FROM entities WHERE entity_key = {key} AND project_id = $1 LIMIT 1) AS entities"""
+    ),
     declared=" AND ($2::text IS NULL OR true) AND ($3::text IS NULL OR true) AND ($5::text[] IS NULL OR true)",
 )
 
@@ -77,5 +85,6 @@ POSTGRESQL: Final = Statements(
             WHERE beyond.expires_at_us > $2))""",
     move_head=MOVE_HEAD,
     page=cache(partial(page, _DIALECT)),
+    entities=cache(partial(entities, _DIALECT)),
     recent=cache(partial(recent, _DIALECT)),
 )

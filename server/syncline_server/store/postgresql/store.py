@@ -53,6 +53,9 @@ class PostgresqlStore(SqlStore):
                         yield _PostgresqlTransaction(driver, place, self._log)
                         watch.begin()
 
+    def _older_keys(self, keys: Sequence[str]) -> Sequence[str]:
+        return converted_keys(keys)[0]
+
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
         async with _driver(self._reading, MAX_READING_SECONDS) as (driver, place):
             try:

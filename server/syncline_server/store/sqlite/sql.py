@@ -6,7 +6,7 @@ from typing import Final
 
 from syncline_server.store import lookups
 from syncline_server.store.dialect import SqlDialect
-from syncline_server.store.pages import page, recent
+from syncline_server.store.pages import entities, page, recent
 from syncline_server.store.statements import (
     HISTORY,
     MOVE_HEAD,
@@ -33,6 +33,8 @@ _DIALECT: Final = SqlDialect(
     among=lambda column, parameter: f"{column} IN (SELECT value FROM json_each({parameter}))",
     shown="json_group_object(entity_type, revision)",
     place="NULL",
+    in_order=lambda parameter: f"(SELECT value AS wanted_key, key AS ordinal FROM json_each({parameter})) AS wanted",
+    entity_of=lambda key: f"CROSS JOIN entities ON entity_key = {key} AND project_id = $1",
     declared="",
 )
 
@@ -82,5 +84,6 @@ SQLITE: Final = Statements(
                     ORDER BY kept.expires_at_us DESC LIMIT 1 OFFSET {REMEMBERED_PUSHES - 1}))""",
     move_head=numbered(MOVE_HEAD),
     page=cache(lambda shape, by_size: numbered(page(_DIALECT, shape, by_size))),
+    entities=cache(lambda by_size: numbered(entities(_DIALECT, by_size))),
     recent=cache(lambda by_size: numbered(recent(_DIALECT, by_size))),
 )
