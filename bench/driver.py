@@ -60,9 +60,9 @@ class Driver(ABC):
             yield *version, LAYOUT.opening(version)
 
     async def seed(self, user: str, count: int, revision: int) -> None:
-        """Put entities into the store and move the head, as fast as it goes; before the server runs."""
+        """Put entities into the store, as fast as it goes; before the server runs."""
         await self.load(self.rows(user, count, revision, f"seeded-{user}"))
-        await self.settle(revision + count - 1)
+        await self.settle()
 
     @abstractmethod
     async def load(self, rows: Iterator[Row]) -> None:
@@ -73,8 +73,8 @@ class Driver(ABC):
         """Upsert rows in one transaction."""
 
     @abstractmethod
-    async def settle(self, head: int) -> None:
-        """Set the head, and leave the database as it is after some rest."""
+    async def settle(self) -> None:
+        """Leave the database as it is after some rest."""
 
     @abstractmethod
     async def pages(self, user: str, after: int, size: int) -> AsyncIterator[Sequence[Any]]:
@@ -107,8 +107,7 @@ class SqliteDriver(Driver):
         self._connection.executemany(SQLITE.write, ((self.project.id, *row) for row in rows))
         self._connection.execute("COMMIT")
 
-    async def settle(self, head: int) -> None:
-        self._connection.execute(SQLITE.move_head, (self.project.id, head))
+    async def settle(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def pages(self, user: str, after: int, size: int) -> AsyncIterator[Sequence[Any]]:
@@ -142,8 +141,7 @@ class PostgresqlDriver(Driver):
             "entities", records=records, columns=["project_id", *columns, "opening"]
         )
 
-    async def settle(self, head: int) -> None:
-        await self._connection.execute(POSTGRESQL.move_head, self.project.id, head)
+    async def settle(self) -> None:
         await self._connection.execute("VACUUM ANALYZE entities")
         await self._connection.execute("CHECKPOINT")
 

@@ -70,11 +70,15 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
             "pushes": "sqlite_autoindex_push_ids_1",
         }
 
+    of_project = ["ix_entities_project_revision"]
+
     def statement(name: str, text: str, parameters: Sequence[Any], *indexes: str, writes: bool = True) -> Statement:
         return Statement(name, text, tuple(parameters), writes, frozenset(indexes))
 
     yield statement("lock_head", sql.lock_head, [project], primary["heads"])
-    yield statement("move_head", sql.move_head, [project, 5], primary["heads"])
+    yield statement("locked_head", sql.locked_head, [project], primary["heads"], *of_project)
+    if not is_sqlite:  # where nothing is polled
+        yield statement("heads", sql.heads, [[project]], primary["heads"], *of_project, writes=False)
     yield statement("positions", sql.positions, [project, *many], primary["positions"])
     yield statement("versions", sql.versions, [project, *many, 100], primary["entities"])
     yield statement("large_data", sql.large_data, [project, *many], primary["entities"])
@@ -102,7 +106,8 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
         parameters = [project, "user1", *many, b"d", b"c", b"u", 10**6]
         yield statement(f"entities {spelled_way(by_size)}", sql.entities(by_size), parameters, *used, writes=False)
     for shape, by_size in itertools.product(all_shapes(), WAYS):
-        used = {"ix_entities_user_revision" if shape.of_user else "ix_entities_project_revision", primary["heads"]}
+        used = {"ix_entities_project_revision", primary["heads"]}
+        used |= {"ix_entities_user_revision"} if shape.of_user else set()
         used |= {primary["positions"]} if shape.with_shown else set()
         types = json.dumps(["todo"]) if is_sqlite else ["todo"]
         parameters = [

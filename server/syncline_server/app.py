@@ -87,7 +87,8 @@ async def running_server(
         health = HealthReport(metrics)
         store = engines.open_store(LAYOUT, clock_us)
         backlog = _backlog(settings, metrics)
-        rules = _Rules(stack, settings, store, await schema.open_checkpoints(engines), health, backlog)
+        checkpoints = await schema.open_checkpoints(engines)
+        rules = _Rules(stack, settings, store, checkpoints, health, backlog, is_shared=engines.is_shared)
         rules.on_commit(lambda _: metrics.commits.inc())
         rules.on_commit(lambda _: health.report_commit())
         health.watch_writes(partial(check_writes, engines))
@@ -135,6 +136,8 @@ class _Rules:
         checkpoints: CheckpointCodec,
         health: HealthReport,
         backlog: Backlog,
+        *,
+        is_shared: bool,
     ) -> None:
         limits = PushLimits(max_data_bytes=settings.max_data_bytes, max_answer_bytes=settings.max_answer_bytes)
         self._listeners: list[Callable[[int], object]] = []
@@ -154,7 +157,7 @@ class _Rules:
             LAYOUT,
             piece_size=PageSize(_STREAM_CHANGES, _STREAM_BYTES),
             heartbeat_seconds=settings.heartbeat_seconds,
-            poll_seconds=settings.poll_seconds,
+            poll_seconds=settings.poll_seconds if is_shared else None,
         )
         health.watch(self.feed.lag_seconds)
         self._listeners.append(self.feed.nudge)

@@ -106,7 +106,7 @@ class ServerSettings(BaseSettings):
     """How often an idle stream gets a checkpoint."""
 
     poll_seconds: Annotated[float, Field(gt=0)] = 1.0
-    """How often a followed log is looked at even when no commit was heard of (jittered)."""
+    """How often the heads of followed logs are looked at even when no commit was heard of (jittered); PostgreSQL."""
 
     slow_reader_seconds: Annotated[float, Field(gt=0)] = 30.0
     """How long the reader of a stream may take nothing before it is cut."""

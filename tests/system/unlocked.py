@@ -36,6 +36,5 @@ class UnlockedPusher(Pusher):
             resolution = resolve(push, before, 0, revisions, self._limits)
             if resolution.written:
                 await transaction.write(push.project_id, resolution.written.values())
-                await transaction.move_head(push.project_id, max(stored_head.revision, revisions.head))
         self._on_commit(push.project_id)
         return PushOutcome(resolution.results, stored_head.history.at(revisions.head), revisions.head)

@@ -12,7 +12,7 @@ from syncline_server.store.database import Database
 from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
 from syncline_server.store.opening import current_engines
-from syncline_server.store.tables import heads
+from syncline_server.store.tables import epoch_forks
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ async def restore(where: Database, backup: Path, report: Report) -> Restored:
 
 
 async def _head_us(engines: Engines) -> int:
+    """Return the last of all heads: each is a fork by now, since an epoch has just begun."""
     with translated():
         async with engines.reading.connect() as connection:
-            return int((await connection.execute(select(func.max(heads.c.head)))).scalar() or 0)
+            return int((await connection.execute(select(func.max(epoch_forks.c.fork_revision)))).scalar() or 0)

@@ -16,8 +16,12 @@ class SqlDialect:
     """All laid out versions of a page, joined to bytes."""
     among: Callable[[str, str], str]
     """The condition that a column is one of the many values that a parameter stands for."""
+    heads: str
+    """The rows of `heads` of the projects that the first parameter stands for."""
     shown: str
     """What a session has shown, as JSON."""
+    greatest: str
+    """The function that returns the greater of two numbers."""
     place: str
     """Which tables these are, where they may be replaced under a connection."""
     in_order: Callable[[str], str]
@@ -26,3 +30,12 @@ class SqlDialect:
     """Joins the entity of a key to what stands before, by the key's index."""
     declared: str
     """A parameter has to be in a statement for PostgreSQL to know its type."""
+
+    def head_of(self, project_id: str) -> str:
+        """Return a project's head, in a statement that reads `heads`: the revision of its last version.
+
+        No row is updated by every commit: while a snapshot is held, each of its old states would have to be walked over
+        to find the one in force. What `heads` has is a floor, for a log whose last versions are gone.
+        """
+        last = f"(SELECT max(revision) FROM entities WHERE project_id = {project_id})"  # noqa: S608  # our own words
+        return f"{self.greatest}(heads.head, coalesce({last}, 0))"

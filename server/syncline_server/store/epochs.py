@@ -98,17 +98,21 @@ async def begin(execute: Execute, cause: Cause, incarnation: str, now_us: int) -
 
 _LOCK_HEADS: Final = "UPDATE heads SET epoch_id = $1"
 """Waits for the commits that are under way. Who has waited for this sees the new epoch with the head."""
+_HEAD: Final = """(SELECT max(revision) FROM (
+        SELECT max(revision) AS revision FROM entities WHERE project_id = heads.project_id
+        UNION ALL SELECT heads.head) AS known)"""
+"""As SqlDialect.head_of, in words of both databases."""
 _LAST_FORK: Final = """coalesce((
         SELECT fork_revision FROM epoch_forks
         WHERE project_id = heads.project_id ORDER BY epoch_number DESC LIMIT 1), 0)"""
 _PULL_BACK_FORKS: Final = f"""
     UPDATE epoch_forks SET fork_revision = back.head
-    FROM (SELECT project_id, head FROM heads WHERE head < {_LAST_FORK}) AS back
+    FROM (SELECT project_id, {_HEAD} AS head FROM heads WHERE {_HEAD} < {_LAST_FORK}) AS back
     WHERE back.project_id = epoch_forks.project_id AND epoch_forks.fork_revision > back.head"""  # noqa: S608  # our own words
 """Forks go back with the log, being in the same database; where single tables were restored, they follow."""
 _RECORD_FORKS: Final = f"""
     INSERT INTO epoch_forks (project_id, epoch_number, fork_revision)
-    SELECT project_id, CAST($1 AS integer), head FROM heads WHERE head > {_LAST_FORK}"""  # noqa: S608  # as above
+    SELECT project_id, CAST($1 AS integer), {_HEAD} FROM heads WHERE {_HEAD} > {_LAST_FORK}"""  # noqa: S608  # as above
 """A project whose head has not moved needs none: no position is of the epoch that ends."""
 _RECORD_EPOCH: Final = """
     INSERT INTO epochs (number, id, started_at_us, cause, incarnation) VALUES ($1, $2, $3, $4, $5)"""

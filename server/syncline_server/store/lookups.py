@@ -19,6 +19,12 @@ def versions(dialect: SqlDialect) -> str:
     return f"SELECT {_WITH_SMALL_DATA} FROM entities WHERE {dialect.among('entity_key', '$2')} AND project_id = $1"
 
 
+def heads(dialect: SqlDialect) -> str:
+    """Return the statement of how far the logs of projects are."""
+    head = dialect.head_of("heads.project_id")
+    return f"SELECT project_id, {head}, epoch_id, {dialect.place} AS place FROM {dialect.heads}"
+
+
 def large_data(dialect: SqlDialect) -> str:
     """Return the statement of the data of entities."""
     return f"SELECT entity_key, data FROM entities WHERE {dialect.among('entity_key', '$2')} AND project_id = $1"

@@ -34,7 +34,8 @@ def page(dialect: SqlDialect, shape: PageShape, by_size: bool) -> str:
         SELECT epoch_id, head, {user_head}, {total}, {shown}, changes, found, left_out, last, {more},
             {dialect.place} AS place
         FROM joined CROSS JOIN (
-            SELECT head, epoch_id FROM heads WHERE project_id = $1{dialect.declared} LIMIT 1) AS project"""
+            SELECT {dialect.head_of("$1")} AS head, epoch_id
+            FROM heads WHERE project_id = $1{dialect.declared} LIMIT 1) AS project"""
 
 
 def recent(dialect: SqlDialect, by_size: bool) -> str:
@@ -43,8 +44,8 @@ def recent(dialect: SqlDialect, by_size: bool) -> str:
     limits = ("$3", "size_bytes + length(opening)", "$4")
     laid_out, found = f"CAST(opening || {dialect.utf8} AS {dialect.of_bytes})", "project_id = $1 AND revision > $2"
     return f"""
-        SELECT CAST(NULL AS {dialect.of_bytes}) AS laid_out, head AS revision, NULL AS user_id, NULL AS entity_type,
-            false AS deleted, epoch_id AS created_revision
+        SELECT CAST(NULL AS {dialect.of_bytes}) AS laid_out, {dialect.head_of("$1")} AS revision,
+            NULL AS user_id, NULL AS entity_type, false AS deleted, epoch_id AS created_revision
         FROM heads WHERE project_id = $1
         UNION ALL SELECT * FROM ({_rows(laid_out, others, found, limits, by_size=by_size)}) AS page"""
 

@@ -24,6 +24,7 @@ from syncline_server.sync.store import (
     RecentPage,
     RecentVersion,
     RememberedPush,
+    SeenHead,
     ShownPosition,
     StoredEntities,
     StoredPage,
@@ -62,7 +63,8 @@ class SqlTransaction(ABC):
     async def lock_head(self, project_id: int) -> LockedHead:
         """Lock the head, as sync.store.WriteTransaction says; so do all of these."""
         rows = await self._rows(self._sql.lock_head, (project_id,))
-        head, clock_us, epoch_id, self._rows_schema, _ = the_row(rows)
+        epoch_id, self._rows_schema, *_ = the_row(rows)
+        head, clock_us = the_row(await self._rows(self._sql.locked_head, (project_id,)))
         history = await self._log.histories.of(project_id, epoch_id, self._rows)
         return LockedHead(head, self._log.clock_us() if self._log.clock_us else clock_us, history)
 
@@ -89,10 +91,6 @@ class SqlTransaction(ABC):
         """Return the data of entities."""
         rows = await self._rows(self._sql.large_data, (project_id, self._sql.many(keys)), len(keys))
         return {row[0]: row[1] for row in rows}
-
-    async def move_head(self, project_id: int, head: int) -> None:
-        """Set the head."""
-        await self._rows(self._sql.move_head, (project_id, head))
 
     async def write(self, project_id: int, versions: Collection[Version]) -> None:
         """Store versions."""
@@ -155,6 +153,12 @@ class SqlStore(ABC):
     async def recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
         """Read what is new in a project, in one statement."""
         return await self._retry_once(lambda: self._recent(project_id, after_revision, limit, max_bytes))
+
+    async def heads(self, project_ids: Collection[int]) -> dict[int, SeenHead]:
+        """Look at heads, in one statement."""
+        parameters = (self._log.statements.many(project_ids),)
+        rows = await self._retry_once(lambda: self._rows(self._log.statements.heads, parameters))
+        return {project_id: SeenHead(head, epoch_id) for project_id, head, epoch_id, _ in rows}
 
     async def _retry_once(self, read: Callable[[], Awaitable[T]]) -> T:
         """Read; once more where a new epoch began during the first try, or its connection turned out to be none.

@@ -23,10 +23,13 @@ class PageShape:
 class Statements:
     """The statements of one database; each comment names the parameters in order."""
 
-    many: Callable[[Collection[str]], Any]
+    many: Callable[[Collection[Any]], Any]
     """The parameter that stands for many values."""
     lock_head: str
-    """project id → head, clock in µs or NULL, id of the epoch in force, the oldest schema that a row may be of."""
+    """project id → id of the epoch in force, the oldest schema that a row may be of; nobody else writes from then on.
+    """
+    locked_head: str
+    """project id → head, clock in µs or NULL. A statement of its own: it sees what was committed before the lock."""
     history: str
     """project id → number, id, start in µs, fork of each epoch that has one; then the one in force, fork NULL."""
     positions: str
@@ -47,8 +50,8 @@ class Statements:
     """the columns of a push and its project, as the database's store passes them → nothing."""
     forget: str
     """project id, time in µs, users and devices → nothing. What has expired by that time is left to the clean-up."""
-    move_head: str
-    """project id, head → nothing."""
+    heads: str
+    """project ids → project id, head, id of the epoch in force."""
     page: Callable[[PageShape, bool], str]
     """project id, user, session key, position, types, limit, skip, closings, bytes, start → one row and snapshot (L5).
 
@@ -93,7 +96,6 @@ PUSH_COLUMNS: Final = "push_key, user_id, device, push_id, request_digest, outco
 UPSERT_PUSH: Final = """
     ON CONFLICT (push_key, project_id) DO UPDATE SET request_digest = excluded.request_digest,
         outcomes = excluded.outcomes, expires_at_us = excluded.expires_at_us"""
-MOVE_HEAD: Final = "UPDATE heads SET head = $2 WHERE project_id = $1"
 HISTORY: Final = """
     SELECT epochs.number, epochs.id, epochs.started_at_us, epoch_forks.fork_revision
     FROM epoch_forks JOIN epochs ON epochs.number = epoch_forks.epoch_number WHERE epoch_forks.project_id = $1

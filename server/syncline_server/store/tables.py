@@ -77,7 +77,7 @@ heads: Final = Table(
     "heads",
     metadata,
     Column("project_id", BigKey, primary_key=True, autoincrement=False),
-    Column("head", BigInteger, nullable=False, comment="last revision; its row lock orders all commits"),
+    Column("head", BigInteger, nullable=False, comment="a floor of it; the row lock orders all commits"),
     Column("epoch_id", BigInteger, nullable=False, comment="the one in force"),
     Column("rows_schema", Name, nullable=False, comment="the oldest schema that a row of the project may be of"),
     Column("backfilled_revision", BigInteger, nullable=False, comment="up to which rows are of a newer one"),

@@ -25,6 +25,7 @@ from syncline_server.sync.live import LiveLog, Wakeup, monotonic
 from syncline_server.sync.pull import Puller
 from syncline_server.sync.reading import Page, PageSize, Reading
 from syncline_server.sync.store import RecentVersion, Store
+from syncline_server.sync.watch import LogWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +47,17 @@ class Feed:
         *,
         piece_size: PageSize,
         heartbeat_seconds: float,
-        poll_seconds: float,
+        poll_seconds: float | None,
     ) -> None:
-        """An idle stream gets a checkpoint every `heartbeat_seconds`; see LiveLog for `poll_seconds`."""
+        """An idle stream gets a checkpoint every `heartbeat_seconds`; see LogWatch for `poll_seconds`."""
         self._store = store
         self._puller = puller
         self._closings = layout.closings
         self._piece_size = piece_size
         self._heartbeat_seconds = heartbeat_seconds
-        self._poll_seconds = poll_seconds
         self._logs: dict[int, LiveLog] = {}
+        tick_seconds = min(1.0, heartbeat_seconds / 10)
+        self._watch = LogWatch(store, self._logs, monotonic, tick_seconds=tick_seconds, poll_seconds=poll_seconds)
         self._draining = False
 
     def nudge(self, project_id: int) -> None:
@@ -76,10 +78,11 @@ class Feed:
 
     def lag_seconds(self) -> float:
         """Return for how long the slowest log has had something that was not read yet."""
-        return max((log.lag_seconds() for log in self._logs.values()), default=0.0)
+        return max(self._watch.lag_seconds(), *(log.lag_seconds() for log in self._logs.values()), 0.0)
 
     async def close(self) -> None:
         """Stop reading."""
+        await self._watch.close()
         for log in self._logs.values():
             await log.close()
 
@@ -182,9 +185,8 @@ class Feed:
     def _log(self, project_id: int) -> LiveLog:
         log = self._logs.get(project_id)
         if log is None:
-            tick_seconds = min(1.0, self._heartbeat_seconds / 10)
-            log = LiveLog(self._store, project_id, self._poll_seconds, monotonic, tick_seconds=tick_seconds)
-            self._logs[project_id] = log
+            log = self._logs[project_id] = LiveLog(self._store, project_id, monotonic)
+            self._watch.start()
         return log
 
 

@@ -58,7 +58,7 @@ class GroupCommit:
                     state.positions.present(item)
                     answers.append(None)
             await _keep_pace(revisions)
-            await _write(transaction, project_id, head, state, revisions)
+            await _write(transaction, project_id, state)
         return _with_heads(items, answers, state.heads), bool(state.written)
 
     async def _wait_for_clock(self, head: LockedHead) -> LockedHead:
@@ -230,9 +230,7 @@ async def _keep_pace(revisions: RevisionAllocator) -> None:
         await asyncio.sleep(added_ms / 1000)
 
 
-async def _write(
-    transaction: WriteTransaction, project_id: int, head: LockedHead, state: _GroupState, revisions: RevisionAllocator
-) -> None:
+async def _write(transaction: WriteTransaction, project_id: int, state: _GroupState) -> None:
     if state.written:
         await transaction.write(project_id, state.written.values())
     if state.positions.moved:
@@ -242,8 +240,6 @@ async def _write(
         swept = {(one.user_id, one.device) for one in state.to_remember.values() if sweeps(one)}
         if swept:
             await transaction.forget(project_id, swept, state.clock_us)
-    if revisions.head != head.revision:
-        await transaction.move_head(project_id, revisions.head)
 
 
 def _check_head(expected_head_ms: int, news: News) -> int:

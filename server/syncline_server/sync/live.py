@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Final
 
 from syncline_server.sync.errors import StoreUnavailable
 from syncline_server.sync.history import History
-from syncline_server.sync.store import RecentPage, RecentVersion, Store
+from syncline_server.sync.store import RecentPage, RecentVersion, SeenHead, Store
 
 _log = logging.getLogger(__name__)
 
@@ -65,24 +64,17 @@ class LiveLog:
     user something came for, and to those of the whole project.
     """
 
-    def __init__(
-        self, store: Store, project_id: int, poll_seconds: float, now: Callable[[], float], *, tick_seconds: float
-    ) -> None:
-        """Look for changes when nudged, and every `poll_seconds` (jittered) all the same.
-
-        Readers that wait until some time are woken at most `tick_seconds` after it.
-        """
+    def __init__(self, store: Store, project_id: int, now: Callable[[], float]) -> None:
+        """Look for changes when nudged."""
         self._store = store
         self._project_id = project_id
-        self._poll_seconds = poll_seconds
-        self._tick_seconds = tick_seconds
         self._now = now
         self._nudged = asyncio.Event()
         self._wakeups: defaultdict[str | None, set[Wakeup]] = defaultdict(set)
         self._window: deque[RecentVersion] = deque()
         self._of_user: defaultdict[str, deque[RecentVersion]] = defaultdict(deque)
         self._bytes = 0
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._behind_since: float | None = None
         self.floor: int | None = None
@@ -93,17 +85,34 @@ class LiveLog:
 
     def nudge(self) -> None:
         """Say that there may be something new."""
-        if not self._tasks:
+        if self._task is None:
             return
         if self._behind_since is None:
             self._behind_since = self._now()
         self._nudged.set()
+
+    def compare(self, seen: SeenHead) -> None:
+        """Look for changes if the head is another than the window knows."""
+        if self.floor is not None and seen != (self.position, self.history.epoch_id):
+            self.nudge()
+
+    def wake_due(self, now: float) -> None:
+        """Wake readers whose time has come: a heartbeat, or the end of a session."""
+        for wakeups in self._wakeups.values():
+            for wakeup in wakeups:
+                if wakeup.due_at <= now:
+                    wakeup.wake()
 
     def wake_all(self) -> None:
         """Wake every reader, for a reason that is not in the log."""
         for wakeups in self._wakeups.values():
             for wakeup in wakeups:
                 wakeup.set()
+
+    @property
+    def is_followed(self) -> bool:
+        """Tell whether there are readers."""
+        return self._task is not None
 
     @property
     def knows_head(self) -> bool:
@@ -126,11 +135,8 @@ class LiveLog:
         """Register a reader: it is woken when something came for it. `detach` it in the end."""
         wakeup = Wakeup()
         self._wakeups[user_id].add(wakeup)
-        if not self._tasks:
-            self._tasks = [
-                asyncio.create_task(self._run(), name=f"live-log-{self._project_id}"),
-                asyncio.create_task(self._tick(), name=f"live-log-{self._project_id}-tick"),
-            ]
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"live-log-{self._project_id}")
         return wakeup
 
     def detach(self, user_id: str | None, wakeup: Wakeup) -> None:
@@ -149,11 +155,11 @@ class LiveLog:
 
     def _stop(self) -> None:
         """End, and forget the window: to keep it current for nobody costs, and to go on from it later costs more."""
-        for task in self._tasks:
-            task.cancel()
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
-        self._tasks, self._behind_since = [], None
+        if self._task is not None:
+            self._task.cancel()
+            self._ending.add(self._task)
+            self._task.add_done_callback(self._ending.discard)
+        self._task = self._behind_since = None
         self._forget()
 
     def _forget(self) -> None:
@@ -179,17 +185,7 @@ class LiveLog:
                 continue
             self._take(stored)
             if not stored.cut:
-                await self._wait()
-
-    async def _tick(self) -> None:
-        """Wake readers whose time has come: a heartbeat, or the end of a session."""
-        while True:
-            await asyncio.sleep(self._tick_seconds)
-            now = monotonic()
-            for wakeups in self._wakeups.values():
-                for wakeup in wakeups:
-                    if wakeup.due_at <= now:
-                        wakeup.wake()
+                await self._nudged.wait()
 
     async def _read(self) -> RecentPage:
         limit = 0 if self.floor is None else _READ_CHANGES
@@ -231,14 +227,6 @@ class LiveLog:
         for user_id in {None, *(version.user_id for version in stored.versions)}:
             for wakeup in self._wakeups.get(user_id, ()):
                 wakeup.set()
-
-    async def _wait(self) -> None:
-        """Wait to be nudged, at most until the next poll."""
-        try:
-            async with asyncio.timeout(self._poll_seconds * random.uniform(0.8, 1.2)):  # noqa: S311  # jitter
-                await self._nudged.wait()
-        except TimeoutError:
-            self._behind_since = self._now()
 
 
 def monotonic() -> float:

@@ -133,6 +133,13 @@ class StoredPage:
     history: History
 
 
+class SeenHead(NamedTuple):
+    """How far a project's log was at a look."""
+
+    revision: int
+    epoch_id: int
+
+
 @dataclass(frozen=True, slots=True)
 class EntitiesQuery:
     """Asks for the versions of entities of one user by their keys, each named once."""
@@ -170,7 +177,7 @@ class WriteTransaction(Protocol):
     """One transaction on one project, from the lock of its head to the commit."""
 
     async def lock_head(self, project_id: int) -> LockedHead:
-        """Lock the project's head and return it; the first statement of the transaction."""
+        """Lock the project's head and return it, before anything else; it is the revision of the last version."""
 
     async def positions(self, project_id: int, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
         """Return what sessions have shown: session key → entity type → revision."""
@@ -199,9 +206,6 @@ class WriteTransaction(Protocol):
     async def forget(self, project_id: int, devices: Collection[tuple[str, str]], now_us: int) -> None:
         """Delete what is not among the last REMEMBERED_PUSHES of these users and devices, but for what has expired."""
 
-    async def move_head(self, project_id: int, head: int) -> None:
-        """Set the project's head."""
-
 
 class Store(Protocol):
     """A database that holds the log."""
@@ -220,3 +224,6 @@ class Store(Protocol):
 
     async def recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
         """Read the versions of all users after a position, as `page` does, for readers at any position."""
+
+    async def heads(self, project_ids: Collection[int]) -> dict[int, SeenHead]:
+        """Return how far the logs of projects are, in one statement."""

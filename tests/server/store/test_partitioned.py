@@ -43,6 +43,8 @@ async def plans_of(log: Log) -> AsyncIterator[tuple[Statement, Plan]]:
 
 async def test_every_hot_statement_looks_into_one_partition_of_a_table(partitioned: Log):
     async for statement, plan in plans_of(partitioned):
+        if statement.name == "heads":
+            continue  # of many projects, by intention
         parts = {name.rpartition("_idx")[0] or name for name in plan.relations}
         for table in TABLES:
             found = [one for one in parts if one.startswith(f"{table}_") and one.removeprefix(f"{table}_").isdecimal()]

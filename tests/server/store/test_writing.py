@@ -73,7 +73,6 @@ async def test_an_error_rolls_everything_back(log):
             await transaction.lock_head(log.project)
             await transaction.write(log.project, [log.version("e1", 20), log.version("e2", 21)])
             await transaction.save_positions(log.project, [log.position(log.session("s"), "todo", 21)])
-            await transaction.move_head(log.project, 21)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -82,10 +81,31 @@ async def test_an_error_rolls_everything_back(log):
     assert (page.project_head, revisions_of(page), page.shown) == (10, [10], {})
 
 
-async def test_the_head_is_the_one_that_was_moved_to(log):
+async def test_the_head_is_the_revision_of_the_last_version(log):
     await log.write(log.version("e1", 2**53 + 1))
     async with log.store.writing() as transaction:
         assert (await transaction.lock_head(log.project)).revision == 2**53 + 1
+
+
+async def test_a_commit_changes_no_row_that_others_look_at_to_find_the_head(log):
+    """While somebody holds a snapshot, PostgreSQL walks over every state that such a row has had since."""
+    await log.write(log.version("e1", 10))
+    state = "SELECT xmin::text, * FROM heads" if log.engines.is_shared else "SELECT * FROM heads"
+    async with log.engines.reading.connect() as connection:
+        before = await log.engines.execute(connection, state)
+        await log.write(log.version("e1", 20))
+        assert await log.engines.execute(connection, state) == before
+    assert (await log.page()).project_head == 20
+
+
+async def test_a_head_is_never_below_its_floor(log):
+    """The last versions of a log may be gone."""
+    await log.write(log.version("e1", 10))
+    async with log.engines.writing.begin() as connection:
+        await log.engines.execute(connection, f"UPDATE heads SET head = 50 WHERE project_id = {log.project}")
+    assert (await log.page()).project_head == 50
+    async with log.store.writing() as transaction:
+        assert (await transaction.lock_head(log.project)).revision == 50
 
 
 async def test_a_new_project_has_the_head_zero(log):

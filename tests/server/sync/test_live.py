@@ -41,7 +41,7 @@ async def test_what_is_committed_while_a_log_is_read_is_read_next_and_not_at_the
 
     store = Overtaken(rules, [lambda: commit("e1"), lambda: commit("e2"), lambda: commit("e3")])
     # The store is all that it asks for.
-    log = LiveLog(store, rules.project, NEVER_SECONDS, monotonic, tick_seconds=1)  # type: ignore[arg-type]
+    log = LiveLog(store, rules.project, monotonic)  # type: ignore[arg-type]
     try:
         wakeup = log.attach(None)
         async with asyncio.timeout(SOON_SECONDS):

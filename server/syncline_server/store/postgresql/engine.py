@@ -18,7 +18,7 @@ from syncline_server.store.postgresql.incarnation import (
     check_primary,
     check_when_connected,
     check_whole,
-    remember_place,
+    remember_tables,
 )
 from syncline_server.store.postgresql.notifications import PostgresqlNotifications
 from syncline_server.store.postgresql.sessions import Connect, set_up
@@ -75,7 +75,7 @@ class PostgresqlEngines(Engines):
         )
         for engine, wanted in ((self.writing, _WRITING), (self.reading, _READING)):
             check_when_connected(engine, partial(set_up, wanted=wanted, connect=self._connect))
-            remember_place(engine)
+            remember_tables(engine)
         watch_commits(self.writing)
 
     def make_place(self) -> None:

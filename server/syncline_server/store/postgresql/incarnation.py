@@ -6,7 +6,7 @@ refused.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import asyncpg
 from sqlalchemy import event
@@ -19,9 +19,10 @@ from syncline_server.store.tables import metadata
 from syncline_server.sync.errors import StoreUnavailable
 
 _UNKNOWN: Final = "-"
-_PLACE: Final = "place"
+_TABLES: Final = "tables"
 PLACE: Final = "to_regclass('projects')::oid::bigint"
 """Which tables these are: a dump that is restored over a database makes them anew."""
+_ARE_MIRRORED: Final = "EXISTS (SELECT FROM pg_trigger WHERE tgname = 'syncline_mirror_head')"
 _UNFINISHED: Final = """
     SELECT name FROM unnest($1::text[]) AS name
     WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass(name) AND contype = 'p') LIMIT 1"""
@@ -37,6 +38,15 @@ _PRIVILEGED: Final = (
 """Timeline and system identifier, where the role may see them; the start time alone tells nearly as much."""
 
 Driver: TypeAlias = "asyncpg.Connection[Any]"
+
+
+class Tables(NamedTuple):
+    """The tables that a connection was made for."""
+
+    place: int | None
+    """Which they are; None: there were none yet."""
+    heads_are_mirrored: bool
+    """Servers of schema 0003 may read them, until the migration to 0004 is finished: these look for heads elsewhere."""
 
 
 def check_when_connected(engine: AsyncEngine, check: Callable[[Driver], Awaitable[None]]) -> None:
@@ -70,20 +80,22 @@ async def check_whole(driver: Driver) -> None:
         raise StoreUnavailable from ConnectionError(f"its table {unfinished} is not whole; is it being restored?")
 
 
-def remember_place(engine: AsyncEngine) -> None:
-    """Have every connection know which tables it was made for; see `place_of`."""
+def remember_tables(engine: AsyncEngine) -> None:
+    """Have every connection know which tables it was made for; see `tables_of`."""
 
     @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, record: Any) -> None:
         async def find(driver: Driver) -> None:
-            record.info[_PLACE] = await driver.fetchval(f"SELECT {PLACE}")
+            (found,) = await driver.fetch(f"SELECT {PLACE}, {_ARE_MIRRORED}")
+            record.info[_TABLES] = Tables(*found)
 
         connection.run_async(find)
 
 
-def place_of(connection: AsyncConnection) -> int | None:
-    """Return the tables that a connection was made for; None: there were none yet."""
-    return connection.info.get(_PLACE)
+def tables_of(connection: AsyncConnection) -> Tables:
+    """Return the tables that a connection was made for."""
+    tables: Tables = connection.info[_TABLES]
+    return tables
 
 
 async def check_incarnation(driver: Driver, clock_us: Callable[[], int] | None) -> None:

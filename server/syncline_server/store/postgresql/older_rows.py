@@ -13,6 +13,10 @@ CONVERT: Final = """
     WHERE entity_key = ANY($2::text[]) AND project_id = $1"""
 """project id, keys of 0003, the same of 0004 → nothing. The project's head is locked."""
 
+MIRROR_HEAD: Final = """
+    UPDATE heads SET head = (SELECT max(revision) FROM entities WHERE project_id = $1) WHERE project_id = $1"""
+"""project id → nothing. Servers of 0003 read heads where a trigger puts this one."""
+
 
 def converted_keys(keys: Collection[str]) -> tuple[list[str], list[str]]:
     """Return the keys that entities may still have, and those that they are to have."""

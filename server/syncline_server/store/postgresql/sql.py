@@ -9,7 +9,6 @@ from syncline_server.store.pages import entities, page, recent
 from syncline_server.store.postgresql.incarnation import PLACE
 from syncline_server.store.statements import (
     HISTORY,
-    MOVE_HEAD,
     POSITION_COLUMNS,
     PUSH_COLUMNS,
     UPSERT,
@@ -25,7 +24,9 @@ _DIALECT: Final = SqlDialect(
     of_bytes="bytea",
     joined="string_agg(laid_out, ''::bytea)",
     among=lambda column, parameter: f"{column} = ANY({parameter}::text[])",
+    heads="heads WHERE project_id = ANY($1::bigint[])",
     shown="json_object_agg(entity_type, revision)::text",
+    greatest="greatest",
     place=PLACE,
     in_order=lambda parameter: (
         f"""(SELECT wanted_key, ordinal - 1 AS ordinal
@@ -40,10 +41,10 @@ _DIALECT: Final = SqlDialect(
 
 POSTGRESQL: Final = Statements(
     many=list,
-    lock_head=f"""
-        SELECT head, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, epoch_id, rows_schema,
-            {PLACE} AS place
-        FROM heads WHERE project_id = $1 FOR UPDATE""",
+    lock_head=f"SELECT epoch_id, rows_schema, {PLACE} AS place FROM heads WHERE project_id = $1 FOR UPDATE",
+    locked_head=f"""
+        SELECT {_DIALECT.head_of("$1")}, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+        FROM heads WHERE project_id = $1""",
     history=HISTORY,
     positions=lookups.positions(_DIALECT),
     news="""
@@ -83,7 +84,7 @@ POSTGRESQL: Final = Statements(
                 WHERE old.project_id = $1 AND old.user_id = swept.user_id AND old.device = swept.device
                 ORDER BY old.expires_at_us + 0 DESC OFFSET {REMEMBERED_PUSHES}) AS beyond
             WHERE beyond.expires_at_us > $2))""",
-    move_head=MOVE_HEAD,
+    heads=lookups.heads(_DIALECT),
     page=cache(partial(page, _DIALECT)),
     entities=cache(partial(entities, _DIALECT)),
     recent=cache(partial(recent, _DIALECT)),

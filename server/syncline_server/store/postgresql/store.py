@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from syncline_server.store.errors import ConnectionLost, translated
 from syncline_server.store.histories import Histories
 from syncline_server.store.postgresql.committing import CommitWatch
-from syncline_server.store.postgresql.incarnation import place_of
-from syncline_server.store.postgresql.older_rows import CONVERT, converted_keys
+from syncline_server.store.postgresql.incarnation import Tables, tables_of
+from syncline_server.store.postgresql.older_rows import CONVERT, MIRROR_HEAD, converted_keys
 from syncline_server.store.postgresql.sql import POSTGRESQL
 from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
 from syncline_server.store.wanted_schema import WANTED
@@ -47,19 +47,19 @@ class PostgresqlStore(SqlStore):
     async def writing(self) -> AsyncIterator[WriteTransaction]:
         """Open a transaction, as sync.store.Store says."""
         with translated():
-            async with _driver(self._writing, MAX_WRITING_SECONDS) as (driver, place):
+            async with _driver(self._writing, MAX_WRITING_SECONDS) as (driver, tables):
                 with CommitWatch(driver) as watch:
                     async with driver.transaction(isolation="read_committed"):
-                        yield _PostgresqlTransaction(driver, place, self._log)
+                        yield _PostgresqlTransaction(driver, tables, self._log)
                         watch.begin()
 
     def _older_keys(self, keys: Sequence[str]) -> Sequence[str]:
         return converted_keys(keys)[0]
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
-        async with _driver(self._reading, MAX_READING_SECONDS) as (driver, place):
+        async with _driver(self._reading, MAX_READING_SECONDS) as (driver, tables):
             try:
-                return _of_place(driver, place, await driver.fetch(statement, *parameters))
+                return _of_place(driver, tables.place, await driver.fetch(statement, *parameters))
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
                 # The pool may hold connections from before PostgreSQL was restarted, or one that it is ending now.
                 if not driver.is_closed() and not isinstance(error, asyncpg.InternalClientError):
@@ -71,13 +71,15 @@ class PostgresqlStore(SqlStore):
 class _PostgresqlTransaction(SqlTransaction):
     _first_ordinal = 1
 
-    def __init__(self, driver: Driver, place: int | None, log: LogSql) -> None:
+    def __init__(self, driver: Driver, tables: Tables, log: LogSql) -> None:
         super().__init__(log)
         self._driver = driver
-        self._place = place
+        self._tables = tables
 
     async def _write(self, project_id: int, rows: list[tuple[Any, ...]]) -> None:
         await self._rows(self._sql.write, (project_id, *self._table(rows)))
+        if self._tables.heads_are_mirrored:
+            await self._rows(MIRROR_HEAD, (project_id,))
 
     async def _save_positions(self, project_id: int, rows: list[ShownPosition]) -> None:
         await self._rows(self._sql.save_positions, (project_id, *self._table(rows)))
@@ -91,14 +93,14 @@ class _PostgresqlTransaction(SqlTransaction):
         return await super().versions(project_id, keys, max_inline_bytes=max_inline_bytes)
 
     async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:
-        return _of_place(self._driver, self._place, await self._driver.fetch(statement, *parameters))
+        return _of_place(self._driver, self._tables.place, await self._driver.fetch(statement, *parameters))
 
     def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
         return tuple(zip(*rows, strict=True))
 
 
 @asynccontextmanager
-async def _driver(engine: AsyncEngine, most_seconds: float) -> AsyncIterator[tuple[Driver, int | None]]:
+async def _driver(engine: AsyncEngine, most_seconds: float) -> AsyncIterator[tuple[Driver, Tables]]:
     """Take the driver's connection out of the pool, with the tables it is for; one that has broken does not go back.
 
     It is broken off when it is needed for too long (T6). A database that is gone without a word answers nothing and
@@ -112,7 +114,7 @@ async def _driver(engine: AsyncEngine, most_seconds: float) -> AsyncIterator[tup
             driver = await _driver_of(connection)
         timer = asyncio.get_running_loop().call_later(most_seconds, driver.terminate)
         try:
-            yield driver, place_of(connection)
+            yield driver, tables_of(connection)
         except asyncpg.InternalClientError:
             driver.terminate()
             raise

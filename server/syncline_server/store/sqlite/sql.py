@@ -9,7 +9,6 @@ from syncline_server.store.dialect import SqlDialect
 from syncline_server.store.pages import entities, page, recent
 from syncline_server.store.statements import (
     HISTORY,
-    MOVE_HEAD,
     POSITION_COLUMNS,
     PUSH_COLUMNS,
     UPSERT,
@@ -31,7 +30,9 @@ _DIALECT: Final = SqlDialect(
     of_bytes="BLOB",
     joined="CAST(group_concat(CAST(laid_out AS TEXT), '') AS BLOB)",
     among=lambda column, parameter: f"{column} IN (SELECT value FROM json_each({parameter}))",
+    heads="json_each($1) AS asked CROSS JOIN heads ON heads.project_id = asked.value",
     shown="json_group_object(entity_type, revision)",
+    greatest="max",
     place="NULL",
     in_order=lambda parameter: f"(SELECT value AS wanted_key, key AS ordinal FROM json_each({parameter})) AS wanted",
     entity_of=lambda key: f"CROSS JOIN entities ON entity_key = {key} AND project_id = $1",
@@ -40,7 +41,8 @@ _DIALECT: Final = SqlDialect(
 
 SQLITE: Final = Statements(
     many=lambda values: json.dumps(list(values)),
-    lock_head="SELECT head, NULL, epoch_id, rows_schema, NULL FROM heads WHERE project_id = ?",
+    lock_head="SELECT epoch_id, rows_schema FROM heads WHERE project_id = ?",
+    locked_head=f"SELECT {_DIALECT.head_of('?1')}, NULL FROM heads WHERE project_id = ?1",
     history=numbered(HISTORY),
     positions=numbered(lookups.positions(_DIALECT)),
     news="""
@@ -82,7 +84,7 @@ SQLITE: Final = Statements(
                     SELECT kept.expires_at_us FROM push_ids AS kept
                     WHERE kept.user_id = swept.user_id AND kept.device = swept.device AND kept.project_id = ?1
                     ORDER BY kept.expires_at_us DESC LIMIT 1 OFFSET {REMEMBERED_PUSHES - 1}))""",
-    move_head=numbered(MOVE_HEAD),
+    heads=numbered(lookups.heads(_DIALECT)),
     page=cache(lambda shape, by_size: numbered(page(_DIALECT, shape, by_size))),
     entities=cache(lambda by_size: numbered(entities(_DIALECT, by_size))),
     recent=cache(lambda by_size: numbered(recent(_DIALECT, by_size))),

@@ -24,7 +24,7 @@ def make_tables(on: Operations) -> None:
     on.create_table(
         "heads",
         there("project_id", BigKey, autoincrement=False),
-        there("head", sa.BigInteger(), comment="last revision; its row lock orders all commits"),
+        there("head", sa.BigInteger(), comment="a floor of it; the row lock orders all commits"),
         there("epoch_id", sa.BigInteger(), comment="the one in force"),
         there("rows_schema", Name, comment="the oldest schema that a row of the project may be of"),
         there("backfilled_revision", sa.BigInteger(), comment="up to which rows are of a newer one"),
