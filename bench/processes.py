@@ -134,7 +134,10 @@ def interruptible(work: Coroutine[Any, Any, T]) -> T:
 async def server(project: Project, **settings: str) -> AsyncIterator[Process]:
     """Run `syncline server` on a project's database; settings are those of its environment, in lower case."""
     address = _free_address()
-    environment = {"grpc_address": address, "database": project.database_url, "log_level": "error", **settings}
+    # It is to show what the server can do, not what a user may.
+    no_limits = {"calls_per_minute": "0", "push_bytes_per_minute": "0"}
+    environment = {"grpc_address": address, "database": project.database_url, "log_level": "error"}
+    environment |= no_limits | settings
     async with _running("syncline_command", "server", address=address, environment=environment) as process:
         yield process
 

@@ -50,9 +50,7 @@ TABLE: Mapping[tuple[StatusCode, str], Row] = MappingProxyType(
         (StatusCode.PERMISSION_DENIED, "USER_FORBIDDEN"): Row(403, "The session may only name its own user."),
         (StatusCode.PERMISSION_DENIED, "TYPE_FORBIDDEN"): Row(403, "The session may not use this entity type."),
         (StatusCode.PERMISSION_DENIED, ""): Row(403, "The credentials do not allow this."),
-        (StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED"): Row(
-            429, "Too many requests. Wait before the next one.", retry_after_seconds=1
-        ),
+        (StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED"): Row(429, retry_after_seconds=1),
         (StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_OPEN"): Row(429, retry_after_seconds=1),
         (StatusCode.RESOURCE_EXHAUSTED, "ANSWER_TOO_LARGE"): _TOO_LARGE,
         (StatusCode.RESOURCE_EXHAUSTED, "READER_TOO_SLOW"): Row(
@@ -129,6 +127,8 @@ def _limit(reported: FailedCall, retry_after_seconds: int) -> dict[str, int | st
         details["scope"] = scope
     if window_seconds := reported.metadata.get("window_seconds"):
         details["window"] = f"{window_seconds}s"
+    if (unit := reported.metadata.get("unit", "calls")) != "calls":
+        details["unit"] = unit
     if maximum := reported.metadata.get("max"):
         details["max"] = _number(maximum)
     return details

@@ -49,7 +49,7 @@ def given_settings(settings: type[BaseSettings], arguments: argparse.Namespace) 
 
 def environment_of(values: Mapping[str, Any]) -> dict[str, str]:
     """Return fields and their values as the variables that set them in another process."""
-    return {_variable(name): str(value) for name, value in values.items()}
+    return {_variable(name): str(_joined(value)) for name, value in values.items()}
 
 
 def _add_setting(parser: Parser, name: str, field: FieldInfo) -> None:
@@ -68,7 +68,7 @@ def _add_setting(parser: Parser, name: str, field: FieldInfo) -> None:
 
 
 def _joined(value: Any) -> Any:
-    return ",".join(value) if isinstance(value, list) else value
+    return ",".join(value) if isinstance(value, list | tuple) else value
 
 
 def _metavar(name: str, field: FieldInfo) -> str:

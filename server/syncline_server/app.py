@@ -19,8 +19,10 @@ from syncline.descriptors import descriptors_left
 from syncline_server.health import HealthReport
 from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.call_limits import CallLimiter
+from syncline_server.identity.devices import Devices
 from syncline_server.identity.failures import Failures
 from syncline_server.identity.key_cache import KeyCache
+from syncline_server.identity.quotas import Quotas
 from syncline_server.identity.tickets import Tickets
 from syncline_server.identity.withdrawals import Withdrawals
 from syncline_server.rpc.codec import LAYOUT
@@ -39,6 +41,7 @@ from syncline_server.store.opening import opened_engines, prepare_schema
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.retention import keep_forgetting
 from syncline_server.store.servers import keep_announcing
+from syncline_server.store.usage import SqlUsage
 from syncline_server.store.wanted_schema import WANTED
 from syncline_server.store.writability import check_writes
 from syncline_server.sync.backlog import Backlog, BacklogLimits, Bound
@@ -101,7 +104,8 @@ async def running_server(
         withdrawals = Withdrawals(registry)
         stack.push_async_callback(_cancel, asyncio.create_task(withdrawals.keep_looking(), name="withdrawals"))
         requests = _requests(settings, rules)
-        service = _service(settings, rules, registry, metrics, requests, withdrawals, connections)
+        quotas = Quotas(SqlUsage(engines), settings.max_user_bytes, settings.max_user_types)
+        service = _service(settings, rules, registry, metrics, requests, withdrawals, connections, quotas)
         if settings.metrics_address:
             _serve_metrics(stack, settings.metrics_address, metrics)
         port = await stack.enter_async_context(
@@ -208,12 +212,14 @@ def _service(
     requests: Requests,
     withdrawals: Withdrawals,
     connections: Connections,
+    quotas: Quotas,
 ) -> SyncService:
     keys = KeyCache(registry)
     return SyncService(
-        authenticator=Authenticator(keys),
+        authenticator=Authenticator(keys, Devices(settings.devices_per_user, settings.bound_device_projects)),
         tickets=Tickets(keys),
-        limiter=CallLimiter(settings.calls_per_minute),
+        limiter=CallLimiter(settings.calls_per_minute, settings.push_bytes_per_minute),
+        quotas=quotas,
         requests=requests,
         pusher=rules.pusher,
         puller=rules.puller,

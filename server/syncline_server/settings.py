@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from syncline import words
 
@@ -90,8 +90,23 @@ class ServerSettings(BaseSettings):
     max_project_waiting_bytes: Annotated[int, Field(ge=_MIB)] = 48 * _MIB
     """Most memory of the pushes of one project that wait for the database."""
 
-    calls_per_minute: Annotated[int, Field(ge=0)] = 0
-    """Most calls of a user in a minute; 0: any number."""
+    calls_per_minute: Annotated[int, Field(ge=0)] = 120_000
+    """Most calls of a user in a minute, failed ones, streams, and each change of a push among them; 0: any number."""
+
+    push_bytes_per_minute: Annotated[int, Field(ge=0)] = 512 * _MIB
+    """Most bytes of a user's pushes in a minute; 0: any number."""
+
+    devices_per_user: Annotated[int, Field(ge=0)] = 1000
+    """Most devices that the sessions of a user may name in a day; 0: any number."""
+
+    bound_device_projects: Annotated[tuple[str, ...], NoDecode] = ()
+    """Projects, separated by commas (`*`: all), in which a session may name no device but the one in its token."""
+
+    max_user_bytes: Annotated[int, Field(ge=0)] = 0
+    """Most data that is kept of a user; 0: any number of bytes."""
+
+    max_user_types: Annotated[int, Field(ge=0)] = 0
+    """Most entity types of a user; 0: any number."""
 
     max_user_streams: Annotated[int, Field(ge=1)] = 250
     """Most streams of a user at once."""
@@ -122,3 +137,10 @@ class ServerSettings(BaseSettings):
 
     log_format: Literal["json", "console"] = "console"
     """How log lines look: json for machines, console for people."""
+
+    @field_validator("bound_device_projects", mode="before")
+    @classmethod
+    def _projects_are_a_comma_list(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value

@@ -9,6 +9,7 @@ from cachetools import TTLCache
 
 from syncline import words
 from syncline_server.identity.credentials import Credentials
+from syncline_server.identity.devices import Devices
 from syncline_server.identity.ids import check_id
 from syncline_server.identity.key_cache import CACHE_SECONDS, REFUSAL_SECONDS, KeyCache
 from syncline_server.identity.principal import Principal
@@ -25,9 +26,10 @@ _NO_SCOPES: Final = Scopes(None)
 class Authenticator:
     """Finds out who is calling, and keeps it for a while: most calls come from somebody who has just called."""
 
-    def __init__(self, keys: KeyCache) -> None:
-        """Look keys up in `keys`."""
+    def __init__(self, keys: KeyCache, devices: Devices) -> None:
+        """Look keys up in `keys`, and hold sessions to `devices`."""
         self._keys = keys
+        self._devices = devices
         self._principals: dict[Credentials, tuple[Principal, float]] = {}
         """Each principal with the time until which it is known, on the monotonic clock."""
         self._refusals: TTLCache[bytes, SyncError] = TTLCache(_CACHED_REFUSALS, REFUSAL_SECONDS)
@@ -35,8 +37,8 @@ class Authenticator:
     async def authenticate(self, credentials: Credentials) -> Principal:
         """Return the principal of a call.
 
-        Raises KeyInvalid, SessionInvalid, SessionExpired, TypeForbidden, RequestInvalid (device id), Overloaded and
-        StoreUnavailable.
+        Raises KeyInvalid, SessionInvalid, SessionExpired, TypeForbidden, RequestInvalid (device id), RateLimited
+        (devices), Overloaded and StoreUnavailable.
         """
         principal, until = self._principals.get(credentials, (None, 0.0))
         if principal is None or time.monotonic() >= until:
@@ -66,6 +68,9 @@ class Authenticator:
         claims = read_session_token(token, key.project.session_secrets) if token else None
         named = _device_of_header(credentials.device_id)
         device = (claims.device if claims else "") or named
+        if claims is not None:
+            self._devices.check_header(key.project.name, named, claims.device)
+            self._devices.check_number(key.project.id, claims.user_id, device)
         return Principal(
             project_id=key.project.id,
             kind=key.kind,

@@ -13,7 +13,6 @@ from grpc import aio
 
 from syncline.v1 import sync_pb2
 from syncline_server.identity.authenticator import Authenticator
-from syncline_server.identity.call_limits import CallLimiter
 from syncline_server.identity.credentials import Credentials, credentials_of
 from syncline_server.identity.principal import Principal
 from syncline_server.rpc.pushes import BegunPush, Pushes
@@ -34,12 +33,9 @@ _IDENTITY_SECONDS: Final = 15.0
 class PushStreams:
     """Serves the streams of pushes."""
 
-    def __init__(
-        self, authenticator: Authenticator, limiter: CallLimiter, pushes: Pushes, slow_reader_seconds: float
-    ) -> None:
+    def __init__(self, authenticator: Authenticator, pushes: Pushes, slow_reader_seconds: float) -> None:
         """A stream whose client takes no answers for `slow_reader_seconds` is cut."""
         self._authenticator = authenticator
-        self._limiter = limiter
         self._pushes = pushes
         self._slow_reader_seconds = slow_reader_seconds
         self._open: set[_PushStream] = set()
@@ -47,7 +43,7 @@ class PushStreams:
 
     async def serve(self, context: Any) -> None:
         """Serve one stream to its end. Raises SyncError where it ends by the server."""
-        stream = _PushStream(self._pushes, self._limiter, _Identity(self._authenticator, context))
+        stream = _PushStream(self._pushes, _Identity(self._authenticator, context))
         await stream.identify()
         # Before the first write, or a client that is cut in it gets neither status nor reset.
         await context.send_initial_metadata(())
@@ -108,9 +104,8 @@ class _Unanswered:
 class _PushStream:
     """One stream: what was read of it and is not answered, and how it ends."""
 
-    def __init__(self, pushes: Pushes, limiter: CallLimiter, identity: _Identity) -> None:
+    def __init__(self, pushes: Pushes, identity: _Identity) -> None:
         self._pushes = pushes
-        self._limiter = limiter
         self._identity = identity
         self._unanswered: deque[_Unanswered] = deque()
         self._unanswered_bytes = 0
@@ -139,7 +134,7 @@ class _PushStream:
                     await self._wait_for_room()
                     if self._is_read:
                         break
-                    self._add(self._begin(request, caller))
+                    self._add(await self._begin(request, caller))
         except Exception as error:
             self._end(error)
         else:
@@ -165,11 +160,11 @@ class _PushStream:
         if self._error is not None:
             raise self._error
 
-    def _begin(self, request: sync_pb2.PushRequest, caller: Principal) -> _Unanswered:
+    async def _begin(self, request: sync_pb2.PushRequest, caller: Principal) -> _Unanswered:
         principal = caller
         try:
             principal = caller.acting_for(request.user_id)
-            self._limiter.check(principal)
+            await self._pushes.check(request, principal)
             begun = self._pushes.begin(request, principal)
         except SyncError as error:
             begun = asyncio.get_running_loop().create_future()

@@ -3,7 +3,9 @@
 import asyncio
 
 from syncline.v1 import sync_pb2
+from syncline_server.identity.call_limits import CallLimiter
 from syncline_server.identity.principal import Principal
+from syncline_server.identity.quotas import Quotas
 from syncline_server.rpc import codec
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.requests import Requests
@@ -16,13 +18,25 @@ BegunPush = asyncio.Future[PushOutcome | None]
 class Pushes:
     """Begins pushes and answers them."""
 
-    def __init__(self, requests: Requests, pusher: Pusher, metrics: Metrics) -> None:
-        """Read requests with `requests`, apply them with `pusher`, count changes in `metrics`."""
+    def __init__(
+        self, requests: Requests, pusher: Pusher, limiter: CallLimiter, quotas: Quotas, metrics: Metrics
+    ) -> None:
+        """Read requests with `requests`, apply them with `pusher`, count changes in `limiter` and `metrics`."""
         self._requests = requests
+        self._limiter = limiter
+        self._quotas = quotas
         self._pusher = pusher
         self._applied = metrics.changes.labels("applied")
         self._replayed = metrics.changes.labels("replayed")
         self._conflicts = metrics.changes.labels("conflict")
+
+    async def check(self, request: sync_pb2.PushRequest, principal: Principal) -> None:
+        """Hold a push against what its user may do and keep. Raises RateLimited and StoreUnavailable."""
+        self._limiter.check(principal)
+        size_bytes = request.ByteSize()
+        self._limiter.count_push(principal, len(request.changes), size_bytes)
+        if not all(change.action == sync_pb2.ACTION_DELETE for change in request.changes):
+            await self._quotas.check(principal, size_bytes)
 
     def begin(self, request: sync_pb2.PushRequest, principal: Principal) -> BegunPush:
         """Put a push in line. Raises SyncError where nothing of it can be applied."""

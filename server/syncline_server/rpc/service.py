@@ -10,6 +10,7 @@ from syncline_server.identity.call_limits import CallLimiter
 from syncline_server.identity.credentials import credentials_of
 from syncline_server.identity.failures import Failures
 from syncline_server.identity.principal import Principal
+from syncline_server.identity.quotas import Quotas
 from syncline_server.identity.shares import Shares
 from syncline_server.identity.tickets import Tickets
 from syncline_server.identity.withdrawals import Withdrawals
@@ -35,6 +36,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         authenticator: Authenticator,
         tickets: Tickets,
         limiter: CallLimiter,
+        quotas: Quotas,
         requests: Requests,
         pusher: Pusher,
         puller: Puller,
@@ -52,8 +54,8 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         self._tickets = tickets
         self._limiter = limiter
         self._requests = requests
-        self._pushes = Pushes(requests, pusher, metrics)
-        self._push_streams = PushStreams(authenticator, limiter, self._pushes, slow_reader_seconds)
+        self._pushes = Pushes(requests, pusher, limiter, quotas, metrics)
+        self._push_streams = PushStreams(authenticator, self._pushes, slow_reader_seconds)
         self._puller = puller
         self._store = store
         self._feed = feed
@@ -77,7 +79,8 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
 
     async def Push(self, request: sync_pb2.PushRequest, context: Any) -> sync_pb2.PushResponse:  # noqa: N802  # the contract's name
         """Apply a batch of changes."""
-        principal = await self._principal(request.user_id, context)
+        principal = await self._acting(request.user_id, context)
+        await self._pushes.check(request, principal)
         begun = self._pushes.begin(request, principal)
         await begun
         response = sync_pb2.PushResponse()
@@ -145,10 +148,13 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         return nullcontext() if principal.user_id is None else self._user_streams.held(principal.caller)
 
     async def _principal(self, user_id: str, context: Any) -> Principal:
-        caller = await self._authenticator.authenticate(credentials_of(context.invocation_metadata()))
-        principal = caller.acting_for(user_id)
+        principal = await self._acting(user_id, context)
         self._limiter.check(principal)
         return principal
+
+    async def _acting(self, user_id: str, context: Any) -> Principal:
+        caller = await self._authenticator.authenticate(credentials_of(context.invocation_metadata()))
+        return caller.acting_for(user_id)
 
     async def _stream_principal(self, request: sync_pb2.StreamPullRequest, context: Any) -> Principal:
         credentials = credentials_of(context.invocation_metadata())

@@ -192,12 +192,15 @@ class TypeForbidden(ForbiddenError):
 
 
 class RateLimited(SyncError):
-    """Too many calls in a window of time."""
+    """Too much in a window of time, or in all."""
 
-    def __init__(self, *, scope: str, window_seconds: int, maximum: int, retry_after_seconds: float) -> None:
-        super().__init__(
-            f"More than {maximum} calls in {window_seconds} s.", scope=scope, window_seconds=window_seconds, max=maximum
-        )
+    def __init__(
+        self, *, scope: str, window_seconds: int, maximum: int, retry_after_seconds: float, unit: str = "calls"
+    ) -> None:
+        """`unit` says what there is at most `maximum` of; a window of 0 s is all time."""
+        window = {"window_seconds": window_seconds} if window_seconds else {}
+        when = f" in {window_seconds} s" if window_seconds else ""
+        super().__init__(f"More than {maximum} {unit}{when}.", scope=scope, max=maximum, unit=unit, **window)
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -23,7 +23,7 @@ class Clock:
 
 
 def test_each_user_and_each_project_has_calls_of_its_own():
-    limiter = CallLimiter(MOST, Clock())
+    limiter = CallLimiter(MOST, now=Clock())
     for one in (caller(), caller("eve"), caller(None), caller(project=2)):
         for _ in range(MOST):
             limiter.check(one)
@@ -35,7 +35,7 @@ def test_each_user_and_each_project_has_calls_of_its_own():
 
 def test_a_refused_call_is_let_in_once_the_time_it_was_told_has_passed():
     clock = Clock()
-    limiter = CallLimiter(MOST, clock)
+    limiter = CallLimiter(MOST, now=clock)
     for _ in range(MOST):
         limiter.check(caller())
     with pytest.raises(RateLimited) as refused:
@@ -49,7 +49,7 @@ def test_a_refused_call_is_let_in_once_the_time_it_was_told_has_passed():
 
 def test_the_minute_slides():
     clock = Clock()
-    limiter = CallLimiter(MOST, clock)
+    limiter = CallLimiter(MOST, now=clock)
     for _ in range(MOST):
         limiter.check(caller())
     clock.now += 90
@@ -60,6 +60,28 @@ def test_the_minute_slides():
 
 
 def test_without_a_limit_nobody_is_refused():
-    limiter = CallLimiter(0, Clock())
+    limiter = CallLimiter(0, now=Clock())
     for _ in range(1000):
         limiter.check(caller())
+
+
+def test_the_changes_of_a_push_count_and_what_is_over_the_limit_is_owed():
+    clock = Clock()
+    limiter = CallLimiter(MOST, now=clock)
+    limiter.check(caller())
+    limiter.count_push(caller(), 2 * MOST, 0)  # let in whole
+    with pytest.raises(RateLimited) as refused:
+        limiter.check(caller())
+    assert refused.value.retry_after_seconds > 60
+    clock.now += refused.value.retry_after_seconds + 0.1
+    limiter.check(caller())
+    limiter.check(caller("eve"))
+
+
+def test_the_bytes_of_pushes_have_a_limit_of_their_own():
+    limiter = CallLimiter(0, 1000, now=Clock())
+    limiter.check(caller())
+    limiter.count_push(caller(), 1, 1001)
+    with pytest.raises(RateLimited) as refused:
+        limiter.check(caller())
+    assert (refused.value.details["max"], refused.value.details["unit"]) == (1000, "bytes of pushes")

@@ -7,6 +7,7 @@ import pytest
 from syncline_server.identity import key_cache
 from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.credentials import Credentials
+from syncline_server.identity.devices import Devices
 from syncline_server.identity.key_cache import KeyCache
 from syncline_server.identity.projects import KeyKind, Project, ProjectKey, hash_key, new_key
 from syncline_server.identity.session_tokens import issue_token
@@ -55,7 +56,9 @@ async def test_a_session_and_its_ticket_look_their_key_up_once():
     keys = KeyCache(registry)
     tickets = Tickets(keys)
     token = issue_token(SECRET, "ada", ttl_seconds=60)
-    principal = await Authenticator(keys).authenticate(Credentials(MADE.text, f"Bearer {token}", "", ""))
+    principal = await Authenticator(keys, Devices(0, ())).authenticate(
+        Credentials(MADE.text, f"Bearer {token}", "", "")
+    )
     redeemed = await tickets.redeem(tickets.issue(principal).text)
     assert (redeemed.user_id, redeemed.session) == (principal.user_id, principal.session)
     assert registry.asked == [KEY.id]
@@ -66,7 +69,9 @@ async def test_a_ticket_of_a_key_that_is_withdrawn_is_refused(monkeypatch: pytes
     registry = Registry()
     tickets = Tickets(KeyCache(registry))
     token = issue_token(SECRET, "ada", ttl_seconds=60)
-    principal = await Authenticator(KeyCache(registry)).authenticate(Credentials(MADE.text, f"Bearer {token}", "", ""))
+    principal = await Authenticator(KeyCache(registry), Devices(0, ())).authenticate(
+        Credentials(MADE.text, f"Bearer {token}", "", "")
+    )
     ticket = tickets.issue(principal).text
     await tickets.redeem(ticket)
     monkeypatch.setattr(registry, "find_key", _nothing)

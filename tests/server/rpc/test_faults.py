@@ -95,7 +95,7 @@ async def test_calls_over_the_limit_are_told_when_to_come_back(database_url: str
         for call in (ada.pull("todo"), ada.push(change()), ada.stream("todo").read()):
             told = await refused(call)
             assert (told.code, told.reason) == ("RESOURCE_EXHAUSTED", "RATE_LIMITED")
-            assert told.metadata == {"scope": "user", "window_seconds": "60", "max": "3"}
+            assert told.metadata == {"scope": "user", "window_seconds": "60", "max": "3", "unit": "calls"}
             assert told.retry_seconds is not None
             assert 1 <= told.retry_seconds <= 120
         async with server.client("bob") as bob:

@@ -1,0 +1,77 @@
+"""How much of a user is kept: a limit that an operator may set, held against the log once in a while."""
+
+import time
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from cachetools import TTLCache
+
+from syncline_server.identity.principal import Principal
+from syncline_server.sync.errors import RateLimited
+
+_KNOWN_SECONDS: Final = 60
+"""How long a count is good, with what was pushed since added to it."""
+_AGAIN_SECONDS: Final = 5.0
+"""A user over the limit is counted anew so seldom: it is his rows that are read."""
+_KNOWN_USERS: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is kept of a user, tombstones aside."""
+
+    size_bytes: int
+    types: int
+
+
+class UsageSource(Protocol):
+    """Counts what is kept."""
+
+    async def usage_of(self, project_id: int, user_id: str) -> Usage:
+        """Count what is kept of a user. Raises StoreUnavailable."""
+
+
+@dataclass(slots=True)
+class _Counted:
+    usage: Usage
+    at: float
+    pushed_bytes: int = 0
+
+
+class Quotas:
+    """Refuses pushes of users of whom too much is kept; what deletes alone is always let in."""
+
+    def __init__(self, source: UsageSource, max_bytes: int, max_types: int) -> None:
+        """Keep so many bytes and entity types of a user; 0: any number."""
+        self._source = source
+        self._max_bytes = max_bytes
+        self._max_types = max_types
+        self._counted: TTLCache[tuple[int, str], _Counted] = TTLCache(_KNOWN_USERS, _KNOWN_SECONDS)
+
+    async def check(self, principal: Principal, size_bytes: int) -> None:
+        """Let a push of so many bytes in. Raises RateLimited and StoreUnavailable."""
+        if not (self._max_bytes or self._max_types):
+            return
+        caller = (principal.project_id, principal.user)
+        counted = self._counted.get(caller)
+        if counted is None or (self._excess(counted, size_bytes) and time.monotonic() - counted.at > _AGAIN_SECONDS):
+            counted = _Counted(await self._source.usage_of(*caller), time.monotonic())
+            self._counted[caller] = counted
+        if excess := self._excess(counted, size_bytes):
+            unit, maximum = excess
+            raise RateLimited(
+                scope="user",
+                window_seconds=0,
+                maximum=maximum,
+                unit=unit,
+                retry_after_seconds=float(_KNOWN_SECONDS),
+            )
+        counted.pushed_bytes += size_bytes
+
+    def _excess(self, counted: _Counted, size_bytes: int) -> tuple[str, int] | None:
+        """Say what there is too much of, and the limit; None: nothing."""
+        if self._max_bytes and counted.usage.size_bytes + counted.pushed_bytes + size_bytes > self._max_bytes:
+            return "bytes kept", self._max_bytes
+        if self._max_types and counted.usage.types > self._max_types:
+            return "entity types kept", self._max_types
+        return None
