@@ -73,11 +73,9 @@ class Version:
     sent_us: int | None
     """The client timestamp, as it was sent."""
     session: str
-    by_device: bool
     in_full: bool
     """Its session knows all of it: nothing was merged in that the session had not been shown."""
-    pushed: tuple[Any, ...]
-    """The push_id of the push which made it, and all that this has asked for of the entity."""
+    pushed: tuple[str, int | None, str]
 
     @property
     def at_us(self) -> int:
@@ -117,10 +115,6 @@ class Push:
     def content(self) -> tuple[Any, ...]:
         """What has to be the same when it comes again: all but the token."""
         return self.sent, self.expected_head_ms, self.require_existing
-
-    def pushed(self, entity: Entity) -> tuple[Any, ...]:
-        """What makes its changes of an entity the same ones when they come again (P3)."""
-        return self.push_id, *(change.pushed for change in self.changes if change.entity == entity)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Project:
             raise Refused("HEAD_MISMATCH", head_ms=head // MS)
         before = {one.entity: one for one in self.log if one.user == push.user}
         last = {change.entity: change for change in push.changes}
-        again = {name for name, one in last.items() if _is_again(push, before.get(name), one)}
+        again = {name for name, one in last.items() if name in before and before[name].pushed == one.pushed}
         now, results, revision, lost = dict(before), [], moment.first_revision, set()
         for index, change in enumerate(push.changes):
             stored, current = before.get(change.entity), now.get(change.entity)
@@ -83,6 +83,8 @@ class Project:
             if impossible := _why_impossible(push, change, now):  # P7
                 raise Refused(impossible, index=index)
             if _is_done(push, change, stored, current):  # P5
+                if current is not stored:  # what this push has written is known again by its last change, too
+                    current = now[change.entity] = replace(current, pushed=change.pushed)
                 results.append(Result("applied", current, change.action == "create"))
             elif _loses(push, change, stored, current, moment.now_ms):  # P4, P5, P6
                 lost.add(change.entity)
@@ -229,14 +231,6 @@ def _knows(session: str, version: Version) -> bool:
     return bool(session) and version.session == session and version.in_full
 
 
-def _is_again(push: Push, stored: Version | None, last: Change) -> bool:
-    """Whether the changes of an entity, whose last one is given, are those that made what is stored (Q1 to Q3)."""
-    if stored is None or stored.pushed != push.pushed(last.entity):
-        return False
-    by_another_device = push.device_known and stored.by_device and stored.session != push.session
-    return not by_another_device and last.base != stored.revision
-
-
 def _is_live(version: Version | None) -> bool:
     return version is not None and not version.deleted
 
@@ -306,9 +300,8 @@ def _next_version(
         at.now_ms,
         change.at_us,
         push.session,
-        push.device_known,
         in_full,
-        push.pushed(change.entity),
+        change.pushed,
     )
 
 

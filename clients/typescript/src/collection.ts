@@ -59,6 +59,8 @@ export interface Draftable<T extends object> {
 
 /** Where collections read and write. */
 export interface Source {
+  readonly firstSync: Promise<void>;
+  isWhole(): boolean;
   items(type: string): ReadonlyMap<string, Item>;
   write<T>(make: (draft: Draft) => T): Written<T>;
   onChange(type: string, listener: () => void): () => void;
@@ -74,6 +76,16 @@ export class Collection<T extends object> implements Draftable<T> {
     private readonly source: Source,
   ) {
     source.onChange(type, () => (this.#all = undefined));
+  }
+
+  /** Resolves when everything has been read once. */
+  get firstSync(): Promise<void> {
+    return this.source.firstSync;
+  }
+
+  /** Whether everything has been read once. */
+  get isWhole(): boolean {
+    return this.source.isWhole();
   }
 
   get(id: string): Entity<T> | undefined {

@@ -11,7 +11,7 @@ import { Backoff, Bell } from "./waiting.js";
 export type Phase = "offline" | "connecting" | "catchingUp" | "live" | "stopped";
 
 /** What the engine tells, and asks. */
-export interface Told extends Omit<Outcome, "readAll"> {
+export interface Told extends Outcome {
   status(change: {
     phase?: Phase;
     progress?: { readonly received: number } | undefined;
@@ -29,8 +29,10 @@ export interface Pace {
   readonly pollMs: number;
 }
 
-/** How long streams are left alone after they did not get through. */
-const STREAMS_AGAIN_MS = 300_000;
+/** The longest that a server's word is followed. */
+const MOST_RETRY_AFTER_MS = 300_000;
+/** How long work may take to end: what the app was asked, it may never answer. */
+const END_MS = 1_000;
 
 export class Engine {
   /** Rung when something waits for the server. */
@@ -38,7 +40,6 @@ export class Engine {
   readonly #hurry = new Bell();
   readonly #reader: Reader;
   readonly #pusher: Pusher;
-  #asked: (() => void)[] = [];
   #cut = new AbortController();
   #readingBackoff: Backoff;
   #isLive = false;
@@ -67,7 +68,7 @@ export class Engine {
       },
       reset: () => told.reset(),
     });
-    this.#pusher = new Pusher(connection, replica, { ...told, readAll: () => this.#readAll() });
+    this.#pusher = new Pusher(connection, replica, told);
   }
 
   /** Try again now what waits for a better moment. */
@@ -89,12 +90,9 @@ export class Engine {
       this.#cut.abort();
     };
     stop.addEventListener("abort", abort);
-    try {
-      await this.#introduce();
-      await Promise.all([this.#read(stop), this.#write(stop)]);
-    } finally {
-      stop.removeEventListener("abort", abort);
-    }
+    await this.#introduce();
+    await unlessStopped(Promise.all([this.#read(stop), this.#write(stop)]), stop);
+    stop.removeEventListener("abort", abort);
   }
 
   /** Name this installation, and begin to read anew where there are types that were not read before. */
@@ -117,12 +115,11 @@ export class Engine {
     while (!stop.aborted) {
       this.#isLive = false;
       this.#received = 0;
+      this.#cut = new AbortController();
       this.told.status({ phase: "connecting", progress: undefined });
       try {
-        if (this.#asked.length || !this.#reader.isLive) await this.#round(stop);
+        if (!this.#reader.isLive) await this.#round(stop);
         else {
-          this.#cut = new AbortController();
-          if (stop.aborted) return;
           await this.#reader.stream(this.#cut.signal);
           if (!this.#cut.signal.aborted) await this.#pause(backoff.next(), stop);
         }
@@ -136,25 +133,8 @@ export class Engine {
   }
 
   async #round(stop: AbortSignal): Promise<void> {
-    const asked = this.#asked.splice(0);
-    try {
-      await this.#reader.round(stop);
-    } catch (error) {
-      this.#asked.push(...asked);
-      throw error;
-    }
-    for (const go of asked) go();
-    if (this.#reader.isLive || this.#asked.length) return;
-    setTimeout(() => (this.#reader.silent = 0), STREAMS_AGAIN_MS);
+    await this.#reader.round(stop);
     await this.#hurry.wait(this.pace.pollMs);
-  }
-
-  #readAll(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#asked.push(resolve);
-      this.#cut.abort();
-      this.#hurry.ring();
-    });
   }
 
   async #write(stop: AbortSignal): Promise<void> {
@@ -184,7 +164,8 @@ export class Engine {
       while (!stop.aborted) await this.#hurry.wait();
     } else {
       this.told.status({ ...status, error });
-      await this.#pause(Math.max(backoff.next(), error.retryAfterMs), stop, error.retryAfterMs);
+      const leastMs = Math.min(error.retryAfterMs, MOST_RETRY_AFTER_MS);
+      await this.#pause(Math.max(backoff.next(), leastMs), stop, leastMs);
     }
   }
 
@@ -194,4 +175,13 @@ export class Engine {
     await this.#hurry.wait(ms);
     while (!stop.aborted && Date.now() < begin + leastMs) await this.#hurry.wait(begin + leastMs - Date.now());
   }
+}
+
+/** Wait for work, but once it is stopped not for long. */
+function unlessStopped(work: Promise<unknown>, stop: AbortSignal): Promise<unknown> {
+  let timer: ReturnType<typeof setTimeout>;
+  const stopped = new Promise((resolve) => {
+    stop.addEventListener("abort", () => (timer = setTimeout(resolve, END_MS)));
+  });
+  return Promise.race([work.finally(() => clearTimeout(timer)), stopped]);
 }

@@ -14,7 +14,7 @@ export interface Version {
   /** Which reading of the whole it belongs to: a reset begins another. */
   readonly reading: number;
   /** The revision that our own last push of it was made to. */
-  readonly previous?: number;
+  readonly previous?: number | undefined;
 }
 
 /** One change that waits for the server. */

@@ -23,8 +23,6 @@ export interface Outcome {
   settled(keys: readonly string[]): void;
   /** The server refused an entry. */
   refused(entry: Entry, error: SyncError): void;
-  /** Read until what was just pushed has been read, where the server does not say which revisions it made. */
-  readAll(): Promise<void>;
 }
 
 export class Pusher {
@@ -39,7 +37,7 @@ export class Pusher {
 
   /** Send one push, and take what became of it; raises SyncError when nothing is known. */
   async push(stop: AbortSignal): Promise<void> {
-    const flight = this.replica.flight ?? (await this.#form());
+    const flight = this.replica.flight ?? (await this.#form(stop));
     if (!flight || stop.aborted) return;
     const placed = this.#placed(flight);
     const body: PushBody = {
@@ -58,13 +56,13 @@ export class Pusher {
   }
 
   /** Make a push of what waits, and keep it before it is sent. */
-  async #form(): Promise<Flight | undefined> {
+  async #form(stop: AbortSignal): Promise<Flight | undefined> {
     const { replica } = this;
     const keys = this.#next();
-    for (const key of keys) {
-      for (const change of replica.entries.get(key)!.changes) {
-        if (await this.#meet(change)) return undefined; // what waits is another now
-      }
+    const stale = keys.flatMap((key) => replica.entries.get(key)!.changes).find((change) => this.#isStale(change));
+    if (stale) {
+      await this.#meet(stale, stop);
+      return undefined; // what waits is another now
     }
     const bases: number[] = [];
     const first = new Map<string, number>();
@@ -102,30 +100,35 @@ export class Pusher {
     return keys;
   }
 
-  /**
-   * Settle it with what somebody else made of the entity since it was changed here; returns whether there was anything.
-   */
-  async #meet({ type, id }: Change): Promise<boolean> {
+  /** Tell whether somebody else has changed an entity since it was changed here. */
+  #isStale({ type, id }: Change): boolean {
+    const name = entityKey(type, id);
+    const { base } = this.replica.waiting(name)[0]!.change;
+    const version = this.replica.version(name);
+    return base !== undefined && base !== (version?.revision ?? 0) && base !== version?.previous;
+  }
+
+  /** Settle what waits for an entity with what somebody else has made of it. */
+  async #meet({ type, id }: Change, stop: AbortSignal): Promise<void> {
     const { replica, outcome } = this;
     const name = entityKey(type, id);
     const waiting = [...replica.waiting(name)];
-    const { base, before = null } = waiting[0]!.change;
+    const first = waiting[0]!;
+    const { before = null } = first.change;
     const version = replica.version(name);
-    const revision = version?.revision ?? 0;
-    if (base === undefined || base === revision || base === version?.previous) return false;
     const theirs = version?.data ?? null;
     const mine = waiting.reduce((data, { change }) => applied(data, change), before);
     let result = theirs;
     if (!same(mine, theirs)) {
       const meeting = { type, id, base: before, mine, theirs };
       result = await outcome.resolve(meeting);
-      if (replica.version(name) !== version) return true; // it changed again meanwhile
+      if (stop.aborted || replica.version(name) !== version) return; // it has changed again meanwhile
       outcome.resolved(meeting, result);
     }
-    const first = waiting[0]!;
+    const at = waiting.at(-1)!.change.at;
     const mended = same(result, theirs)
       ? []
-      : [{ type, id, ...between(theirs, result), at: waiting.at(-1)!.change.at, base: revision, before: theirs }];
+      : [{ type, id, ...between(theirs, result), at, base: version?.revision ?? 0, before: theirs }];
     const keys = [...new Set(waiting.map(({ key }) => key))];
     const kept = (change: Change): readonly Change[] => {
       if (entityKey(change.type, change.id) !== name) return [change];
@@ -134,14 +137,11 @@ export class Pusher {
     const writes = keys.map((key) => entryWrite(key, replica.entries.get(key)!.changes.flatMap(kept)));
     await this.#commit(writes, [name]);
     outcome.settled(keys.filter((key) => !replica.entries.has(key)));
-    return true;
   }
 
   /** Take what the server says became of a push. */
   async #answered(flight: Flight, placed: readonly Placed[], answer: Pushed): Promise<void> {
     const { replica } = this;
-    const { revisions } = answer;
-    if (!revisions) await this.outcome.readAll();
     const lost = new Map(answer.conflicts.map((one) => [entityKey(one.entity_type, one.entity_id), one]));
     const made = new Map<string, Version>();
     const { reading } = replica.meta;
@@ -149,7 +149,7 @@ export class Pusher {
       if (lost.has(name)) return;
       const { type, id } = change;
       const base = flight.bases[index]!;
-      const revision = revisions?.[index] ?? replica.version(name)?.revision ?? 0;
+      const revision = answer.revisions[index]!;
       const before = made.has(name) ? made.get(name)!.data : (change.before ?? null);
       made.set(name, { type, id, revision, data: applied(before, change), reading, previous: base });
     });
@@ -162,9 +162,9 @@ export class Pusher {
     }
     for (const [name, version] of made) {
       const known = replica.version(name);
-      if (revisions && !(known && known.revision >= version.revision)) writes.push(versionWrite(name, version));
+      if (!known || known.revision < version.revision) writes.push(versionWrite(name, version));
       const next = replica.waiting(name).find(({ key }) => !flight.keys.includes(key));
-      if (revisions && next && next.change.base === undefined) {
+      if (next && next.change.base === undefined) {
         const changes = replica.entries.get(next.key)!.changes;
         const based = { ...next.change, base: version.revision, before: version.data };
         writes.push(entryWrite(next.key, changes.map((change) => (change === next.change ? based : change))));

@@ -12,6 +12,9 @@ import type { Pulled, PulledChange, Streamed } from "./wire.js";
 const SILENCE_MS = 45_000;
 /** A stream that says nothing at first is kept back by something on the way. */
 const FIRST_MS = 10_000;
+/** After so many of them it is asked page by page, for so long. */
+const MOST_SILENT = 2;
+const STREAMS_AGAIN_MS = 300_000;
 
 /** Told of what is read, as it is read. */
 export interface Heard {
@@ -30,8 +33,9 @@ interface Read {
 }
 
 export class Reader {
-  /** Streams in a row that were opened and said nothing. */
-  silent = 0;
+  /** Streams in a row that were opened and said nothing, and when the last one was. */
+  #silent = 0;
+  #silentAt = 0;
 
   constructor(
     private readonly connection: Connection,
@@ -42,7 +46,7 @@ export class Reader {
 
   /** Tell whether streams get through here, as far as is known. */
   get isLive(): boolean {
-    return canFollow() && this.silent < 2;
+    return canFollow() && (this.#silent < MOST_SILENT || Date.now() > this.#silentAt + STREAMS_AGAIN_MS);
   }
 
   /** Follow everything live until the stream ends; raises SyncError. */
@@ -67,7 +71,8 @@ export class Reader {
     } finally {
       clearTimeout(timer as number);
       stop.removeEventListener("abort", abort);
-      this.silent = isOpen && isSilent && !stop.aborted ? this.silent + 1 : 0;
+      this.#silent = isOpen && isSilent && !stop.aborted ? this.#silent + 1 : 0;
+      this.#silentAt = Date.now();
     }
   }
 
@@ -133,7 +138,9 @@ export class Reader {
       const known = replica.version(key);
       met.add(key);
       if (known && known.reading === reading && known.revision > revision) continue;
-      const version: Version = { type, id, revision, data: action === "delete" ? null : data, reading };
+      // What is read of our own push still is our own.
+      const previous = known?.revision === revision ? known.previous : undefined;
+      const version: Version = { type, id, revision, data: action === "delete" ? null : data, reading, previous };
       const isNothing = !version.data && !replica.waiting(key).length;
       if (!isNothing || known) writes.push(versionWrite(key, isNothing ? undefined : version));
     }

@@ -77,6 +77,7 @@ export class SyncClient<T extends Types> {
   readonly #changes = new Emitter<Record<string, void>>();
   readonly #settling = new Bell();
   readonly #starting = new Bell();
+  readonly #ended = new AbortController();
   #status: SyncStatus = {
     phase: "connecting",
     pending: 0,
@@ -86,7 +87,6 @@ export class SyncClient<T extends Types> {
     leader: false,
   };
   #isWhole!: () => void;
-  #isOpen!: () => void;
   #user: string | undefined;
   #session: Session | undefined;
   #isPaused = false;
@@ -120,7 +120,6 @@ export class SyncClient<T extends Types> {
       (type) => options.types[type]?.schema,
       () => clock.now(),
     );
-    this.#writer.ready = new Promise((resolve) => (this.#isOpen = resolve));
     const pace = { ...PACE, ...options.pace };
     this.#engine = new Engine(connection, this.#replica, this.#types, options.version ?? 0, pace, {
       status: (change) => this.#set(change),
@@ -171,6 +170,8 @@ export class SyncClient<T extends Types> {
   collection<K extends keyof T & string>(type: K): Collection<MembersOf<T[K]>> {
     if (!this.#types.includes(type)) throw new SyncError("INVALID", `types: there is no ${type}.`);
     const source = {
+      firstSync: this.firstSync,
+      isWhole: () => this.#replica.meta.whole,
       items: (name: string) => this.#replica.items(name),
       write: this.#writer.write.bind(this.#writer),
       onChange: (name: string, listener: () => void) => this.#changes.on(name, listener),
@@ -244,7 +245,9 @@ export class SyncClient<T extends Types> {
   async stop(): Promise<void> {
     this.#halt(undefined);
     await this.#leave();
+    this.#writer.close(new SyncError("STOPPED", "The app has stopped syncing."));
     await this.#replica.close();
+    this.#ended.abort();
   }
 
   // Opening and leaving a store
@@ -253,14 +256,17 @@ export class SyncClient<T extends Types> {
   async #start(user?: string): Promise<void> {
     if (this.#isStarting) return;
     this.#isStarting = true;
+    this.#writer.close();
     try {
       if (this.#session) {
         await this.#leave();
         await this.#replica.close();
       }
       await this.#open(user ?? this.#options.user ?? (await this.#lastUser()) ?? (await this.#firstUser()));
-    } catch (error) {
-      this.#halt(error as SyncError);
+    } catch (thrown) {
+      const error = thrown instanceof SyncError ? thrown : new SyncError("STORAGE", String(thrown));
+      this.#writer.close(error);
+      this.#halt(error);
     } finally {
       this.#isStarting = false;
     }
@@ -284,8 +290,7 @@ export class SyncClient<T extends Types> {
     this.#user = user;
     await this.#keepLastUser(user);
     this.#join(store, tabs);
-    this.#writer.isReady = true;
-    this.#isOpen();
+    this.#writer.open();
   }
 
   /** Take part in leading. */
@@ -312,8 +317,7 @@ export class SyncClient<T extends Types> {
   async #leave(): Promise<void> {
     const session = this.#session;
     this.#session = undefined;
-    this.#writer.isReady = false;
-    this.#writer.ready = new Promise((resolve) => (this.#isOpen = resolve));
+    this.#writer.close();
     session?.stop.abort();
     this.#engine.hurry();
     await session?.over;
@@ -323,6 +327,7 @@ export class SyncClient<T extends Types> {
   async #forget(): Promise<void> {
     this.#halt(new SyncError("SIGNED_OUT", "The app has signed out."));
     await this.#leave();
+    this.#writer.close(this.#status.error);
     await this.#replica.clear();
     await this.#keepLastUser(undefined);
     this.#user = undefined;
@@ -387,8 +392,13 @@ export class SyncClient<T extends Types> {
     const names = Object.keys(status) as (keyof SyncStatus)[];
     if (names.every((name) => status[name] === this.#status[name])) return;
     this.#status = Object.freeze(status);
-    if (status.leader) this.#session?.tabs.tell("status", { phase: status.phase, progress: status.progress });
+    this.#tellStatus();
     this.#events.emit("status", status);
+  }
+
+  #tellStatus(): void {
+    const { leader, phase, progress, error } = this.#status;
+    if (leader) this.#session?.tabs.tell("status", { phase, progress, error: error && plain(error) });
   }
 
   #changed(): void {
@@ -410,11 +420,11 @@ export class SyncClient<T extends Types> {
     if (kind === "kept") this.#replica.take(payload as readonly Write[]);
     else if (kind === "hurry") this.#engine.hurry();
     else if (kind === "signOut") void this.#forget();
-    else if (kind === "hello") {
-      const { leader, phase, progress } = this.#status;
-      if (leader) this.#session?.tabs.tell("status", { phase, progress });
-    } else if (kind === "status") this.#set({ error: undefined, ...(payload as Partial<SyncStatus>) });
-    else if (kind === "signedOut") this.#hear(kind, fromPlain(payload as never));
+    else if (kind === "hello") this.#tellStatus();
+    else if (kind === "status") {
+      const { error, ...status } = payload as SyncStatus;
+      this.#set({ ...status, error: error && fromPlain(error) });
+    } else if (kind === "signedOut") this.#hear(kind, fromPlain(payload as never));
     else if (kind === "refused") {
       const { key, error } = payload as Told["refused"];
       this.#hear(kind, { key, error: fromPlain(error) });
@@ -434,10 +444,11 @@ export class SyncClient<T extends Types> {
   /** Notice that the network is back, that the page is hidden or shown, or comes out of the back-forward cache. */
   #watchPage(): void {
     if (typeof document === "undefined" || !globalThis.addEventListener) return;
-    addEventListener("online", () => this.#engine.hurry());
+    const { signal } = this.#ended;
+    addEventListener("online", () => this.#engine.hurry(), { signal });
     addEventListener("pageshow", ({ persisted }) => {
       if (persisted && this.#session) void this.#replica.reload();
-    });
+    }, { signal });
     const look = (): void => {
       const isHidden = document.visibilityState === "hidden";
       this.#hiddenSince = isHidden ? Date.now() : undefined;
@@ -446,7 +457,7 @@ export class SyncClient<T extends Types> {
       ring();
       if (!isHidden) this.#engine.hurry();
     };
-    document.addEventListener("visibilitychange", look);
+    document.addEventListener("visibilitychange", look, { signal });
     look();
   }
 }

@@ -41,6 +41,7 @@ export class Tabs {
       if (!wants()) await this.bell.wait();
       else {
         await this.#alone(stop, async (lost) => {
+          if (!wants()) return; // any more
           const own = new AbortController();
           const abort = (): void => own.abort();
           lost.addEventListener("abort", abort);

@@ -35,8 +35,8 @@ export interface Pushed {
   readonly applied: number;
   readonly conflicts: readonly Conflict[];
   readonly checkpoint_token: string;
-  /** One a change, 0 for a conflict. */
-  readonly revisions?: readonly number[];
+  /** One a change; 0 for one that lost, and for the delete of what never was. */
+  readonly revisions: readonly number[];
 }
 
 export interface PulledChange {

@@ -11,16 +11,32 @@ interface Waiter {
 }
 
 export class Writer {
-  /** Resolves when there is a store to write to. */
-  ready: Promise<void> = Promise.resolve();
-  isReady = false;
+  /** Resolves when there is a store to write to; is rejected when there will be none. */
+  ready!: Promise<void>;
+  #isOpen = false;
+  #open!: () => void;
   readonly #unsynced = new Map<string, Waiter>();
 
   constructor(
     private readonly replica: Replica,
     private readonly schemaOf: (type: string) => StandardSchema<object> | undefined,
     private readonly now: () => number,
-  ) {}
+  ) {
+    this.close();
+  }
+
+  /** There is a store to write to. */
+  open(): void {
+    this.#isOpen = true;
+    this.#open();
+  }
+
+  /** There is no store: what is written waits for one, or fails. */
+  close(error?: SyncError): void {
+    this.#isOpen = false;
+    this.ready = error ? Promise.reject(error) : new Promise((resolve) => (this.#open = resolve));
+    this.ready.catch(() => undefined); // who writes is told
+  }
 
   /** Write what `make` does to a draft, all of it or nothing. */
   write<R>(make: (draft: Draft) => R): Written<R> {
@@ -28,7 +44,7 @@ export class Writer {
     const synced = new Promise<void>((resolve, reject) => (waiter = { resolve, reject }));
     synced.catch(() => undefined); // an app need not look
     // Without a pause where none is needed, so that what was written is there in the next line.
-    const written = this.isReady ? this.#begin(make, waiter) : this.ready.then(() => this.#begin(make, waiter));
+    const written = this.#isOpen ? this.#begin(make, waiter) : this.ready.then(() => this.#begin(make, waiter));
     written.catch(waiter.reject);
     return Object.assign(written, { synced });
   }

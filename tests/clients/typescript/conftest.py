@@ -69,11 +69,18 @@ async def wired(server: Server, address: str) -> AsyncIterator[Wire]:
         yield Wire(server, proxy, f"user-{uuid.uuid4().hex[:12]}")
 
 
-@pytest.fixture
-async def node() -> AsyncIterator[Node]:
+@pytest.fixture(scope="session")
+async def shared_node() -> AsyncIterator[Node]:
     running = await start_node()
     yield running
     await running.kill()
+
+
+@pytest.fixture
+async def node(shared_node: Node) -> AsyncIterator[Node]:
+    """A process of Node without any app in it."""
+    yield shared_node
+    await shared_node.run("await reset()")
 
 
 @pytest.fixture(scope="session")

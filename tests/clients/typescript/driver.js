@@ -10,7 +10,14 @@ export function use(module, storages) {
   client = module;
   Object.assign(kinds, storages);
 }
-const kinds = {};
+const memories = new Map();
+const kinds = {
+  memory: (name) => {
+    const kept = memories.get(name) ?? client.memory();
+    if (name) memories.set(name, kept);
+    return kept;
+  },
+};
 
 /** Make an app of to-dos and notes, and listen to all that it tells. */
 export function open(name, { url, key, token, storage, ...options }) {
@@ -31,6 +38,13 @@ export function open(name, { url, key, token, storage, ...options }) {
   for (const event of ["conflict", "rejected", "reset", "signedOut"]) {
     apps[name].on(event, (value) => heard[name][event].push(value ? { ...value } : null));
   }
+}
+
+/** End all apps, and forget what was kept in memory. */
+export async function reset() {
+  await Promise.all(Object.values(apps).map((app) => app.stop()));
+  for (const made of [apps, heard, tokens]) for (const name of Object.keys(made)) delete made[name];
+  memories.clear();
 }
 
 /** All entities of an app by type and id. */
@@ -64,7 +78,7 @@ export async function until(holds, name) {
   }
 }
 
-const scope = { apps, heard, tokens, open, shown, status, until };
+const scope = { apps, heard, tokens, open, reset, shown, status, until };
 const AsyncFunction = (async () => {}).constructor;
 
 /** Run the text of a function's body; `args` is there by its names. Returns what is JSON of its result. */

@@ -7,15 +7,7 @@ const client = await import(`${folder}/index.js`);
 const { file } = await import(`${folder}/node.js`);
 const { run, use } = await import(driver);
 
-const memories = new Map();
-use(client, {
-  memory: (name) => {
-    const kept = memories.get(name) ?? client.memory();
-    if (name) memories.set(name, kept);
-    return kept;
-  },
-  file,
-});
+use(client, { file });
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, code, args } = JSON.parse(line);
   run(code, args).then(

@@ -45,7 +45,7 @@ async def test_an_app_goes_on_live_after_each_cut(device: Device, wire: Wire):
 async def test_where_no_stream_gets_through_it_looks_again_and_again(node: Node, wire: Wire):
     await node.run(
         """
-        const original = Object.getOwnPropertyDescriptor(Response.prototype, 'body');
+        kinds.body = Object.getOwnPropertyDescriptor(Response.prototype, 'body');
         delete Response.prototype.body;
         open('one', options);
         await apps.one.firstSync;
@@ -60,6 +60,7 @@ async def test_where_no_stream_gets_through_it_looks_again_and_again(node: Node,
     await node.run("await until(() => !apps.one.todo.get('e7'))")
     await node.run("await apps.one.todo.create({ id: 'mine' }).synced")
     assert "todo/mine" in await wire.stored()
+    await node.run("Object.defineProperty(Response.prototype, 'body', kinds.body)")
 
 
 async def test_a_session_that_ends_is_renewed(node: Node, wire: Wire):
