@@ -227,8 +227,9 @@ def session_key(project_id: int, user_id: str, session: str) -> str:
     return _short_digest(f"{project_id}\x1f{user_id}\x1f{session}") if session else ""
 
 
+@lru_cache(maxsize=1024)
 def push_key(project_id: int, user_id: str, device: str, push_id: str) -> str:
-    """Derive the one-column key of a remembered push, as `entity_key`."""
+    """Derive the one-column key of a remembered push, as `entity_key`; its group asks for it several times."""
     return _short_digest(f"{project_id}\x1f{user_id}\x1f{device}\x1f{push_id}")
 
 
