@@ -14,6 +14,31 @@ def revisions(answer: sync_pb2.PushResponse) -> list[int]:
     return [result.change.revision for result in answer.results]
 
 
+async def test_of_two_equal_increments_on_one_base_one_is_told_of_a_conflict(shared_server: Server, user: str):
+    """X20: two tabs, whose devices are not known."""
+    async with shared_server.client(user) as one, shared_server.client(user, ttl=7200) as other:
+        base = (await one.push(change("create", "n", {"n": 0}))).results[0].change.revision
+        pushes = [(one, "a"), (other, "b")]
+        answers = [await tab.push(change("update", "n", {"n": 1}, base=base), push_id=name) for tab, name in pushes]
+        assert [outcomes(answer) for answer in answers] == ["a", "c"]
+        assert json.loads(answers[1].results[0].change.data) == {"n": 1}
+
+
+async def test_a_push_that_ends_like_the_one_before_is_a_new_one(shared_server: Server, user: str):
+    """X21."""
+    async with shared_server.client(user, device="a") as client:
+        for at in (1, 2):
+            tags = change("update", "x", {f"tag {at}": True}), change("update", "x", {"done": True})
+            assert outcomes(await client.push(*tags, push_id=str(at))) == "aa"
+        assert json.loads((await client.pull("todo")).changes[0].data) == {"tag 1": True, "tag 2": True, "done": True}
+
+
+async def test_the_same_bytes_as_a_new_edit_are_a_new_edit(shared_server: Server, user: str):
+    async with shared_server.client(user, device="a") as client:
+        pushed = [await client.push(change("update", "x", {"n": 1}), push_id=name) for name in ("p", "q")]
+        assert [outcomes(answer) for answer in pushed] == ["a", "a"]
+
+
 async def test_a_late_retry_does_not_write_over_what_another_has_written(shared_server: Server, user: str):
     """X22."""
     async with shared_server.client(user, device="a") as a, shared_server.client(user, device="b") as b:
@@ -138,3 +163,13 @@ async def test_an_answer_to_a_retry_skips_nothing_that_came_meanwhile(shared_ser
         again = await a.push(change("create", "x"), push_id="p", checkpoint_token=shown)
         rest = await a.pull("todo", checkpoint_token=again.checkpoint_token)
         assert [one.revision for one in rest.changes] == [*revisions(first), *revisions(foreign)]
+
+
+async def test_pushes_of_a_stream_are_recognised_one_by_one(shared_server: Server, user: str):
+    async with shared_server.client(user, device="a") as a, shared_server.client(user, device="b") as b:
+        pushes = [sync_pb2.PushRequest(changes=[change("update", f"e{at}")], push_id=str(at)) for at in range(3)]
+        await a.push(change("update", "e1"), push_id="1")
+        await b.push(change("update", "e1", {"by": "b"}))
+        stream = a.stub.PushStream(iter([sync_pb2.PushStreamRequest(pushes=pushes)]), metadata=a.metadata)
+        answers = [one.response async for message in stream for one in message.answers]
+        assert [outcomes(answer) for answer in answers] == ["a", "r", "a"]
