@@ -236,7 +236,8 @@ class App:
                 self.replica.date(one.entity, revision)
         for row in answer.rows:
             self.replica.learn(row)
-            self.book.saw(row)
+            if not pending.push_id or pending.tries == 1:  # a retry is told the data of today, of the first revision
+                self.book.saw(row)
         pushed = {one.entity[0] for one in pending.changes}
         for cursor in self.habits.cursors:
             if not pushed.isdisjoint(cursor) and self._trusts(pending, cursor):

@@ -24,7 +24,7 @@ from harness import Server, settings_for, started_server
 
 SECONDS = float(os.environ.get("APPS_SECONDS", "4"))
 SEED = int(os.environ.get("APPS_SEED", "1"))
-PUSH_IDS = os.environ.get("APPS_PUSH_IDS", "") == "1"
+PUSH_IDS = os.environ.get("APPS_PUSH_IDS", "1") == "1"
 ONLY = os.environ.get("APPS_HOUSE", "")
 """The number of the one house to let live; empty: all."""
 EVERYTHING = os.environ.get("APPS_EVERYTHING", "") == "1"
