@@ -32,6 +32,8 @@ ENTITY_TYPE_FORM: Final = "a letter or _, then letters, digits, _ . -; at most 6
 """The same for people: "must be" goes before it."""
 REQUEST_ID_PATTERN: Final = "[A-Za-z0-9._-]{1,64}"
 """A request id that logs take over from a client; bridge and server name a call by one."""
+SERVER_TIME: Final = "server_time"
+"""The metadata that tells the server's time, in ms since the Unix epoch: trailing, on streams initial."""
 
 CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),

@@ -1,12 +1,13 @@
 """How a push or a pull is tried again: with pauses, within a deadline for all of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from grpc import aio
 
 from syncline.failed_call import failed_call
+from syncline_client.clock import Clock
 from syncline_client.credentials import Credentials
 from syncline_client.errors import SessionExpired, SynclineError, Unavailable, error_of
 from syncline_client.timing import Backoff, Timing
@@ -17,12 +18,13 @@ T = TypeVar("T")
 class UnaryCaller:
     """Makes calls that have one answer."""
 
-    def __init__(self, credentials: Credentials, timing: Timing) -> None:
-        """Wait as `timing` says."""
+    def __init__(self, credentials: Credentials, timing: Timing, clock: Clock) -> None:
+        """Wait as `timing` says; `clock` hears the server's time of each answer."""
         self._credentials = credentials
         self._timing = timing
+        self._clock = clock
 
-    async def call(self, method: Callable[..., Awaitable[T]], request: Any) -> T:
+    async def call(self, method: "Callable[..., aio.UnaryUnaryCall[Any, T]]", request: Any) -> T:
         """Return the answer to a request that may be made again; raises SynclineError.
 
         A session token that has expired is renewed once.
@@ -35,7 +37,7 @@ class UnaryCaller:
             metadata = await self._credentials.metadata()
             seconds = min(self._timing.call_seconds, ends_at - loop.time())
             try:
-                return await method(request, metadata=metadata, timeout=seconds)
+                return await self._answer(method(request, metadata=metadata, timeout=seconds))
             except aio.AioRpcError as failed:
                 error = error_of(failed_call(failed))
                 error.outcome_unknown = outcome_unknown = outcome_unknown or isinstance(error, Unavailable)
@@ -46,6 +48,11 @@ class UnaryCaller:
                 if pause is None or loop.time() + pause >= ends_at:
                     raise error from failed
             await asyncio.sleep(pause)
+
+    async def _answer(self, call: "aio.UnaryUnaryCall[Any, T]") -> T:
+        answer = await call
+        self._clock.hear(await call.trailing_metadata())
+        return answer
 
 
 def _pause(error: SynclineError, backoff: Backoff) -> float | None:

@@ -1,6 +1,5 @@
 """The client of a sync server: push, pull, follow."""
 
-import time
 import uuid
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
@@ -16,6 +15,7 @@ from syncline_client.answers import Batch, Found, Page, Pushed
 from syncline_client.calls import UnaryCaller
 from syncline_client.changes import NewChange
 from syncline_client.channel import open_channel
+from syncline_client.clock import Clock
 from syncline_client.credentials import Credentials, SessionToken
 from syncline_client.follow import Follower
 from syncline_client.timing import Timing
@@ -47,9 +47,9 @@ class SyncClient:
         timing = timing or Timing()
         credentials = Credentials(api_key, session_token, device_id)
         self._connect = partial(open_channel, target, tls)
-        self._caller = UnaryCaller(credentials, timing)
-        self._follower = Follower(self._connect, credentials, timing)
-        self._seen_us = 0
+        self._clock = Clock()
+        self._caller = UnaryCaller(credentials, timing, self._clock)
+        self._follower = Follower(self._connect, credentials, timing, self._clock)
 
     async def __aenter__(self) -> Self:
         self._channel = self._connect()
@@ -81,7 +81,7 @@ class SyncClient:
         """
         request = sync_pb2.PushRequest(
             push_id=push_id or str(uuid.uuid4()),
-            changes=codec.new_changes(changes, self._now_us()),
+            changes=codec.new_changes(changes, self._clock.now_us()),
             checkpoint_token=checkpoint_token or "",
             expected_head_ms=expected_head_ms,
             require_existing=require_existing,
@@ -166,15 +166,7 @@ class SyncClient:
                 yield codec.batch(message)
 
     def _saw(self, changes: Iterable[sync_pb2.Change]) -> None:
-        self._seen_us = max(self._seen_us, *(change.revision for change in changes), 0)
-
-    def _now_us(self) -> int:
-        """Return when a change is made that says nothing of it: after all that this client has seen.
-
-        Its clock alone would not do. Where it is a little behind the server's, the answer to a change just read would
-        lose to it; without a timestamp a push sent again could win over what was pushed since.
-        """
-        return max(time.time_ns() // 1000, self._seen_us)
+        self._clock.see([change.revision for change in changes])
 
 
 def _place(

@@ -12,6 +12,7 @@ from grpc import StatusCode, aio
 
 from syncline.failed_call import FailedCall, failed_call
 from syncline.v1 import sync_pb2, sync_pb2_grpc
+from syncline_client.clock import Clock
 from syncline_client.credentials import Credentials, Metadata
 from syncline_client.errors import DeadlineExceeded, SessionExpired, SynclineError, Unavailable, error_of
 from syncline_client.timing import Backoff, Timing
@@ -22,11 +23,17 @@ _log: Final = logging.getLogger(__name__)
 class Follower:
     """Reads one stream, over as many connections as it takes."""
 
-    def __init__(self, connect: Callable[[], aio.Channel], credentials: Credentials, timing: Timing) -> None:
-        """`connect` opens a channel of a connection's own: a new one owes nothing to one that is stuck."""
+    def __init__(
+        self, connect: Callable[[], aio.Channel], credentials: Credentials, timing: Timing, clock: Clock
+    ) -> None:
+        """`connect` opens a channel of a connection's own: a new one owes nothing to one that is stuck.
+
+        `clock` hears the server's time of each connection.
+        """
         self._connect = connect
         self._credentials = credentials
         self._timing = timing
+        self._clock = clock
 
     async def messages(self, request: sync_pb2.StreamPullRequest) -> AsyncGenerator[sync_pb2.StreamPullResponse, None]:
         """Yield every message once; `request` keeps the position to resume from. Raises SynclineError.
@@ -61,10 +68,14 @@ class Follower:
             call = sync_pb2_grpc.SyncServiceStub(channel).StreamPull(request, metadata=metadata)
             # Not `call.read()`: that forgets what is still to be read once the stream has ended.
             messages = aiter(call)
+            is_heard = False
             try:
                 while True:
                     async with asyncio.timeout(self._timing.silence_seconds):
                         message = await anext(messages)
+                        if not is_heard:
+                            self._clock.hear(await call.initial_metadata())
+                            is_heard = True
                     yield message
             except StopAsyncIteration:
                 return

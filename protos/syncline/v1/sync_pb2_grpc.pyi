@@ -6,6 +6,9 @@ The contract of Syncline: one gap-free change log per project, pushed to, paged 
 Credentials travel as call metadata: `x-api-key` (a project key, always), `authorization: Bearer <session token>`
 (who the user is; a server key can do without) and, optionally, `x-device-id` (which installation is calling).
 
+The server's time travels back as metadata `server_time`, in milliseconds since the Unix epoch: trailing with an answer
+to one request, initial on streams. A client that stamps its changes with it does not depend on its own clock.
+
 Every error is a google.rpc.Status with a google.rpc.ErrorInfo whose domain is `syncline.v1` and whose reason is
 a value of ErrorReason without its prefix; BadRequest and RetryInfo are added where they fit. Only what gRPC
 itself refuses (an oversized message, an unknown method) comes without them.

@@ -17,6 +17,7 @@ from prometheus_client import Gauge
 from syncline import words
 from syncline_server.rpc.incoming import Incoming
 from syncline_server.rpc.metrics import Metrics
+from syncline_server.rpc.server_time import server_time
 from syncline_server.rpc.status import internal_status, status_of
 from syncline_server.sync.errors import StoreUnavailable, SyncError
 
@@ -74,6 +75,7 @@ class CallObserver:
                 raise
             finally:
                 self._end()
+            context.set_trailing_metadata(server_time())
             call.end("OK")
             return response
 

@@ -16,6 +16,7 @@ from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.credentials import Credentials, credentials_of
 from syncline_server.identity.principal import Principal
 from syncline_server.rpc.pushes import BegunPush, Pushes
+from syncline_server.rpc.server_time import server_time
 from syncline_server.rpc.status import rich_internal_status, rich_status_of
 from syncline_server.sync.errors import Draining, ReaderTooSlow, SyncError
 
@@ -46,7 +47,7 @@ class PushStreams:
         stream = _PushStream(self._pushes, _Identity(self._authenticator, context))
         await stream.identify()
         # Before the first write, or a client that is cut in it gets neither status nor reset.
-        await context.send_initial_metadata(())
+        await context.send_initial_metadata(server_time())
         self._open.add(stream)
         reading = asyncio.create_task(stream.read(context), name="push stream")
         try:

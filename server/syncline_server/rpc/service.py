@@ -20,6 +20,7 @@ from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.push_streams import PushStreams
 from syncline_server.rpc.pushes import Pushes
 from syncline_server.rpc.requests import Requests
+from syncline_server.rpc.server_time import server_time
 from syncline_server.sync.errors import IdentityError, ReaderTooSlow, SessionExpired, UnavailableError
 from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import Puller
@@ -116,7 +117,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         principal = await self._stream_principal(request, context)
         with self._place(principal), self._withdrawals.watched(principal):
             # Unsent, it would go with the first message: while that is stuck, no status could follow.
-            await context.send_initial_metadata(())
+            await context.send_initial_metadata(server_time())
             await self._stream(request, principal, context)
 
     async def CreateTicket(self, request: sync_pb2.CreateTicketRequest, context: Any) -> sync_pb2.CreateTicketResponse:  # noqa: N802  # as above

@@ -108,10 +108,27 @@ async def test_an_answer_to_what_was_read_wins_although_the_clock_is_behind(
     hour_ago = time.time_ns() - 3600 * 10**9
     async with session(server, device="phone") as phone, session(server, device="laptop") as laptop:
         await laptop.push([create("todo", "a", {"n": 1})])
-        monkeypatch.setattr("syncline_client.client.time", SimpleNamespace(time_ns=lambda: hour_ago))
+        monkeypatch.setattr("syncline_client.clock.time", SimpleNamespace(time_ns=lambda: hour_ago))
         assert (await phone.push([update("todo", "a", {"n": 2})])).conflicts
-        await phone.pull()
         assert not (await phone.push([update("todo", "a", {"n": 2})])).conflicts
+
+
+@pytest.mark.parametrize("off_seconds", [-3600, 3600])
+@pytest.mark.parametrize("by_stream", [False, True])
+async def test_changes_are_stamped_with_the_servers_time(
+    server: Server, monkeypatch: pytest.MonkeyPatch, off_seconds: int, by_stream: bool
+):
+    wrong = SimpleNamespace(time_ns=lambda: time.time_ns() + off_seconds * 10**9)
+    monkeypatch.setattr("syncline_client.clock.time", wrong)
+    async with session(server) as client:
+        if by_stream:
+            _ = [one async for one in client.follow(until_caught_up=True)]
+        else:
+            await client.pull()
+        began = datetime.now(UTC) - timedelta(seconds=2)
+        await client.push([create("todo", "a")])
+        (made,) = (await client.pull()).changes
+        assert began < made.client_timestamp <= datetime.now(UTC)
 
 
 async def test_a_server_key_names_the_user(server: Server):

@@ -4,12 +4,31 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from harness import Client, Server, change, outcomes, settings_for, started_server
+from harness import Client, Server, change, now_ms, outcomes, settings_for, started_server
 from rules import Clock
+from syncline.v1 import sync_pb2
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+
+
+async def test_each_answer_tells_the_servers_time(server: Server):
+    async with server.client() as client:
+        began_ms = now_ms()
+        request, options = sync_pb2.PullRequest(), {"metadata": client.metadata}
+        told = [await client.stub.Pull(request, **options).trailing_metadata()]
+        told.append(await client.stub.Push(sync_pb2.PushRequest(), **options).trailing_metadata())
+        for call in (
+            client.stub.StreamPull(sync_pb2.StreamPullRequest(), **options),
+            client.stub.PushStream(**options),
+        ):
+            told.append(await call.initial_metadata())
+            call.cancel()
+        times_ms = [int(dict(metadata)["server_time"]) for metadata in told]
+        assert times_ms == sorted(times_ms)
+        assert began_ms <= times_ms[0]
+        assert times_ms[-1] <= now_ms()
 
 
 @pytest.fixture
