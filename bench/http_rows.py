@@ -68,7 +68,7 @@ async def _answer(request: Http, address: str) -> bytes:
     """Return the bridge's answer to such a request."""
     method = "POST" if request.body else "GET"
     headers = [*request.callers[0], ("content-type", "application/json")]
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(headers={"accept-encoding": "identity"}) as client:
         answer = await client.request(
             method, f"http://{address}{request.path}", headers=headers, content=request.body.encode()
         )

@@ -7,18 +7,15 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n"
 """How a client begins that takes HTTP/2 for granted, every gRPC client among them."""
-_SETTINGS, _GOAWAY = 4, 7
-_HTTP_1_1_REQUIRED = 13
-_WORDS = b"This port speaks HTTP/1.1. Syncline's gRPC is on a port of its own."
+_WORDS = b"This port speaks HTTP/1.1. gRPC is on a port of its own."
+_BODY = b'{"error":{"code":"HTTP_VERSION","message":"%s"}}' % _WORDS
 
-
-def _frame(kind: int, payload: bytes = b"") -> bytes:
-    """Write a frame of HTTP/2 that belongs to no stream (RFC 9113, 4.1)."""
-    return len(payload).to_bytes(3, "big") + bytes((kind, 0)) + bytes(4) + payload
-
-
-HTTP2_REFUSAL = _frame(_SETTINGS) + _frame(_GOAWAY, bytes(4) + _HTTP_1_1_REQUIRED.to_bytes(4, "big") + _WORDS)
-"""The answer that such a client understands: use HTTP/1.1."""
+HTTP2_REFUSAL = (
+    b"HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\ncache-control: no-store\r\nconnection: close\r\n\r\n%s"
+) % (len(_BODY), _BODY)
+"""The answer to such a client, in HTTP/1.1: gRPC reads from it that there is no HTTP/2 here, where it would try again
+and again after a GOAWAY."""
 
 
 def without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> Any:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from bridge.dialects.echo import translate
 from bridge.dialects.echo.models import Echoes, Shout, Silence
 from bridge.dialects.echo.settings import EchoSettings
+from syncline import words
 from syncline_bridge.caller import Caller, header
 from syncline_bridge.describe.operation import Failures, Operation, json_of
 from syncline_bridge.describe.pieces import FAILURES, SESSION_TOKEN, api_key, events_of, parameter
@@ -39,7 +40,7 @@ class Handlers:
         name = request.path_params["name"]
         push = translate.push_request(name, shout, self._settings.echo_max_letters)
         await self._upstream.push(push, _caller(request))
-        return json_answer(Echoes([shout.word]), headers={SHOUTED: name})
+        return json_answer(Echoes([shout.word]), headers={SHOUTED: words.header_of_text(name)})
 
     async def listen(self, request: Request) -> Response:
         """Hear every word."""

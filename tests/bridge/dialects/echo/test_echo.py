@@ -171,3 +171,23 @@ async def test_two_dialects_cannot_have_the_same_paths():
     with pytest.raises(ValueError, match="/echo/other belongs to two dialects"):
         async with bridge_on(NOWHERE, dialects=(echo.DIALECT, other)):
             pass
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ('{"word":"\\ud83d"}', "word: half of a surrogate pair"),
+        ('{"word":NaN}', "word: expected value"),
+        ('{"word":"a","word":"b"}', "word: Detected duplicate key"),
+        ('{"word":5}', "word: expected `str`"),
+        ("{}", "missing required field `word`"),
+    ],
+)
+async def test_what_is_wrong_with_a_body_is_named_by_the_kit(alone: httpx2.AsyncClient, body: str, place: str):
+    answer = await alone.put("/echo/some", content=body)
+    assert (answer.status_code, place in answer.json()["silence"]) == (400, True), answer.text
+
+
+async def test_a_name_beyond_ascii_comes_back_in_its_header_percent_encoded(echoing: Bridged, headers: dict[str, str]):
+    answer = await echoing.http.put("/echo/J%C3%BCrgen", json={"word": "hello"}, headers=headers)
+    assert (answer.status_code, answer.headers["x-shouted"]) == (200, "UTF-8''J%C3%BCrgen")
