@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -87,9 +87,10 @@ class SqlTransaction(ABC):
         rows = await self._rows(self._sql.versions, (project_id, self._sql.many(keys), max_inline_bytes), len(keys))
         return {row[0]: Version._make(row) for row in rows}
 
-    async def large_data(self, project_id: int, keys: Collection[str]) -> dict[str, str]:
+    async def large_data(self, project_id: int, sizes: Mapping[str, int]) -> dict[str, str]:
         """Return the data of entities."""
-        rows = await self._rows(self._sql.large_data, (project_id, self._sql.many(keys)), len(keys))
+        asked = (project_id, self._sql.many(sizes))
+        rows = await self._rows(self._sql.large_data, asked, len(sizes), sum(sizes.values()))
         return {row[0]: row[1] for row in rows}
 
     async def write(self, project_id: int, versions: Collection[Version]) -> None:
@@ -126,8 +127,10 @@ class SqlTransaction(ABC):
         await self._rows(self._sql.forget, (project_id, now_us, *self._table(devices)), len(devices))
 
     @abstractmethod
-    async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:
-        """Run a statement that looks up so many items."""
+    async def _rows(
+        self, statement: str, parameters: tuple[Any, ...], items: int = 1, size_bytes: int = 0
+    ) -> Sequence[Row]:
+        """Run a statement that looks up so many items, whose data has so many bytes, as far as known."""
 
     @abstractmethod
     def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -136,6 +139,9 @@ class SqlTransaction(ABC):
 
 class SqlStore(ABC):
     """The reading side; see sync.store.Store."""
+
+    _at_once_bytes: int
+    """How much data is read without a look at its sizes."""
 
     def __init__(self, log: LogSql) -> None:
         self._log = log
@@ -183,11 +189,11 @@ class SqlStore(ABC):
         asked = (query.project_id, query.user_id, query.session_key, query.after_revision, types)
         parameters = (*asked, query.limit, query.skip, *self._closings)
         start = max(query.start_revision, query.after_revision)
-        small_bytes = _small_bytes(query.limit, query.max_bytes)
+        small_bytes = self._small_bytes(query.limit, query.max_bytes)
         row = the_row(await self._rows(statement(False), (*parameters, small_bytes, start)))
         *_, changes, _, left_out, _, _, _ = row
         if left_out or len(changes or b"") > query.max_bytes:
-            row = the_row(await self._rows(statement(True), (*parameters, query.max_bytes, start)))
+            row = the_row(await self._rows(statement(True), (*parameters, query.max_bytes, start), is_large=True))
         epoch_id, project_head, user_head, total, shown, changes, count, _, last_revision, more, _ = row
         return StoredPage(
             changes=changes or b"",
@@ -219,20 +225,20 @@ class SqlStore(ABC):
         """Return the header, and places of keys with what there is."""
         statement, many = self._log.statements.entities, self._log.statements.many
         parameters = (query.project_id, query.user_id, many(keys), *self._closings)
-        small_bytes = _small_bytes(len(keys), query.max_bytes)
+        small_bytes = self._small_bytes(len(keys), query.max_bytes)
         found = await self._rows(statement(False), (*parameters, small_bytes))
         laid_out = [row[1] for row in found[1:]]
         if None in laid_out or sum(map(len, laid_out)) > query.max_bytes:
-            found = await self._rows(statement(True), (*parameters, query.max_bytes))
+            found = await self._rows(statement(True), (*parameters, query.max_bytes), is_large=True)
         return the_row(found), sorted([(row[0], row[1]) for row in found[1:]])
 
     async def _recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
         statement, parameters = self._log.statements.recent, (project_id, after_revision, limit)
-        header, *rows = await self._rows(statement(False), (*parameters, _small_bytes(limit, max_bytes)))
+        header, *rows = await self._rows(statement(False), (*parameters, self._small_bytes(limit, max_bytes)))
         laid_out = [row[0] for row in rows]
         by_size = None in laid_out or sum(map(len, laid_out)) > max_bytes
         if by_size:
-            header, *rows = await self._rows(statement(True), (*parameters, max_bytes))
+            header, *rows = await self._rows(statement(True), (*parameters, max_bytes), is_large=True)
         _, head, _, _, _, epoch_id = header
         return RecentPage(
             versions=[RecentVersion._make(row) for row in rows],
@@ -241,13 +247,17 @@ class SqlStore(ABC):
             history=await self._log.histories.of(project_id, epoch_id, self._rows),
         )
 
+    def _small_bytes(self, limit: int, max_bytes: int) -> int:
+        """Return how large data may be to be read in any case: with it a page may become a few times too large."""
+        return max(min(max_bytes, self._at_once_bytes) // max(limit, 1), _SMALL_BYTES)
+
     def _older_keys(self, keys: Sequence[str]) -> Sequence[str]:
         """Return the keys that entities may still have, where their rows may be of an older schema."""
         return keys
 
     @abstractmethod
-    async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
-        """Run a statement that reads. Raises ConnectionLost, and errors of the driver."""
+    async def _rows(self, statement: str, parameters: tuple[Any, ...], *, is_large: bool = False) -> Sequence[Row]:
+        """Run a statement that reads, much where it is known to be. Raises ConnectionLost, and errors of the driver."""
 
 
 def the_row(rows: Sequence[Row]) -> Row:
@@ -255,8 +265,3 @@ def the_row(rows: Sequence[Row]) -> Row:
     if not rows:
         raise ConnectionLost
     return rows[0]
-
-
-def _small_bytes(limit: int, max_bytes: int) -> int:
-    """Return how large data may be to be read in any case: with it a page may become a few times too large."""
-    return max(max_bytes // max(limit, 1), _SMALL_BYTES)

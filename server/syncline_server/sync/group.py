@@ -128,12 +128,12 @@ class GroupCommit:
     async def _load_large_data(
         self, transaction: WriteTransaction, push: Push, versions: dict[str, Version], wanted: Iterable[Version]
     ) -> None:
-        needed = {version.key: version for version in wanted}
-        if not needed:
+        sizes = {version.key: version.size_bytes for version in wanted}
+        if not sizes:
             return
-        if sum(version.size_bytes for version in needed.values()) > self._limits.max_answer_bytes:
+        if sum(sizes.values()) > self._limits.max_answer_bytes:
             raise AnswerTooLarge(self._limits.max_answer_bytes)
-        for key, data in (await transaction.large_data(push.project_id, needed)).items():
+        for key, data in (await transaction.large_data(push.project_id, sizes)).items():
             versions[key] = versions[key]._replace(data=data)
 
 

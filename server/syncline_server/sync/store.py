@@ -4,7 +4,7 @@ Driver errors never cross this line: a store raises StoreUnavailable (unreachabl
 or StoreRejected (the database refuses a value).
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
@@ -188,8 +188,8 @@ class WriteTransaction(Protocol):
     async def versions(self, project_id: int, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
         """Return the stored versions of these entities, without data larger than `max_inline_bytes`."""
 
-    async def large_data(self, project_id: int, keys: Collection[str]) -> dict[str, str]:
-        """Return the data of these entities."""
+    async def large_data(self, project_id: int, sizes: Mapping[str, int]) -> dict[str, str]:
+        """Return the data of these entities; `sizes` has the bytes of each, by its key."""
 
     async def write(self, project_id: int, versions: Collection[Version]) -> None:
         """Store these versions, each in the place of the one before."""

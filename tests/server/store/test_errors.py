@@ -109,7 +109,7 @@ async def test_a_connection_that_ends_within_a_transaction_leaves_nothing(postgr
                 await transaction.lock_head(log.project)
                 await transaction.write(log.project, [log.version("e1", 10)])
                 await killer.execute(f"{TERMINATE} application_name = 'syncline-write'")
-                await transaction.large_data(log.project, ["e1"])
+                await transaction.large_data(log.project, {"e1": 5})
 
         try:
             assert await is_unavailable(write_and_be_ended())

@@ -62,7 +62,9 @@ async def test_large_data_is_left_out_and_read_on_its_own(log):
     found = await log.versions(exact.key, large.key, max_inline_bytes=exact.size_bytes)
     assert (found[exact.key].data, found[large.key]) == (exact.data, large._replace(data=None))
     async with log.store.writing() as transaction:
-        assert await transaction.large_data(log.project, [large.key, "unknown"]) == {large.key: large.data}
+        assert await transaction.large_data(log.project, {large.key: large.size_bytes, "unknown": 5}) == {
+            large.key: large.data
+        }
 
 
 async def test_an_error_rolls_everything_back(log):

@@ -5,6 +5,7 @@ the statements do.
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -35,6 +36,8 @@ Driver: TypeAlias = "asyncpg.Connection[Any]"
 class PostgresqlStore(SqlStore):
     """See sync.store.Store."""
 
+    _at_once_bytes = sys.maxsize
+
     def __init__(
         self, writing: AsyncEngine, reading: AsyncEngine, layout: Layout, clock_us: Callable[[], int] | None
     ) -> None:
@@ -56,7 +59,7 @@ class PostgresqlStore(SqlStore):
     def _older_keys(self, keys: Sequence[str]) -> Sequence[str]:
         return converted_keys(keys)[0]
 
-    async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
+    async def _rows(self, statement: str, parameters: tuple[Any, ...], *, is_large: bool = False) -> Sequence[Row]:
         async with _driver(self._reading, MAX_READING_SECONDS) as (driver, tables):
             try:
                 return _of_place(driver, tables.place, await driver.fetch(statement, *parameters))
@@ -92,7 +95,9 @@ class _PostgresqlTransaction(SqlTransaction):
             await self._rows(CONVERT, (project_id, *converted_keys(keys)))
         return await super().versions(project_id, keys, max_inline_bytes=max_inline_bytes)
 
-    async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:
+    async def _rows(
+        self, statement: str, parameters: tuple[Any, ...], items: int = 1, size_bytes: int = 0
+    ) -> Sequence[Row]:
         return _of_place(self._driver, self._tables.place, await self._driver.fetch(statement, *parameters))
 
     def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:

@@ -20,6 +20,8 @@ from syncline_server.store.sqlite.pragmas import READING, WRITING_ON_THE_LOOP, s
 _READING_THREADS: Final = 4
 _SMALL_ITEMS: Final = 128
 """Rows to look up or to write on the loop: about 2 ms at most."""
+SMALL_BYTES: Final = 256 * 1024
+"""Data to read or to write on the loop: however few the rows are that hold it."""
 MANY_ITEMS: Final = _SMALL_ITEMS + 1
 """More than is done on the loop."""
 _STEPS: Final = 5_000
@@ -64,9 +66,9 @@ class SqliteWriter:
         finally:
             self._turn.release()
 
-    async def run(self, work: Work[T], items: int) -> T:
-        """Do work of the transaction that looks up or writes so many rows."""
-        if items <= _SMALL_ITEMS:
+    async def run(self, work: Work[T], items: int, size_bytes: int = 0) -> T:
+        """Do work of the transaction that looks up or writes so many rows, with data of so many bytes."""
+        if items <= _SMALL_ITEMS and size_bytes <= SMALL_BYTES:
             return work(self._opened())
         return await _finished(self._thread, lambda: work(self._opened()))
 
@@ -128,8 +130,13 @@ class SqliteReaders:
         self._idle: list[sqlite3.Connection] = []
         self._threads = ThreadPoolExecutor(_READING_THREADS, thread_name_prefix="sqlite-read")
 
-    async def run(self, work: Work[T]) -> T:
-        """Read: on the loop's thread if that is done soon, else once more in another. Raises sqlite3.Error."""
+    async def run(self, work: Work[T], *, is_large: bool) -> T:
+        """Read: on the loop's thread if that is done soon, else once more in another. Raises sqlite3.Error.
+
+        What is known to bring many bytes is read in the other at once: it may take few steps.
+        """
+        if is_large:
+            return await _finished(self._threads, lambda: self._read(work))
         if self._quick is None:
             self._quick = self._open()
             self._quick.set_progress_handler(self._is_long, _STEPS)

@@ -11,17 +11,21 @@ from typing import Any, Final
 from syncline_server.store.errors import translated
 from syncline_server.store.histories import Histories
 from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
-from syncline_server.store.sqlite.connections import SqliteConnections, SqliteWriter
+from syncline_server.store.sqlite.connections import SMALL_BYTES, SqliteConnections, SqliteWriter
 from syncline_server.store.sqlite.sql import SQLITE
+from syncline_server.sync.changes import Version
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import RememberedPush, ShownPosition, WriteTransaction
 
+_SIZE: Final = Version._fields.index("size_bytes")
 _ROWS_OF_A_STATEMENT: Final = (64, 32, 16, 8, 4, 2, 1)
 """Each step of a statement takes the interpreter's lock from the loop: many rows go into one."""
 
 
 class SqliteStore(SqlStore):
     """See sync.store.Store."""
+
+    _at_once_bytes = SMALL_BYTES
 
     def __init__(self, connections: SqliteConnections, layout: Layout, clock_us: Callable[[], int]) -> None:
         """Stamp revisions by `clock_us`, as SQLite has no finer clock of its own."""
@@ -35,9 +39,9 @@ class SqliteStore(SqlStore):
             async with self._connections.writer.transaction():
                 yield _SqliteTransaction(self._connections.writer, self._log)
 
-    async def _rows(self, statement: str, parameters: tuple[Any, ...]) -> Sequence[Row]:
+    async def _rows(self, statement: str, parameters: tuple[Any, ...], *, is_large: bool = False) -> Sequence[Row]:
         return await self._connections.readers.run(
-            lambda connection: connection.execute(statement, parameters).fetchall()
+            lambda connection: connection.execute(statement, parameters).fetchall(), is_large=is_large
         )
 
 
@@ -49,7 +53,8 @@ class _SqliteTransaction(SqlTransaction):
         self._writer = writer
 
     async def _write(self, project_id: int, rows: list[tuple[Any, ...]]) -> None:
-        await self._write_rows(self._sql.write, [(project_id, *row) for row in rows])
+        size_bytes = sum([row[_SIZE] for row in rows])
+        await self._write_rows(self._sql.write, [(project_id, *row) for row in rows], size_bytes)
 
     async def _save_positions(self, project_id: int, rows: list[ShownPosition]) -> None:
         await self._write_rows(self._sql.save_positions, [(*row, project_id) for row in rows])
@@ -57,7 +62,7 @@ class _SqliteTransaction(SqlTransaction):
     async def remember(self, project_id: int, pushes: Collection[RememberedPush]) -> None:
         await self._write_rows(self._sql.remember, [(*push, project_id) for push in pushes])
 
-    async def _write_rows(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+    async def _write_rows(self, statement: str, rows: list[tuple[Any, ...]], size_bytes: int = 0) -> None:
         def write(connection: sqlite3.Connection) -> None:
             start = 0
             for size in _ROWS_OF_A_STATEMENT:
@@ -65,10 +70,14 @@ class _SqliteTransaction(SqlTransaction):
                     connection.execute(_of_rows(statement, size), tuple(chain(*rows[start : start + size])))
                     start += size
 
-        await self._writer.run(write, len(rows))
+        await self._writer.run(write, len(rows), size_bytes)
 
-    async def _rows(self, statement: str, parameters: tuple[Any, ...], items: int = 1) -> Sequence[Row]:
-        return await self._writer.run(lambda connection: connection.execute(statement, parameters).fetchall(), items)
+    async def _rows(
+        self, statement: str, parameters: tuple[Any, ...], items: int = 1, size_bytes: int = 0
+    ) -> Sequence[Row]:
+        return await self._writer.run(
+            lambda connection: connection.execute(statement, parameters).fetchall(), items, size_bytes
+        )
 
     def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
         return (json.dumps(list(rows)),)
