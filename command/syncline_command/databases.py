@@ -75,7 +75,7 @@ def explained(place: Place) -> Iterator[None]:
 
 def _sentence(error: Exception, place: Place) -> str | None:
     """Return what to tell the user; None: it is a defect."""
-    from syncline_server.identity.projects import NoSuchProject, ProjectExists
+    from syncline_server.identity.projects import NoSuchKey, NoSuchProject, ProjectExists
     from syncline_server.store.copies import CopyRefused
     from syncline_server.store.database import DatabaseUrlInvalid
     from syncline_server.store.sqlite.file import DatabaseInUse, DatabaseMissing, NoDatabaseFile
@@ -93,6 +93,8 @@ def _sentence(error: Exception, place: Place) -> str | None:
             sentence = f"cannot reach the database {_shown(place)}: {getattr(cause, 'orig', None) or cause}"
         case ProjectExists():
             sentence = f"there is a project {error} in {_shown(place)} already"
+        case NoSuchKey():
+            sentence = f"the project has no key {error} that is in force; `syncline key list` lists those there are"
         case NoSuchProject():
             sentence = f"there is no project {error} in {_shown(place)}; `syncline project list` lists those there are"
         case (

@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 _WIDTH: Final = 100
 _HELP_COLUMN: Final = 30
 _MISUSED: Final = 2
+_LARGEST_NUMBER: Final = 100_000
 
 
 class CommandFailed(Exception):
@@ -82,3 +83,10 @@ def described(about: str, variable: str | None = None, default: str | None = Non
     notes = [f"env: {variable}"] * (variable is not None) + [f"default: {default}"] * (default is not None)
     text = f"{about}  [{'; '.join(notes)}]" if notes else about
     return text.replace("%", "%%")  # argparse formats it
+
+
+def whole_number(text: str) -> int:
+    """Read the value of an option that is a number from 0 to 100,000."""
+    if not text.isascii() or not text.isdigit() or int(text) > _LARGEST_NUMBER:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {_LARGEST_NUMBER}")
+    return int(text)

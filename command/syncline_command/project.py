@@ -56,6 +56,31 @@ def _secret(arguments: argparse.Namespace) -> None:
     print(look(place_of(arguments), lambda catalogue: projects.session_secret(catalogue, arguments.name)))
 
 
+def _new_secret(arguments: argparse.Namespace) -> None:
+    from syncline_command.databases import change
+    from syncline_server.operate import projects
+    from syncline_server.store.looking import EngineCatalogue
+    from syncline_server.store.registry import SqlRegistry
+
+    async def make(engines: "Engines") -> str:
+        return await projects.new_session_secret(SqlRegistry(engines), EngineCatalogue(engines), arguments.name)
+
+    print(change(place_of(arguments), make))
+
+
+def _retire_secrets(arguments: argparse.Namespace) -> None:
+    from syncline_command.databases import change
+    from syncline_server.operate import projects
+    from syncline_server.store.looking import EngineCatalogue
+    from syncline_server.store.registry import SqlRegistry
+
+    async def retire(engines: "Engines") -> int:
+        return await projects.retire_session_secrets(SqlRegistry(engines), EngineCatalogue(engines), arguments.name)
+
+    retired = change(place_of(arguments), retire)
+    print(f"{retired} session secrets are retired: their tokens are refused within 30 s, and their streams end.")
+
+
 COMMANDS: Final = {
     "create": Command(
         about="Make a project and print its keys, this once.",
@@ -74,5 +99,18 @@ COMMANDS: Final = {
         examples=("syncline project secret notes",),
         add_options=_secret_options,
         run=_secret,
+    ),
+    "new-secret": Command(
+        about="Make a session secret and print it: it signs session tokens from now on.\n\n"
+        "Tokens that were signed with those before stay good until `syncline project retire-secrets`.",
+        examples=("syncline project new-secret notes",),
+        add_options=_secret_options,
+        run=_new_secret,
+    ),
+    "retire-secrets": Command(
+        about="Drop all session secrets but the newest, with all that their tokens have opened.",
+        examples=("syncline project retire-secrets notes",),
+        add_options=_secret_options,
+        run=_retire_secrets,
     ),
 }

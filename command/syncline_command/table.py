@@ -31,7 +31,7 @@ ENTRIES: Final = {
     "bridge": Entry("Run the HTTP bridge alone.", "bridge", "bridge"),
     "migrate": Entry("Bring a database's schema up to date.", "migrate", "server"),
     "project": Entry("Make and list projects: tenants with keys of their own.", "project", "server"),
-    "key": Entry("Make and list the keys of a project.", "key", "server"),
+    "key": Entry("Make, list, rotate and revoke the keys of a project.", "key", "server"),
     "token": Entry("Print a session token.", "token", "server"),
     "backup": Entry("Make a copy of the database, of one moment, while servers go on.", "backup", "server"),
     "restore": Entry("Put a backup in the place of the database, while no server runs.", "restore", "server"),

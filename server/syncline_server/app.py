@@ -22,6 +22,7 @@ from syncline_server.identity.call_limits import CallLimiter
 from syncline_server.identity.devices import Devices
 from syncline_server.identity.failures import Failures
 from syncline_server.identity.key_cache import KeyCache
+from syncline_server.identity.key_use import KeyUse
 from syncline_server.identity.quotas import Quotas
 from syncline_server.identity.tickets import Tickets
 from syncline_server.identity.withdrawals import Withdrawals
@@ -103,9 +104,13 @@ async def running_server(
         connections = Connections(options.max_connections)
         withdrawals = Withdrawals(registry)
         stack.push_async_callback(_cancel, asyncio.create_task(withdrawals.keep_looking(), name="withdrawals"))
+        key_use = KeyUse(registry)
+        stack.push_async_callback(_cancel, asyncio.create_task(key_use.keep_noting(), name="key use"))
         requests = _requests(settings, rules)
         quotas = Quotas(SqlUsage(engines), settings.max_user_bytes, settings.max_user_types)
-        service = _service(settings, rules, registry, metrics, requests, withdrawals, connections, quotas)
+        service = _service(
+            settings, rules, KeyCache(registry, key_use.note), metrics, requests, withdrawals, connections, quotas
+        )
         if settings.metrics_address:
             _serve_metrics(stack, settings.metrics_address, metrics)
         port = await stack.enter_async_context(
@@ -207,14 +212,13 @@ def _requests(settings: ServerSettings, rules: _Rules) -> Requests:
 def _service(
     settings: ServerSettings,
     rules: _Rules,
-    registry: SqlRegistry,
+    keys: KeyCache,
     metrics: Metrics,
     requests: Requests,
     withdrawals: Withdrawals,
     connections: Connections,
     quotas: Quotas,
 ) -> SyncService:
-    keys = KeyCache(registry)
     return SyncService(
         authenticator=Authenticator(keys, Devices(settings.devices_per_user, settings.bound_device_projects)),
         tickets=Tickets(keys),

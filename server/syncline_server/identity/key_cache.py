@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+from collections.abc import Callable
 from typing import Final
 
 from cachetools import LRUCache, TTLCache
@@ -24,9 +25,10 @@ _NO_HASH: Final = bytes(32)
 class KeyCache:
     """Finds project keys, for calls that come with one and for tickets that name one."""
 
-    def __init__(self, registry: Registry) -> None:
-        """Look keys up in `registry`."""
+    def __init__(self, registry: Registry, on_use: Callable[[str], object] = lambda _: None) -> None:
+        """Look keys up in `registry`; `on_use` is told the id of each that was used, now and then."""
         self._registry = registry
+        self._on_use = on_use
         self._keys: TTLCache[str, ProjectKey] = TTLCache(_CACHED_KEYS, CACHE_SECONDS)
         self._unknown: TTLCache[str, None] = TTLCache(_CACHED_IDS, REFUSAL_SECONDS)
         self._found_before: LRUCache[str, None] = LRUCache(_CACHED_IDS)
@@ -43,6 +45,7 @@ class KeyCache:
         # As long for an unknown key as for a wrong one.
         if not hmac.compare_digest(hash_key(text), key.secret_hash if key else _NO_HASH) or key is None:
             raise KeyInvalid(cause="unknown")
+        self._on_use(key.id)
         return key
 
     async def of_id(self, key_id: str) -> ProjectKey | None:

@@ -74,6 +74,10 @@ class NoSuchProject(Exception):
     """There is no project of this name."""
 
 
+class NoSuchKey(Exception):
+    """A project has no key of this id that is in force."""
+
+
 class ProjectExists(Exception):
     """There is a project of this name already."""
 
@@ -82,17 +86,37 @@ class Registry(Protocol):
     """Finds the keys of projects."""
 
     async def find_key(self, key_id: str) -> ProjectKey | None:
-        """Return the key of this public id. Raises StoreUnavailable."""
+        """Return the key of this public id, if it is in force. Raises StoreUnavailable."""
+
+    async def note_use(self, key_id: str, day: int) -> None:
+        """Store that a key was used on a day, counted from the Unix epoch. Raises StoreUnavailable."""
 
 
 class ProjectMaker(Protocol):
-    """Makes projects and their keys."""
+    """Makes projects, and makes and ends their keys and secrets."""
 
     async def create(self, name: str) -> NewProject:
         """Make a project with one key of each kind. Raises ProjectExists and StoreUnavailable."""
 
-    async def add_key(self, project: Project, kind: KeyKind) -> NewKey:
-        """Make one more key of a project. Raises StoreUnavailable."""
+    async def add_key(
+        self, project: Project, kind: KeyKind, name: str = "", expires_at_us: int | None = None
+    ) -> NewKey:
+        """Make one more key of a project; `name` is for its operator. Raises StoreUnavailable."""
+
+    async def end_key(self, project: Project, key_id: str, at_us: int | None) -> None:
+        """Let a key expire at a time, or revoke it now (None). Raises NoSuchKey and StoreUnavailable."""
+
+    async def add_secret(self, project: Project) -> str:
+        """Make a session secret that signs from now on; those before verify on. Raises StoreUnavailable."""
+
+    async def retire_secrets(self, project: Project) -> int:
+        """Drop all session secrets but the newest; returns how many. Raises StoreUnavailable."""
+
+
+def check_key_name(name: str) -> None:
+    """Raise RequestInvalid unless a key can have this name; empty: it has none."""
+    if name:
+        check_project_name(name)
 
 
 def new_key(kind: KeyKind) -> NewKey:

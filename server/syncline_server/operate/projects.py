@@ -19,3 +19,20 @@ async def recorded(looked_at: Catalogue) -> list[Project]:
 async def session_secret(looked_at: Catalogue, name: str) -> str:
     """Return the secret of a project's session tokens. Raises NoSuchProject and StoreUnavailable."""
     return (await catalogue.project_named(looked_at, name)).session_secret
+
+
+async def new_session_secret(maker: ProjectMaker, looked_at: Catalogue, name: str) -> str:
+    """Make a session secret that signs from now on; session tokens of those before are good until these are retired.
+
+    Raises NoSuchProject and StoreUnavailable.
+    """
+    return await maker.add_secret(await catalogue.project_named(looked_at, name))
+
+
+async def retire_session_secrets(maker: ProjectMaker, looked_at: Catalogue, name: str) -> int:
+    """Drop all session secrets of a project but the newest; returns how many.
+
+    Servers refuse their tokens within 30 s, and end the streams that these have opened. Raises NoSuchProject and
+    StoreUnavailable.
+    """
+    return await maker.retire_secrets(await catalogue.project_named(looked_at, name))

@@ -15,7 +15,9 @@ _SECRETS_IN_ORDER: Final = (
 _ALL_PROJECTS: Final = f"{_PROJECTS} {_SECRETS_IN_ORDER}"
 _PROJECT: Final = f"{_PROJECTS} WHERE name = $1 {_SECRETS_IN_ORDER}"
 _PROJECT_OF_ID: Final = f"{_PROJECTS} WHERE projects.id = $1 {_SECRETS_IN_ORDER}"
-_KEYS: Final = "SELECT id, kind, created_at_us FROM project_keys WHERE project_id = $1 ORDER BY created_at_us, kind, id"
+_KEYS: Final = """
+    SELECT id, kind, name, created_at_us, expires_at_us, revoked_at_us, last_used_day
+    FROM project_keys WHERE project_id = $1 ORDER BY created_at_us, kind, id"""
 
 
 class Catalogue(Protocol):
@@ -31,7 +33,12 @@ class RecordedKey:
 
     id: str
     kind: KeyKind
+    name: str | None
     created_at_us: int
+    expires_at_us: int | None
+    revoked_at_us: int | None
+    last_used_day: int | None
+    """Days since the Unix epoch; None: never, as far as is known."""
 
 
 async def all_projects(catalogue: Catalogue) -> list[Project]:
@@ -55,7 +62,7 @@ async def project_of_id(catalogue: Catalogue, project_id: int) -> Project:
 async def keys_of(catalogue: Catalogue, project: Project) -> list[RecordedKey]:
     """Return the keys of a project, oldest first. Raises StoreUnavailable."""
     rows = await catalogue.rows(_KEYS, project.id)
-    return [RecordedKey(row["id"], KeyKind(row["kind"]), row["created_at_us"]) for row in rows]
+    return [RecordedKey(**{**row, "kind": KeyKind(row["kind"])}) for row in rows]
 
 
 def _projects(rows: Sequence[Mapping[str, Any]]) -> list[Project]:

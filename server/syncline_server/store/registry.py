@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import insert
+from sqlalchemy import delete, insert, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,6 +12,7 @@ from syncline_server.identity.projects import (
     KeyKind,
     NewKey,
     NewProject,
+    NoSuchKey,
     Project,
     ProjectExists,
     ProjectKey,
@@ -34,6 +35,9 @@ _MOST_PROJECT_ID: Final = 2**63 - 1
 _KEY: Final = """
     SELECT id, project_id, kind, secret_hash FROM project_keys
     WHERE id = $1 AND revoked_at_us IS NULL AND (expires_at_us IS NULL OR expires_at_us > $2)"""
+_NOTE_USE: Final = """
+    UPDATE project_keys SET last_used_day = $2
+    WHERE id = $1 AND (last_used_day IS NULL OR last_used_day < $2)"""
 
 
 class SqlRegistry:
@@ -67,24 +71,68 @@ class SqlRegistry:
                 raise ProjectExists(name) from None
         return made
 
-    async def add_key(self, project: Project, kind: KeyKind) -> NewKey:
-        """Make one more key of a project. Raises StoreUnavailable."""
+    async def note_use(self, key_id: str, day: int) -> None:
+        """Store that a key was used on a day, counted from the Unix epoch. Raises StoreUnavailable."""
+        with translated():
+            await self._engines.finished(self._engines.write(_NOTE_USE, (key_id, day)))
+
+    async def add_key(
+        self, project: Project, kind: KeyKind, name: str = "", expires_at_us: int | None = None
+    ) -> NewKey:
+        """Make one more key of a project; `name` is for its operator. Raises StoreUnavailable."""
         made = new_key(kind)
         with translated():
             async with self._engines.writing.begin() as connection:
-                await _insert_keys(connection, project.id, (made,), system_clock_us())
+                ends = {"name": name or None, "expires_at_us": expires_at_us}
+                await _insert_keys(connection, project.id, (made,), system_clock_us(), **ends)
         return made
+
+    async def end_key(self, project: Project, key_id: str, at_us: int | None) -> None:
+        """Let a key expire at a time, or revoke it now (None). Raises NoSuchKey and StoreUnavailable."""
+        now_us = system_clock_us()
+        ended = (
+            update(project_keys)
+            .where(project_keys.c.id == key_id, project_keys.c.project_id == project.id)
+            .where(project_keys.c.revoked_at_us.is_(None))
+            .where(or_(project_keys.c.expires_at_us.is_(None), project_keys.c.expires_at_us > now_us))
+            .values({"revoked_at_us": now_us} if at_us is None else {"expires_at_us": at_us})
+        )
+        with translated():
+            async with self._engines.writing.begin() as connection:
+                if not (await connection.execute(ended)).rowcount:
+                    raise NoSuchKey(key_id)
+
+    async def add_secret(self, project: Project) -> str:
+        """Make a session secret that signs from now on; those before verify on. Raises StoreUnavailable."""
+        with translated():
+            async with self._engines.writing.begin() as connection:
+                return await _insert_secret(connection, project.id, system_clock_us())
+
+    async def retire_secrets(self, project: Project) -> int:
+        """Drop all session secrets but the newest; returns how many. Raises StoreUnavailable."""
+        others = (session_secrets.c.project_id == project.id, session_secrets.c.secret != project.session_secret)
+        with translated():
+            async with self._engines.writing.begin() as connection:
+                return (await connection.execute(delete(session_secrets).where(*others))).rowcount
 
 
 async def _insert_project(connection: AsyncConnection, project_id: int, name: str, epoch_id: int, now_us: int) -> None:
     await connection.execute(insert(projects).values(id=project_id, name=name, created_at_us=now_us))
     head = {"head": 0, "epoch_id": epoch_id, "rows_schema": WANTED, "backfilled_revision": 0}
     await connection.execute(insert(heads).values(project_id=project_id, **head))
-    secret = {"id": secrets.token_hex(_SECRET_ID_BYTES), "secret": new_session_secret()}
-    await connection.execute(insert(session_secrets).values(project_id=project_id, created_at_us=now_us, **secret))
+    await _insert_secret(connection, project_id, now_us)
 
 
-async def _insert_keys(connection: AsyncConnection, project_id: int, keys: Sequence[NewKey], now_us: int) -> None:
+async def _insert_secret(connection: AsyncConnection, project_id: int, now_us: int) -> str:
+    secret = new_session_secret()
+    made = {"id": secrets.token_hex(_SECRET_ID_BYTES), "secret": secret, "created_at_us": now_us}
+    await connection.execute(insert(session_secrets).values(project_id=project_id, **made))
+    return secret
+
+
+async def _insert_keys(
+    connection: AsyncConnection, project_id: int, keys: Sequence[NewKey], now_us: int, **columns: str | int | None
+) -> None:
     rows = [
         {
             "id": key.id,
@@ -92,6 +140,7 @@ async def _insert_keys(connection: AsyncConnection, project_id: int, keys: Seque
             "kind": key.kind,
             "secret_hash": hash_key(key.text),
             "created_at_us": now_us,
+            **columns,
         }
         for key in keys
     ]

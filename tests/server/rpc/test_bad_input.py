@@ -154,7 +154,7 @@ async def test_an_id_may_be_anything_without_control_characters(shared_server: S
         assert (await client.pull()).changes[0].entity_id == entity_id
 
 
-@pytest.mark.parametrize("at_ms", [0, now_ms() + 30 * 86_400_000, 253_402_300_799_999])
+@pytest.mark.parametrize("at_ms", [0, now_ms() + 30 * 86_400_000, 253_402_300_799_999], ids=["1970", "soon", "9999"])
 async def test_a_time_is_taken_however_early_or_late_it_is(shared_server: Server, user: str, at_ms: int):
     async with shared_server.client(user) as client:
         assert outcomes(await client.push(change(at_ms=at_ms))) == "a"
