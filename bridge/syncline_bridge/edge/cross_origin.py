@@ -18,6 +18,7 @@ _MOST_REMEMBERED = 1000
 
 # Browsers let every page send these without asking, but for Content-Type, which is JSON here, and If-None-Match.
 _ALWAYS_SENT = ("Content-Type", "If-None-Match", "X-Request-Id")
+_SAFE = ("Accept", "Accept-Language", "Content-Language")
 # `Date` is the server's time, for clients whose own clock is wrong.
 _ALWAYS_SHOWN = (
     *("Date", "ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Ignored-Parameters", "X-Request-Id"),
@@ -49,6 +50,8 @@ class CrossOrigin:
             await self._app(scope, receive, send)
             return
         opened = self._opened[self._areas.of(scope["path"])]
+        if problem := opened.problem_of(scope["method"], headers):
+            self._log(f"browser origin {_shown(origin)} refused: {problem}")
         if origin in self._listed:
             await opened.to_listed(scope, receive, send)
         elif self._lets_all_in:
@@ -60,7 +63,7 @@ class CrossOrigin:
 
     async def _refuse(self, origin: str, headers: Headers, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a browser's question; anything else is served, and no browser shows the page what came."""
-        failure = origin_refused(origin if _SHOWABLE.fullmatch(origin) else "(malformed)")
+        failure = origin_refused(_shown(origin))
         self._log(failure.message)
         asks = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
         served = self._areas.answer_failure(scope["path"], failure) if asks else self._app
@@ -76,11 +79,18 @@ class CrossOrigin:
         structlog.get_logger(__name__).warning(sentence)
 
 
+def _shown(text: str) -> str:
+    """Return what a browser sent, as it may stand in a log."""
+    return text if _SHOWABLE.fullmatch(text) else "(malformed)"
+
+
 class _Opened:
     """The application as the pages of an origin may use one area of it."""
 
     def __init__(self, app: ASGIApp, area: Area, listed: Sequence[str]) -> None:
         methods, sent = area.methods, (*area.request_headers, *_ALWAYS_SENT)
+        self._methods = frozenset(methods)
+        self._sent = frozenset(name.lower() for name in (*sent, *_SAFE))
         shown = (*area.response_headers, *_ALWAYS_SHOWN)
         self.to_listed = CORSMiddleware(
             app,
@@ -96,3 +106,14 @@ class _Opened:
         self.to_loopback = CORSMiddleware(
             app, allow_origin_regex=_LOOPBACK, allow_methods=methods, allow_headers=sent, expose_headers=shown
         )
+
+    def problem_of(self, method: str, headers: Headers) -> str | None:
+        """Say what a browser asks for, before its page does it, that the area does not take; None: nothing."""
+        asked = headers.get("access-control-request-method")
+        if method != "OPTIONS" or asked is None:
+            return None
+        if asked not in self._methods:
+            return f"pages may not use {_shown(asked)} there"
+        names = headers.get("access-control-request-headers", "").split(",")
+        refused = [name.strip() for name in names if name.strip().lower() not in {*self._sent, ""}]
+        return f"pages may not send {_shown(refused[0])} there" if refused else None
