@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from syncline.certificates import certificates, client_tls
 from syncline.channel_tls import channel_credentials
+from syncline.descriptors import descriptors_left
 from syncline.words import is_loopback, split_address
 from syncline_bridge.describe.openapi import DocumentedApp
 from syncline_bridge.describe.operation import Operation, router_of
@@ -18,11 +19,14 @@ from syncline_bridge.dialects import DIALECTS
 from syncline_bridge.edge.access import Access
 from syncline_bridge.edge.admission import Admission
 from syncline_bridge.edge.areas import Areas
-from syncline_bridge.edge.body import BodyLimits
+from syncline_bridge.edge.bodies import Bodies, BodyLimits
+from syncline_bridge.edge.callers import Callers
 from syncline_bridge.edge.compression import CompressedAnswers, CompressedBodies
+from syncline_bridge.edge.connections import Crowd, protocol_of
 from syncline_bridge.edge.cross_origin import CrossOrigin
 from syncline_bridge.edge.event_stream import EventStreams
 from syncline_bridge.edge.failures import answer_failures
+from syncline_bridge.edge.heads import Heads
 from syncline_bridge.edge.listener import listening
 from syncline_bridge.edge.probes import LIVENESS_PATH, READINESS_PATH, Health, probes
 from syncline_bridge.edge.semantics import HeadRequests, OneHost
@@ -32,6 +36,8 @@ from syncline_bridge.failure import MALFORMED
 from syncline_bridge.settings import OwnSettings
 from syncline_bridge.upstream import Upstream, open_upstream
 
+_RESERVED_DESCRIPTORS = 64
+"""For the server's connections, log files and what Python opens by the way."""
 _PROBE_PATHS = (LIVENESS_PATH, READINESS_PATH)
 
 
@@ -64,7 +70,7 @@ async def serving(settings: OwnSettings, dialects: Sequence[Dialect[Any]] = DIAL
         areas = Areas(each.dialect.area(each.operations) for each in served)
         async with listening(
             build(settings, upstream, areas, served),
-            bytes(areas.answer_failure("", MALFORMED).body),
+            protocol_of(_crowd(settings), bytes(areas.answer_failure("", MALFORMED).body)),
             settings.http_address,
             ServerTls(own) if own is not None else None,
             settings.keep_alive_seconds,
@@ -82,14 +88,12 @@ def build(settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Seq
     if settings.compress_answers:
         app = CompressedAnswers(app, _stream_paths(dialects))
     app = CompressedBodies(app, areas.answer_failure, settings.max_body_bytes)
-    app = BodyLimits(
-        app,
-        areas.answer_failure,
-        settings.max_body_bytes,
-        settings.body_read_timeout_seconds,
-        settings.body_min_bytes_per_second,
-    )
     app = Admission(app, areas.answer_failure, settings.limit_concurrency, (*_PROBE_PATHS, *_stream_paths(dialects)))
+    limits = BodyLimits(
+        settings.body_read_timeout_seconds, settings.body_min_bytes_per_second, settings.limit_body_bytes
+    )
+    callers = Callers(upstream.check_caller)
+    app = Bodies(app, areas.answer_failure, _heads(settings, dialects), callers, limits)
     app = SlashAtTheEnd(OneHost(HeadRequests(app), areas.answer_failure))
     with_loopback = is_loopback(split_address(settings.http_address)[0])
     app = CrossOrigin(app, settings.cors_origins, areas, with_loopback=with_loopback)
@@ -117,6 +121,18 @@ def documented(
     ):
         app.include_router(router)
     return app
+
+
+def _heads(settings: OwnSettings, dialects: Sequence[ServedDialect]) -> Heads:
+    heads = Heads()
+    for each in dialects:
+        heads.expect(each.operations, each.dialect.caller_of, settings.max_body_bytes)
+    return heads
+
+
+def _crowd(settings: OwnSettings) -> Crowd:
+    most = min(settings.limit_connections, descriptors_left(_RESERVED_DESCRIPTORS))
+    return Crowd(most, settings.slow_client_seconds)
 
 
 def _stream_paths(dialects: Sequence[ServedDialect]) -> list[str]:

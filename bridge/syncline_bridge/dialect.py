@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
 
+from syncline_bridge.caller import Caller
 from syncline_bridge.describe.operation import Described, Operation
 from syncline_bridge.edge.areas import Area
 from syncline_bridge.edge.event_stream import EventStreams
@@ -28,6 +30,8 @@ class Dialect(Generic[S]):
     """Its knobs; `Knobs` itself for none."""
     operations: Callable[[Upstream, EventStreams, S], Sequence[Operation]]
     """Make what it serves: methods, paths, handlers and their documentation."""
+    caller_of: Callable[[Request], Caller]
+    """Take the credentials from a request's headers; raises RefusedError. Not asked for streams."""
     answer_failure: Callable[[Failure], Response]
     request_headers: tuple[str, ...]
     """What a browser on another origin may send, besides what every dialect takes."""

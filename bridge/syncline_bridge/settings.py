@@ -64,10 +64,16 @@ class OwnSettings(Knobs):
     limit_concurrency: Annotated[int, Field(gt=0)] = 512
     """How many requests may be in progress at once, event streams and probes aside; more are answered 503."""
 
+    limit_connections: Annotated[int, Field(ge=8)] = 16_384
+    """How many connections may be open at once, as far as the limit of open files allows; then unused ones end."""
+
+    limit_body_bytes: Annotated[int, Field(gt=0)] = 128 * 1024 * 1024
+    """How much of bodies may be in memory at once; one caller may have half of it, and more is answered 503."""
+
     limit_streams: Annotated[int, Field(gt=0)] = 2048
     """How many event streams may be open at once; more are answered 503."""
 
-    slow_client_seconds: Annotated[float, Field(gt=0)] = 30.0
+    slow_client_seconds: Annotated[float, Field(gt=0)] = 20.0
     """How long an event may wait for room on its way to a client that takes nothing; then its stream ends."""
 
     keep_alive_seconds: Annotated[int, Field(gt=0)] = 75

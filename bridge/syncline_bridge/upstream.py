@@ -10,12 +10,14 @@ from grpc import aio
 from grpc_health.v1 import health_pb2
 
 from syncline import words
+from syncline.relay.v1 import relay_pb2, relay_pb2_grpc
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline_bridge.caller import Caller
 from syncline_bridge.failure import RefusedError
 from syncline_bridge.status import failure_of
 
 _SERVICE = "syncline.v1.SyncService"
+_CHECK_SECONDS = 3.0
 _DETAIL_PREFIX = "x-syncline-"
 
 # A connection of their own, or open streams would keep other calls waiting.
@@ -42,6 +44,7 @@ class Upstream:
         ready_deadline_seconds: float,
     ) -> None:
         self._sync = sync_pb2_grpc.SyncServiceStub(channel)
+        self._relay = relay_pb2_grpc.RelayServiceStub(channel)
         self._streams = sync_pb2_grpc.SyncServiceStub(stream_channel)
         self._check: aio.UnaryUnaryMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
             channel.unary_unary(
@@ -53,6 +56,14 @@ class Upstream:
         self._push_deadline_seconds = push_deadline_seconds
         self._pull_deadline_seconds = pull_deadline_seconds
         self._ready_deadline_seconds = ready_deadline_seconds
+
+    async def check_caller(self, caller: Caller) -> None:
+        """Raise RefusedError unless the caller's credentials are good."""
+        request = relay_pb2.CheckCallerRequest()
+        try:
+            await self._relay.CheckCaller(request, timeout=_CHECK_SECONDS, metadata=caller.metadata())
+        except aio.AioRpcError as error:
+            raise RefusedError(failure_of(error)) from error
 
     async def push(self, request: sync_pb2.PushRequest, caller: Caller) -> sync_pb2.PushResponse:
         """Push a batch."""

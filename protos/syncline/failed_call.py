@@ -1,7 +1,7 @@
 """How the contract says that a call failed: the google.rpc.Status in its trailing metadata, taken apart."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -11,6 +11,7 @@ from grpc.aio import AioRpcError
 
 DOMAIN: Final = "syncline.v1"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
+_CODES: Final[Mapping[int, StatusCode]] = {code.value[0]: code for code in StatusCode}
 
 
 class Violation(NamedTuple):
@@ -37,7 +38,15 @@ class FailedCall:
 
 def failed_call(error: AioRpcError) -> FailedCall:
     """Read what the server said of the call that ended with `error`."""
-    status = _rich_status(error)
+    told = failed_status(_rich_status(error))
+    if told.reason:
+        return replace(told, code=error.code())
+    return FailedCall(error.code(), message=error.details() or "")
+
+
+def failed_status(status: status_pb2.Status) -> FailedCall:
+    """Read what the server said in a status of its own."""
+    code = _CODES.get(status.code, StatusCode.UNKNOWN)
     info = error_details_pb2.ErrorInfo()
     retry = error_details_pb2.RetryInfo()
     request = error_details_pb2.BadRequest()
@@ -45,9 +54,9 @@ def failed_call(error: AioRpcError) -> FailedCall:
         for message in (info, retry, request):
             detail.Unpack(message)  # leaves it alone when the detail is of another type
     if info.domain != DOMAIN:
-        return FailedCall(error.code(), message=error.details() or "")
+        return FailedCall(code, message=status.message)
     return FailedCall(
-        error.code(),
+        code,
         info.reason,
         status.message,
         dict(info.metadata),

@@ -145,7 +145,7 @@ def foreign_positions(victim: Person, attacker: Person) -> Iterator[Attempt]:
         events = "/client/sync/stream?entity_type=NOTE"
         yield _attempt("events: their id", "400", _asking("GET", events, {**headers, "last-event-id": token}))
         by_ticket = f"{events}&ticket={attacker.ticket}&checkpoint_token={token}"
-        yield _attempt("events: their token, my ticket", "400", _asking("GET", by_ticket, {}))
+        yield _attempt("events: their token, my ticket", "200", _asking("GET", by_ticket, {}))
         made_cursor = f"/v1/sync?mutationsSince=0&cursor=0.1.0.{token}"
         yield _attempt("cursor of their token", "422", _asking("GET", made_cursor, attacker.mutation_headers))
     cursor = f"/v1/sync?mutationsSince=0&cursor={quote(victim.cursor)}"

@@ -15,7 +15,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PROTO = "syncline/v1/sync.proto"
-GENERATED = ("sync_pb2.py", "sync_pb2.pyi", "sync_pb2_grpc.py", "sync_pb2_grpc.pyi")
+RELAY = "syncline/relay/v1/relay.proto"
+GENERATED = [
+    f"{contract.removesuffix('.proto')}_pb2{kind}"
+    for contract in (PROTO, RELAY)
+    for kind in (".py", ".pyi", "_grpc.py", "_grpc.pyi")
+]
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -29,9 +34,9 @@ def regenerated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("generated")
     kinds = ("--python_out", "--pyi_out", "--grpc_python_out", "--mypy_grpc_out")
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I", "protos", *[f"{kind}={out}" for kind in kinds]]
-    made = run(*command, f"protos/{PROTO}")
+    made = run(*command, f"protos/{PROTO}", f"protos/{RELAY}")
     assert made.returncode == 0, made.stderr
-    return out / "syncline/v1"
+    return out
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def copy(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", GENERATED)
 def test_the_generated_code_is_what_the_contract_generates(regenerated: Path, name: str):
-    assert (regenerated / name).read_bytes() == (ROOT / "protos/syncline/v1" / name).read_bytes(), "run `make proto`"
+    assert (regenerated / name).read_bytes() == (ROOT / "protos" / name).read_bytes(), "run `make proto`"
 
 
 def test_the_contract_is_well_formed_and_every_part_of_it_is_described():

@@ -1,15 +1,18 @@
-"""How many requests may be in progress at once."""
+"""How many requests may be worked on at once."""
 
 from collections.abc import Iterable
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from syncline_bridge.edge.access import AnswerFailure
 from syncline_bridge.failure import OVERLOADED
 
 
 class Admission:
-    """Turn requests away, in their dialect, while too many are in progress; uvicorn's own limit answers plain text."""
+    """Turn requests away, in their dialect, while too many are in progress; uvicorn's own limit answers plain text.
+
+    A place is held by work alone: not before a request is complete, and not while a client takes its answer.
+    """
 
     def __init__(
         self, app: ASGIApp, answer_failure: AnswerFailure, limit: int, uncounted_paths: Iterable[str] = ()
@@ -27,12 +30,22 @@ class Admission:
             await self._app(scope, receive, send)
             return
         if self._in_progress >= self._limit:
-            response = self._answer_failure(scope["path"], OVERLOADED)
-            response.headers["connection"] = "close"  # its body is not going to be read
-            await response(scope, receive, send)
+            await self._answer_failure(scope["path"], OVERLOADED)(scope, receive, send)
             return
+        holds = True
         self._in_progress += 1
+
+        def leave() -> None:
+            nonlocal holds
+            if holds:
+                holds = False
+                self._in_progress -= 1
+
+        async def send_without_a_place(message: Message) -> None:
+            leave()
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, send_without_a_place)
         finally:
-            self._in_progress -= 1
+            leave()

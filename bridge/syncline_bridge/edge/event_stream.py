@@ -1,18 +1,20 @@
 """Server-sent events as an answer: one event after the other for as long as client, server and bridge stay."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from syncline_bridge.failure import OVERLOADED, STOPPING, RefusedError
+from syncline_bridge.failure import OVERLOADED, STOPPING, Failure, RefusedError
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"x-accel-buffering", b"no"),  # proxies must pass events on at once
 ]
+
+_START: Message = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
 
 
 class EventStreams:
@@ -69,20 +71,36 @@ class EventStreams:
 
 
 class EventStream(Response):
-    """Answer with events. An error before the first one is an ordinary answer: it is raised as RefusedError."""
+    """Answer with events. An error before the first one is an ordinary answer: it is raised as RefusedError.
 
-    def __init__(self, streams: EventStreams, events: AsyncGenerator[bytes, None]) -> None:
+    An EventSource, though, sees no answer but 200, and never comes back after any other: for one, `refusal` makes
+    events of an error.
+    """
+
+    def __init__(
+        self,
+        streams: EventStreams,
+        events: AsyncGenerator[bytes, None],
+        refusal: Callable[[Failure], bytes] | None = None,
+    ) -> None:
         super().__init__(media_type="text/event-stream")
         self._streams = streams
         self._events = events
+        self._refusal = refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        with self._streams.place():
-            async with aclosing(self._events):
-                first = await anext(self._events)
-                await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-                await self._streams.run(first, self._events, receive, send)
+        async with aclosing(self._events):
+            try:
+                with self._streams.place():
+                    first = await anext(self._events)
+                    await send(_START)
+                    await self._streams.run(first, self._events, receive, send)
+            except RefusedError as refused:
+                if self._refusal is None:
+                    raise
+                await send(_START)
+                await send({"type": "http.response.body", "body": self._refusal(refused.failure)})
 
 
 def event(data: bytes, *, name: str = "", event_id: str = "") -> bytes:

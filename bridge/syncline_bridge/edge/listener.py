@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from syncline.words import split_address
-from syncline_bridge.edge.request_heads import request_head_limits
+from syncline_bridge.edge.connections import ConnectionProtocol
 from syncline_bridge.edge.tls import ServerTls
 
 
@@ -34,7 +34,7 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def listening(
     app: ASGIApp,
-    malformed: bytes,
+    protocol: type[ConnectionProtocol],
     http_address: str,
     tls: ServerTls | None,
     keep_alive_seconds: int,
@@ -42,13 +42,11 @@ async def listening(
 ) -> AsyncIterator[str]:
     """Serve the application for as long as the context lasts; yields HOST:PORT as bound.
 
-    What is no HTTP at all is answered 400 with the body `malformed`.
-
     On leaving: no new connections, requests in progress finish, those that outlast the grace are cancelled.
     """
     config = uvicorn.Config(
         app,
-        http=request_head_limits(malformed),
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,

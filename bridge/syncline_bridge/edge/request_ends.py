@@ -24,8 +24,7 @@ class RequestEndsProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._running: RequestResponseCycle | None = None
-        self.is_deaf = False
-        """Whether what comes is thrown away."""
+        self._is_deaf = False
         self._in_head = True
 
     @property
@@ -33,10 +32,15 @@ class RequestEndsProtocol(HttpToolsProtocol):
         """Tell whether a request is in progress."""
         return self._running is not None and not self._running.response_complete
 
+    @property
+    def ignores_input(self) -> bool:
+        """Tell whether what comes is thrown away."""
+        return self._is_deaf or self._is_answered_early
+
     def data_received(self, data: bytes) -> None:
         """Read what has come."""
         self._unset_keepalive_if_required()
-        while data and not self.is_deaf and not self._is_answered_early():
+        while data and not self.ignores_input:
             data = self._read(data)
 
     def on_message_begin(self) -> None:
@@ -64,7 +68,7 @@ class RequestEndsProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with the next request, unless this one's end is not known."""
-        if self._is_answered_early():
+        if self._is_answered_early:
             self.transport.close()
         super().on_response_complete()
 
@@ -77,7 +81,7 @@ class RequestEndsProtocol(HttpToolsProtocol):
 
     def give_up_reading(self) -> None:
         """Read nothing more, and end the connection as soon as no answer is cut by that."""
-        self.is_deaf = True
+        self._is_deaf = True
         self.pipeline.clear()
         running = self._running
         if running is None or running.response_complete:
@@ -117,6 +121,7 @@ class RequestEndsProtocol(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn sets it
         return b"\r\n".join([request_line, *(b"%s: %s" % header for header in headers), b"\r\n"])
 
+    @property
     def _is_answered_early(self) -> bool:
         running = self._running
         return running is not None and running is self.cycle and running.more_body and running.response_started

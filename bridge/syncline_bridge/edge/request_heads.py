@@ -34,12 +34,14 @@ class HeadLimitsProtocol(RequestEndsProtocol):
     def data_received(self, data: bytes) -> None:
         """Count what is not a body, and give what has begun its time to become a head."""
         if self.cycle is None and data.startswith(HTTP2_PREFACE):
-            self.is_deaf = True
+            self._is_deaf = True
             self._answer_and_close(HTTP2_REFUSAL)
+            return
+        if self.ignores_input:
             return
         self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_bytes > self.max_head_bytes and not self.is_deaf:
+        if self._head_bytes > self.max_head_bytes and not self.ignores_input:
             self.give_up_reading()
         elif self._head_deadline is None and not self.is_serving:
             self._await_head()
@@ -75,7 +77,8 @@ class HeadLimitsProtocol(RequestEndsProtocol):
     def _answer_and_close(self, answer: bytes) -> None:
         self.transport.write(answer)
         # Closed at once, what is still coming would reset the answer away.
-        self.transport.write_eof()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         self.loop.call_later(_LINGER_SECONDS, self._give_up)
 
     def _await_head(self) -> None:
@@ -89,12 +92,3 @@ class HeadLimitsProtocol(RequestEndsProtocol):
     def _give_up(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
-
-
-def request_head_limits(malformed: bytes) -> type[HeadLimitsProtocol]:
-    """Return the protocol that answers `malformed` to what is no HTTP: uvicorn passes nothing of ours to it."""
-
-    class Configured(HeadLimitsProtocol):
-        malformed_body = malformed
-
-    return Configured

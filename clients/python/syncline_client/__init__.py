@@ -21,9 +21,11 @@ from syncline_client.errors import (
     SessionExpired,
     SynclineError,
     TooLarge,
+    TooManyOpen,
     Unauthenticated,
     Unavailable,
 )
+from syncline_client.pusher import Pusher
 from syncline_client.timing import Timing
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "PushIdReused",
     "PushResult",
     "Pushed",
+    "Pusher",
     "RateLimited",
     "ReaderTooSlow",
     "ServerFailed",
@@ -54,6 +57,7 @@ __all__ = [
     "SynclineError",
     "Timing",
     "TooLarge",
+    "TooManyOpen",
     "Unauthenticated",
     "Unavailable",
     "Violation",

@@ -1,10 +1,10 @@
 """The client of a sync server: push, pull, follow."""
 
 import uuid
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 import grpc
 
@@ -18,6 +18,7 @@ from syncline_client.channel import open_channel
 from syncline_client.clock import Clock
 from syncline_client.credentials import Credentials, SessionToken
 from syncline_client.follow import Follower
+from syncline_client.pusher import Pusher
 from syncline_client.timing import Timing
 
 """A revision past every head; the server takes it as the head."""
@@ -45,7 +46,8 @@ class SyncClient:
         whenever a token has expired. `tls` is None for a connection in the clear.
         """
         timing = timing or Timing()
-        credentials = Credentials(api_key, session_token, device_id)
+        self._credentials = credentials = Credentials(api_key, session_token, device_id)
+        self._timing = timing
         self._connect = partial(open_channel, target, tls)
         self._clock = Clock()
         self._caller = UnaryCaller(credentials, timing, self._clock)
@@ -79,17 +81,20 @@ class SyncClient:
         `checkpoint_token` is that of the last page or push that is stored: the answer's token goes on from it, or from
         the start without one. A server key has to name the `user_id`.
         """
-        request = sync_pb2.PushRequest(
-            push_id=push_id or str(uuid.uuid4()),
-            changes=codec.new_changes(changes, self._clock.now_us()),
-            checkpoint_token=checkpoint_token or "",
-            expected_head_ms=expected_head_ms,
-            require_existing=require_existing,
-            user_id=user_id,
-        )
-        response = await self._caller.call(self._sync.Push, request)
-        self._saw([result.change for result in response.results])
-        return codec.pushed(response)
+        options = {
+            "checkpoint_token": checkpoint_token,
+            "expected_head_ms": expected_head_ms,
+            "require_existing": require_existing,
+            "push_id": push_id,
+            "user_id": user_id,
+        }
+        response = await self._caller.call(self._sync.Push, self._push_request(changes, options))
+        return self._pushed(response)
+
+    def pusher(self) -> AbstractAsyncContextManager[Pusher]:
+        """Open a pusher, whose pushes do not wait for one another; use as `async with client.pusher() as pusher`."""
+        pusher = Pusher(self._connect, self._credentials, self._timing, self._clock, self._push_request, self._pushed)
+        return pusher.running()
 
     async def pull(
         self,
@@ -164,6 +169,21 @@ class SyncClient:
                 request.reset_when_expired = reset_when_expired
                 self._saw(message.changes)
                 yield codec.batch(message)
+
+    def _push_request(self, changes: Iterable[NewChange], options: Mapping[str, Any]) -> sync_pb2.PushRequest:
+        """Return the request of a push, by the options of `push`."""
+        return sync_pb2.PushRequest(
+            **{
+                **options,
+                "push_id": options.get("push_id") or str(uuid.uuid4()),
+                "changes": codec.new_changes(changes, self._clock.now_us()),
+                "checkpoint_token": options.get("checkpoint_token") or "",
+            }
+        )
+
+    def _pushed(self, response: sync_pb2.PushResponse) -> Pushed:
+        self._saw([result.change for result in response.results])
+        return codec.pushed(response)
 
     def _saw(self, changes: Iterable[sync_pb2.Change]) -> None:
         self._clock.see([change.revision for change in changes])

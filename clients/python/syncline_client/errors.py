@@ -13,6 +13,7 @@
     │   └── SessionExpired       sign in again; with a function as session token, the client does so by itself
     ├── PermissionDenied         the caller may not do this
     ├── RateLimited              wait for retry_after_seconds
+    │   └── TooManyOpen          close some first, or wait
     ├── ReaderTooSlow            a stream's reader took nothing for too long
     ├── Unavailable              the server was not reached, or cannot serve now
     │   └── DeadlineExceeded     there was no answer in time
@@ -121,6 +122,10 @@ class RateLimited(SynclineError):
     retryable = True
 
 
+class TooManyOpen(RateLimited):
+    """As many calls or streams are open as one may have at once; see `retry_after_seconds`."""
+
+
 class ReaderTooSlow(SynclineError):
     """The reader of a stream took nothing for too long."""
 
@@ -166,6 +171,7 @@ ERROR_OF_REASON: Final[Mapping[str, type[SynclineError]]] = {
     "USER_FORBIDDEN": PermissionDenied,
     "TYPE_FORBIDDEN": PermissionDenied,
     "RATE_LIMITED": RateLimited,
+    "TOO_MANY_OPEN": TooManyOpen,
     "READER_TOO_SLOW": ReaderTooSlow,
     "DRAINING": Unavailable,
     "OVERLOADED": Unavailable,

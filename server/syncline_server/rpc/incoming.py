@@ -25,6 +25,8 @@ _READ_AT_ONCE: Final = 16
 _WAITING: Final = 2000
 _READ_SECONDS: Final = 60.0
 
+_NOTHING_REPEATED: Final = CountedFields(None, {})
+
 Admit = Callable[[Any], Awaitable[Principal]]
 """Finds out from the metadata in a context who is calling; raises what refuses a stranger."""
 
@@ -58,12 +60,12 @@ class Incoming:
     def decoder(self, kind: Descriptor) -> Callable[[bytes], Message | SyncError]:
         """Return what decodes a request, or returns what is wrong with it: gRPC takes what it raises for a defect."""
         deserialize = GetMessageClass(kind).FromString
-        counted = self._counted.get(kind.name)
+        counted = self._counted.get(kind.name, _NOTHING_REPEATED)
 
         def decode(raw: bytes) -> Message | SyncError:
             if len(raw) > _SMALL_BYTES and not self._has_room(len(raw)):
                 return Overloaded()
-            if counted is not None and (problem := counted.problem_of(raw)):
+            if problem := counted.problem_of(raw):
                 return problem
             try:
                 return deserialize(raw)

@@ -60,7 +60,6 @@ class Requests:
             "PullRequest": CountedFields(sync_pb2.PullRequest.DESCRIPTOR, {"entity_types": types}),
             "StreamPullRequest": CountedFields(sync_pb2.StreamPullRequest.DESCRIPTOR, {"entity_types": types}),
             "GetRequest": CountedFields(sync_pb2.GetRequest.DESCRIPTOR, {"entities": Count(words.MAX_REFERENCES)}),
-            "CreateTicketRequest": CountedFields(sync_pb2.CreateTicketRequest.DESCRIPTOR, {}),
         }
 
     def push(self, request: sync_pb2.PushRequest, principal: Principal) -> Push:

@@ -12,16 +12,19 @@ from grpc import aio
 
 from syncline import words
 from syncline.certificates import Certificates
+from syncline.relay.v1 import relay_pb2
 from syncline.v1 import sync_pb2
 from syncline_server.rpc.connections import Connections
 from syncline_server.rpc.incoming import Incoming
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.observer import CallObserver
 from syncline_server.rpc.public import HealthService, PublicHandlers
+from syncline_server.rpc.relay import RelayService
 from syncline_server.rpc.service import SyncService
 from syncline_server.rpc.tls import server_credentials
 
 _DESCRIPTOR: Final = sync_pb2.DESCRIPTOR.services_by_name["SyncService"]
+_RELAY: Final = relay_pb2.DESCRIPTOR.services_by_name["RelayService"]
 SERVICE: Final = _DESCRIPTOR.full_name
 _PENDING_CALLS: Final = 16_384
 _CLOSE_SECONDS: Final = 0.5
@@ -92,8 +95,9 @@ async def serving(
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ],
     )
-    handlers = observer.handlers(service, _DESCRIPTOR)
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    for served, descriptor in ((service, _DESCRIPTOR), (RelayService(), _RELAY)):
+        handlers = observer.handlers(served, descriptor)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(descriptor.full_name, handlers),))
     PublicHandlers(health_service, SERVICE).add_to(server)
     port = _listen(server, options)
     await server.start()

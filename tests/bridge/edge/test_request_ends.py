@@ -145,3 +145,13 @@ async def _opened(address: str, follow: bytes) -> None:
                 writer.write(follow)
                 if (await reader.readline()).startswith(b"HTTP/1.1 200"):
                     return
+
+
+async def test_an_answer_before_the_end_of_a_body_closes_the_connection(address: str) -> None:
+    head = b"POST /client/nothing HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n" % len(PROBE)
+    for expect in (b"", b"expect: 100-continue\r\n"):
+        async with connected(address) as (reader, writer):
+            writer.write(head + expect + b"\r\n")
+            answer = await asyncio.wait_for(reader.read(), 20)
+        assert answer.startswith(b"HTTP/1.1 404")
+        assert b"connection: close" in answer

@@ -13,12 +13,12 @@ from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
 from syncline_bridge.dialects.checkpoint_sync.models import IssuedTicket, TicketAnswer
 from syncline_bridge.edge.answers import json_answer
 from syncline_bridge.edge.event_stream import EventStream, EventStreams, event
-from syncline_bridge.failure import RefusedError
+from syncline_bridge.failure import Failure, RefusedError
 from syncline_bridge.upstream import Upstream
 
 RECONNECT_MS = 1000
 CLOSED_EVENT = "closed"
-_WORTH_A_RECONNECT = frozenset({503})
+_WORTH_A_RECONNECT = frozenset({429, 503})
 
 
 class LiveHandlers:
@@ -34,16 +34,17 @@ class LiveHandlers:
 
         Each event is a JSON object with `changes`, oldest first, and `checkpoint_token`, which is also the event's id:
         a reconnecting EventSource resumes by it. An event without changes is a heartbeat. An event named `closed` says
-        why the stream ends where reconnecting will not help.
+        why the stream ends where reconnecting will not help. With a ticket, a refusal is also such an event, and its
+        status 200: an EventSource sees no other.
         """
         parameters = request.query_params.multi_items()
         query = translate.stream_request(parameters, header(request, "Last-Event-ID"))
         ticket = checked("ticket", translate.single(parameters, "ticket"))
         caller = Caller(request_id=request.state.request_id, ticket=ticket) if ticket else caller_of(request)
-        return EventStream(self._streams, self._events(query, caller))
+        return EventStream(self._streams, self._events(query, caller), _told_by_events if ticket else None)
 
     async def ticket(self, request: Request) -> Response:
-        """Make a ticket: it opens a stream once or more within a minute, as `ticket` in its URL."""
+        """Make a ticket: it opens one stream, within a minute, as `ticket` in its URL."""
         issued = await self._upstream.create_ticket(caller_of(request))
         answer = TicketAnswer(IssuedTicket(issued.ticket, timestamps.text_of(issued.expire_time)))
         return json_answer(answer)
@@ -58,5 +59,17 @@ class LiveHandlers:
         except RefusedError as refused:
             if first:
                 raise
-            if refused.failure.http_status not in _WORTH_A_RECONNECT:
-                yield event(bytes(errors.answer(refused.failure).body), name=CLOSED_EVENT)
+            if closed := _closed(refused.failure):
+                yield closed
+
+
+def _told_by_events(failure: Failure) -> bytes:
+    """Return the whole answer to an EventSource that was refused: it comes back, or is told why it should not."""
+    return f"retry: {RECONNECT_MS}\n\n".encode() + _closed(failure)
+
+
+def _closed(failure: Failure) -> bytes:
+    """Return the event that says why a stream ends; empty: coming back will help."""
+    if failure.http_status in _WORTH_A_RECONNECT:
+        return b""
+    return event(bytes(errors.answer(failure).body), name=CLOSED_EVENT)

@@ -9,6 +9,7 @@ DIALECT = Dialect(
     prefixes=("/v1/sync", "/auth"),
     settings=MutationSyncSettings,
     operations=routes.operations,
+    caller_of=routes.caller_of,
     answer_failure=errors.answer,
     request_headers=("X-Auth-Token", "X-Client-Id", "Authorization", routes.KEY_HEADER),
     response_headers=(routes.HEAD_HEADER,),

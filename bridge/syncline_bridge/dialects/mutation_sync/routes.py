@@ -63,7 +63,7 @@ class Handlers:
 
     async def pull(self, request: Request) -> Response:
         """Get what changed after a time, oldest first, each resource in its latest state."""
-        caller = _caller(request)
+        caller = caller_of(request)
         pairs = request.query_params.multi_items()
         query = parameters.pull_query(pairs, self._settings.page_size, self._settings.mutation_max_page_size)
         try:
@@ -79,7 +79,7 @@ class Handlers:
 
     async def push(self, request: Request) -> Response:
         """Apply mutations, all or none, if `lastMutationAt` is the user's head."""
-        caller = _caller(request)
+        caller = caller_of(request)
         expected_head_ms = parameters.expected_head_ms(request.query_params.multi_items())
         max_mutations = self._settings.mutation_max_batch_size
         push_id = _push_id(request)
@@ -120,7 +120,8 @@ def operations(upstream: Upstream, _: EventStreams, settings: MutationSyncSettin
     )
 
 
-def _caller(request: Request) -> Caller:
+def caller_of(request: Request) -> Caller:
+    """Take the credentials from a request's headers."""
     client_id = header(request, "X-Client-Id")
     if not client_id:
         raise RefusedError(invalid("Missing x-client-id"))

@@ -11,6 +11,7 @@ import pytest
 
 from bridge.bridged import Bridged, bridged_on
 from harness import change, settings_for, started_server
+from syncline_server.identity import tickets
 
 STREAM = "/client/sync/stream"
 
@@ -100,7 +101,6 @@ async def test_a_ticket_opens_a_stream_without_headers(bridged: Bridged, user: s
         ("entity_type=%25", True, 400, "INVALID_INPUT"),
         ("entity_type=todo&checkpoint_token=nonsense", True, 400, "INVALID_INPUT"),
         ("entity_type=todo", False, 401, "UNAUTHORIZED"),
-        ("entity_type=todo&ticket=nonsense", False, 401, "UNAUTHORIZED"),
         ("entity_type=todo&ticket=nonsens%C3%A9", False, 400, "INVALID_INPUT"),
         ("entity_type=todo&ticket=%00", False, 400, "INVALID_INPUT"),
     ],
@@ -114,8 +114,33 @@ async def test_an_error_before_the_first_event_is_an_ordinary_answer(
 
 async def test_a_session_token_is_no_ticket(bridged: Bridged, user: str):
     token = headers_of(bridged, user)["Authorization"].removeprefix("Bearer ")
-    response = await bridged.http.get(f"{STREAM}?entity_type=todo&ticket={token}")
-    assert response.status_code == 401
+    async with opened(bridged, f"entity_type=todo&ticket={token}") as events:
+        assert error_of(await events.next())["code"] == "UNAUTHORIZED"
+
+
+@pytest.mark.parametrize("cause", ["ticket", "used", "expired"])
+async def test_an_event_source_with_a_ticket_that_is_no_longer_good_is_told_why_by_an_event(
+    bridged: Bridged, user: str, monkeypatch: pytest.MonkeyPatch, cause: str
+):
+    monkeypatch.setattr(tickets, "_LIFE_SECONDS", -1 if cause == "expired" else 60)
+    made = await bridged.http.post("/v1/client/sync/ticket", headers=headers_of(bridged, user))
+    query = f"entity_type=todo&ticket={made.json()['data']['ticket']}"
+    if cause == "used":
+        async with opened(bridged, query) as events:
+            await events.next()
+    async with opened(bridged, f"{query}x" if cause == "ticket" else query) as events:
+        error = error_of(await events.next())
+        assert (error["code"], error["details"]["cause"]) == ("UNAUTHORIZED", cause)
+        assert "icket" in error["message"]
+        with pytest.raises(StopAsyncIteration):
+            await events.next()
+
+
+def error_of(event: dict[str, str]) -> dict[str, Any]:
+    """Return the error in the event that ends a stream."""
+    assert event["event"] == "closed"
+    error: dict[str, Any] = json.loads(event["data"])["error"]
+    return error
 
 
 async def test_a_stream_says_why_it_ends_when_its_session_does(bridged: Bridged, user: str):

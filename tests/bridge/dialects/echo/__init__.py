@@ -9,6 +9,7 @@ DIALECT = Dialect(
     prefixes=("/echo",),
     settings=EchoSettings,
     operations=routes.operations,
+    caller_of=routes.caller_of,
     answer_failure=errors.answer,
     request_headers=("X-Echo-Key", "Authorization"),
     response_headers=(routes.SHOUTED,),

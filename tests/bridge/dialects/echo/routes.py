@@ -39,17 +39,17 @@ class Handlers:
         shout = json_text.decode(await request.body(), Shout)
         name = request.path_params["name"]
         push = translate.push_request(name, shout, self._settings.echo_max_letters)
-        await self._upstream.push(push, _caller(request))
+        await self._upstream.push(push, caller_of(request))
         return json_answer(Echoes([shout.word]), headers={SHOUTED: words.header_of_text(name)})
 
     async def listen(self, request: Request) -> Response:
         """Hear every word."""
-        page = await self._upstream.pull(translate.pull_request(), _caller(request))
+        page = await self._upstream.pull(translate.pull_request(), caller_of(request))
         return json_answer(translate.echoes(page.changes))
 
     async def keep_listening(self, request: Request) -> Response:
         """Hear every word, and those to come."""
-        return EventStream(self._streams, self._events(_caller(request)))
+        return EventStream(self._streams, self._events(caller_of(request)))
 
     async def _events(self, caller: Caller) -> AsyncGenerator[bytes, None]:
         async for message in self._upstream.stream(translate.stream_request(), caller):
@@ -91,7 +91,8 @@ def operations(upstream: Upstream, streams: EventStreams, settings: EchoSettings
     )
 
 
-def _caller(request: Request) -> Caller:
+def caller_of(request: Request) -> Caller:
+    """Take the credentials from the headers of a request."""
     return Caller(
         request_id=request.state.request_id,
         api_key=header(request, "X-Echo-Key"),

@@ -1,0 +1,52 @@
+"""Who is let in on the head of a request: the server is asked once for a while, and its refusals are remembered."""
+
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+
+from cachetools import TTLCache
+
+from syncline_bridge.caller import Caller
+from syncline_bridge.failure import OVERLOADED, Failure, RefusedError
+
+_KNOWN_SECONDS = 60
+"""The server checks each request all the same: this is about whose bodies are read."""
+_REFUSED_SECONDS = 5
+_REMEMBERED = 20_000
+_ASKED_AT_ONCE = 256
+_REFUSALS = frozenset({401, 403})
+
+
+class Callers:
+    """Knows who was let in, and who was not."""
+
+    def __init__(self, check: Callable[[Caller], Awaitable[None]]) -> None:
+        """Ask `check`, which raises RefusedError."""
+        self._check = check
+        self._known: TTLCache[bytes, None] = TTLCache(_REMEMBERED, _KNOWN_SECONDS)
+        self._refused: TTLCache[bytes, Failure] = TTLCache(_REMEMBERED, _REFUSED_SECONDS)
+        self._asked = 0
+
+    async def admit(self, caller: Caller) -> bytes:
+        """Return a name for the credentials of a caller who may be listened to. Raises RefusedError.
+
+        A server that cannot be asked refuses nobody here: it will be asked again, and answer for itself.
+        """
+        name = sha256("\0".join((caller.api_key, caller.authorization, caller.device_id)).encode()).digest()
+        if name in self._known:
+            return name
+        if (failure := self._refused.get(name)) is not None:
+            raise RefusedError(failure)
+        if self._asked >= _ASKED_AT_ONCE:
+            raise RefusedError(OVERLOADED)
+        self._asked += 1
+        try:
+            await self._check(caller)
+        except RefusedError as refused:
+            if refused.failure.http_status in _REFUSALS:
+                self._refused[name] = refused.failure
+                raise
+        else:
+            self._known[name] = None
+        finally:
+            self._asked -= 1
+        return name

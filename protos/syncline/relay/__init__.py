@@ -1,0 +1,1 @@
+"""What bridge and server say to each other and to nobody else; generated from relay.proto."""
