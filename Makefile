@@ -1,22 +1,24 @@
 # `make serve` needs Python 3.11 or newer and nothing else; everything is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+SUPPLY := .supply/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 PROTO := protos/syncline/v1/sync.proto protos/syncline/relay/v1/relay.proto
 # A test run starts some hundred processes; each takes a second of a core, and four where nothing may be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: edge migration partitioned help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
+.PHONY: audit lock sbom edge migration partitioned help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 install: .venv/.installed ## Build .venv with everything in it, for developers
 
-.venv/.product: pyproject.toml constraints.txt
+.venv/.product: pyproject.toml constraints.txt product.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	@echo "Installing Syncline into .venv …"
 	@$(PYTHON) -m venv .venv
+	@$(PIP) --require-hashes -r product.lock
 	@$(PIP) -e '.[all]'
 	@touch $@
 
@@ -91,9 +93,27 @@ kills: install ## Kill the server under load; KILLS=100
 clean-up: install ## Let ROWS=3000000 expired rows go while pushes go on
 	ROWS=$(or $(ROWS),3000000) $(BIN)/pytest tests/server/store/test_retention.py -k go_on -s -q
 
+lock: .supply/.installed ## Write the hashes of what `make serve` installs into product.lock, after a change of dependencies
+	$(SUPPLY)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+		--no-emit-find-links --no-annotate --no-header --strip-extras --extra all -c constraints.txt -o - pyproject.toml \
+		| sed '/^# /d; /^syncline /d' > product.lock
+
+audit: .supply/.installed ## Hold what is installed against the known advisories; needs the internet
+	$(SUPPLY)/pip-audit --require-hashes --disable-pip -r product.lock
+
+sbom: .supply/.installed ## Write what is installed as CycloneDX into dist/
+	@mkdir -p dist
+	$(SUPPLY)/cyclonedx-py requirements product.lock --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --of JSON -o dist/syncline.cdx.json
+
+.supply/.installed:
+	@$(PYTHON) -m venv .supply
+	@$(SUPPLY)/pip install --quiet --disable-pip-version-check pip-tools==7.6.2 pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	@touch $@
+
 planted: install ## Plant eight bugs and show which test finds each
 	PYTHONPATH=tests $(BIN)/python -m planted.run
 
 clean: ## Remove what was built
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache \
+	rm -rf .venv .supply .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache \
 		clients/typescript/node_modules clients/typescript/dist
