@@ -27,6 +27,8 @@ export interface Pace {
   readonly mostRetryMs: number;
   /** How often to look for news where no stream gets through. */
   readonly pollMs: number;
+  /** How long a page that is hidden goes on. */
+  readonly hiddenMs: number;
 }
 
 /** The longest that a server's word is followed. */

@@ -164,9 +164,7 @@ export class Reader {
   *#unmet(reading: number, met: ReadonlySet<string>): Generator<Write> {
     for (const version of this.replica.versions()) {
       const key = entityKey(version.type, version.id);
-      if (version.reading === reading || met.has(key)) continue;
-      const isWaitedFor = this.replica.waiting(key).length > 0;
-      yield versionWrite(key, isWaitedFor ? { ...version, data: null, revision: 0, reading } : undefined);
+      if (version.reading !== reading && !met.has(key)) yield versionWrite(key, undefined);
     }
   }
 }

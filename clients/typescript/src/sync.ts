@@ -4,7 +4,7 @@ import { ServerClock } from "./clock.js";
 import { Collection, type Draftable, type Written } from "./collection.js";
 import { mergeMembers, resolved } from "./conflict.js";
 import { Emitter } from "./emitter.js";
-import { Engine } from "./engine.js";
+import { Engine, type Pace } from "./engine.js";
 import { SyncError } from "./errors.js";
 import { FORMAT, type Data } from "./model.js";
 import type {
@@ -29,11 +29,9 @@ import { Backoff, Bell } from "./waiting.js";
 import { ENTITY_TYPE, MAX_ENTITY_TYPES } from "./wire.js";
 import { Writer } from "./writer.js";
 
-/** How long a hidden page goes on. */
-const HIDDEN_MS = 60_000;
 /** Under which name the store of all users keeps the last one. */
 const LAST_USER = "user";
-const PACE = { firstRetryMs: 1_000, mostRetryMs: 30_000, pollMs: 15_000 };
+const PACE = { firstRetryMs: 1_000, mostRetryMs: 30_000, pollMs: 15_000, hiddenMs: 60_000 };
 
 /** A synced app. Its collections are members, too, but for those whose name another member has. */
 export type Sync<T extends Types> = SyncClient<T> & Omit<Collections<T>, keyof SyncClient<T>>;
@@ -71,6 +69,7 @@ export class SyncClient<T extends Types> {
   readonly #replica = new Replica();
   readonly #clock = new ServerClock();
   readonly #tokens: Tokens;
+  readonly #pace: Pace;
   readonly #engine: Engine;
   readonly #writer: Writer;
   readonly #events = new Emitter<SyncEvents>();
@@ -120,8 +119,8 @@ export class SyncClient<T extends Types> {
       (type) => options.types[type]?.schema,
       () => clock.now(),
     );
-    const pace = { ...PACE, ...options.pace };
-    this.#engine = new Engine(connection, this.#replica, this.#types, options.version ?? 0, pace, {
+    this.#pace = { ...PACE, ...options.pace };
+    this.#engine = new Engine(connection, this.#replica, this.#types, options.version ?? 0, this.#pace, {
       status: (change) => this.#set(change),
       reset: () => this.#tell("reset", undefined),
       signedOut: (error) => this.#tell("signedOut", error),
@@ -310,7 +309,7 @@ export class SyncClient<T extends Types> {
   /** Tell whether this tab should sync: a page that was hidden for a while lets others, or nobody, do it. */
   #wants(): boolean {
     if (this.#isPaused) return false;
-    const isHidden = this.#hiddenSince !== undefined && Date.now() - this.#hiddenSince >= HIDDEN_MS;
+    const isHidden = this.#hiddenSince !== undefined && Date.now() - this.#hiddenSince >= this.#pace.hiddenMs;
     return !isHidden || this.#replica.pending > 0;
   }
 
@@ -356,7 +355,7 @@ export class SyncClient<T extends Types> {
 
   /** Ask the app for a token until there is one, and return whose it is. */
   async #firstUser(): Promise<string> {
-    const backoff = new Backoff(PACE.firstRetryMs, PACE.mostRetryMs);
+    const backoff = new Backoff(this.#pace.firstRetryMs, this.#pace.mostRetryMs);
     for (;;) {
       try {
         return userOf(await this.#tokens.get());
@@ -453,7 +452,7 @@ export class SyncClient<T extends Types> {
       const isHidden = document.visibilityState === "hidden";
       this.#hiddenSince = isHidden ? Date.now() : undefined;
       const ring = (): void => this.#session?.tabs.bell.ring();
-      if (isHidden) setTimeout(ring, HIDDEN_MS + 1);
+      if (isHidden) setTimeout(ring, this.#pace.hiddenMs + 1);
       ring();
       if (!isHidden) this.#engine.hurry();
     };

@@ -8,7 +8,7 @@ import pytest
 
 from clients.typescript.conftest import Wire
 from clients.typescript.device import Browser, Page, Profile
-from harness import make_project, settings_for
+from harness import change, make_project, settings_for
 from ports import free_address
 from system.processes import commands_in
 from waiting import until
@@ -80,6 +80,43 @@ async def test_when_the_leader_goes_another_leads_soon_and_sends_what_waits(
     await second.run("await apps.one.flush()")
     assert await leads(second)
     assert set(await wire.stored()) == {"todo/waits"}
+
+
+LOOKS = """
+    Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+"""
+
+
+async def test_a_hidden_tab_lets_others_lead_and_catches_up_when_it_is_shown(profile: Profile, wire: Wire):
+    pace = {"firstRetryMs": 20, "mostRetryMs": 300, "hiddenMs": 30}
+    first = await opened(profile, wire, pace=pace)
+    await until(lambda: leads(first))
+    second = await opened(profile, wire, pace=pace)
+    await first.run(LOOKS, state="hidden")
+    await until(lambda: leads(second))
+    await second.run(LOOKS, state="hidden")
+    await second.run("await until(() => !apps.one.status.leader)")
+    await second.run("await apps.one.todo.create({ id: 'made while hidden' }).synced")
+    await second.run("await until(() => !apps.one.status.leader)")
+    async with wire.client() as client:
+        await client.push(change(entity_id="news", data={}))
+    await first.run(LOOKS, state="visible")
+    await first.run("await until(() => apps.one.todo.get('news') && apps.one.todo.get('made while hidden'))")
+    assert await leads(first)
+
+
+async def test_without_streams_of_fetch_changes_come_live_all_the_same(profile: Profile, wire: Wire):
+    await profile.context.add_init_script("delete Response.prototype.body")  # as in React Native
+    page = await opened(profile, wire, pace={"firstRetryMs": 20, "mostRetryMs": 300, "pollMs": 600_000})
+    await page.run("await apps.one.firstSync")
+    async with wire.client() as client:
+        for n in range(3):
+            await client.push(change(entity_id=f"e{n}", data={"text": "ä😀"}))
+            await page.run("await until(() => apps.one.todo.get(id)?.text === 'ä😀', 'one')", id=f"e{n}")
+            wire.proxy.reset() if n else wire.proxy.cut()
+    await page.run("await until(() => status('one').phase === 'live', 'one'); apps.one.pause()")
+    await page.run("await until(() => !apps.one.status.leader)")
 
 
 async def test_a_change_that_is_refused_is_told_in_the_tab_that_made_it(profile: Profile, wire: Wire):

@@ -148,6 +148,37 @@ async def test_an_edit_on_top_of_what_is_being_pushed_is_no_conflict(node: Node,
     assert await wire.stored() == {"todo/a": {"n": 50}}
 
 
+async def test_what_is_changed_elsewhere_between_two_pushes_of_ours_is_a_conflict(node: Node, wire: Wire):
+    held = """fetch: async (url, init) => {
+        const answer = await fetch(url, init);
+        if (init.method === 'POST' && !kinds.held.done) {
+          await apps.two.todo.update('a', { title: 'Soy' });
+          await apps.one.todo.update('a', { title: 'Oat' }).synced;
+          await until(() => kinds.held.read);
+        }
+        return answer;
+    }"""
+    await node.run(
+        "kinds.held = { done: true, read: false };" + BOTH_HAVE.replace("...more", held), options=wire.options()
+    )
+    await node.run(
+        """
+        apps.two.resume();
+        await until(() => status('two').phase === 'live');
+        kinds.held.done = false;
+        apps.two.todo.update('a', { title: 'Rice' });
+        await until(() => apps.one.todo.get('a').title === 'Oat' && apps.two.todo.get('a').title === 'Soy');
+        await apps.one.note.create({ id: 'after' }).synced;
+        await until(() => apps.two.note.get('after'));  // so the first device's change has been read here, too
+        kinds.held = { done: true, read: true };
+        """
+    )
+    got, [conflict] = await node.run(CATCH_UP)
+    assert conflict["base"]["title"] == "Rice"
+    assert (conflict["mine"]["title"], conflict["theirs"]["title"]) == ("Soy", "Oat")
+    assert got["title"] == "Oat"
+
+
 async def test_a_batch_loses_no_more_than_what_was_changed_elsewhere(node: Node, wire: Wire):
     await node.run(BOTH_HAVE, options=wire.options(), more={})
     await node.run(

@@ -222,3 +222,21 @@ async def test_a_server_that_is_away_is_found_again(node: Node, tmp_path: Path):
                 stored = await Wire(server, proxy, "ada").stored()
                 assert len(stored) == round_ + 1
             await node.run("await until(() => status('one').phase !== 'live', 'one')")
+
+
+async def test_a_store_that_meets_another_server_reads_that_one_and_sends_what_waits(
+    node: Node, wire: Wire, tmp_path: Path
+):
+    storage = {"kind": "memory", "name": "shared"}
+    await node.run("open('one', options); await apps.one.firstSync", options=wire.options(storage=storage))
+    await node.run("await apps.one.todo.create({ id: 'there' }).synced; apps.one.pause()")
+    await node.run("await apps.one.todo.create({ id: 'waits' }); await apps.one.stop()")
+    settings = settings_for(f"sqlite:///{tmp_path / 'other.db'}")
+    async with started_server(settings) as server, bridge_on(server) as address, Proxy(address) as proxy:
+        other = Wire(server, proxy, wire.user)
+        async with other.client() as client:
+            await client.push(change(entity_id="here", data={}))
+        await node.run("open('one', options); await apps.one.flush()", options=other.options(storage=storage))
+        await node.run("await until(() => status('one').phase === 'live' && apps.one.todo.get('here'))")
+        assert await other.stored() == await node.run("return shown('one')") == {"todo/here": {}, "todo/waits": {}}
+        await node.run("await reset()")

@@ -4,6 +4,7 @@ import pytest
 
 from clients.typescript.conftest import Wire
 from clients.typescript.device import Device, Node, ScriptFailed
+from harness import now_ms
 from waiting import until
 
 
@@ -166,3 +167,84 @@ async def test_a_member_that_becomes_undefined_is_removed(node: Node, wire: Wire
         """
     )
     assert await wire.stored() == {"todo/a": {"title": "Milk"}}
+
+
+ANSWERED = """
+    kinds.real ??= globalThis.fetch;
+    const sent = [];
+    open('one', { ...options, fetch: async (url, init) => {
+      if (init.method !== 'POST') return kinds.real(url, init);
+      sent.push({ at: Date.now(), changes: JSON.parse(init.body).changes.length, body: init.body });
+      return answer(sent) ?? kinds.real(url, init);
+    } });
+    await apps.one.firstSync;
+    kinds.sent = sent;
+"""
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_server_that_asks_to_wait_is_not_asked_before(node: Node, wire: Wire, status: int):
+    answer = f"""(sent) => sent.length === 1
+        ? new Response('{{}}', {{ status: {status}, headers: {{ 'Retry-After': '1' }} }}) : undefined"""
+    await node.run(ANSWERED.replace("answer(sent)", f"({answer})(sent)"), options=wire.options())
+    await node.run("apps.one.todo.create({ id: 'a' }); await apps.one.flush()")
+    first, second = await node.run("return kinds.sent")
+    assert second["at"] - first["at"] >= 1_000
+    assert first["body"] == second["body"], "what is sent again is the same to the byte"
+    assert await wire.stored() == {"todo/a": {}}
+
+
+async def test_what_is_too_large_for_something_on_the_way_goes_in_smaller_pieces(node: Node, wire: Wire):
+    answer = "(sent) => sent.at(-1).body.length > 60_000 ? new Response('too large', { status: 413 }) : undefined"
+    await node.run(ANSWERED.replace("answer(sent)", f"({answer})(sent)"), options=wire.options())
+    await node.run(
+        """
+        apps.one.pause();
+        for (let n = 0; n < 20; n++) apps.one.todo.create({ id: `t${n}`, text: 'x'.repeat(10_000) });
+        apps.one.todo.create({ id: 'large', text: 'x'.repeat(100_000) });
+        apps.one.resume();
+        await apps.one.flush();
+        """
+    )
+    assert len(await wire.stored()) == 20
+    assert await node.run("return apps.one.rejected.map(({ changes }) => changes[0].id)") == ["large"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+async def test_an_answer_that_is_not_the_servers_refuses_nothing(node: Node, wire: Wire, status: int):
+    page = f"new Response('<html>', {{ status: {status} }})"
+    answer = f"(sent) => sent.length < 3 ? {page} : undefined"
+    await node.run(ANSWERED.replace("answer(sent)", f"({answer})(sent)"), options=wire.options())
+    await node.run("await apps.one.todo.create({ id: 'a' }).synced")
+    assert await wire.stored() == {"todo/a": {}}
+    assert await node.run("return apps.one.rejected") == []
+
+
+async def test_a_change_is_stamped_with_the_servers_time(node: Node, wire: Wire):
+    await node.run(
+        """
+        kinds.now = Date.now;
+        Date.now = () => kinds.now() + 3_600_000;
+        open('one', options);
+        await apps.one.firstSync;
+        """,
+        options=wire.options(),
+    )
+    await node.run("await apps.one.todo.create({ id: 'a' }).synced; Date.now = kinds.now")
+    async with wire.client() as client:
+        [stored] = await client.pull_all()
+    assert abs(stored.client_timestamp.ToMilliseconds() - now_ms()) < 30_000
+
+
+async def test_after_stop_nothing_is_written(node: Node, wire: Wire):
+    await node.run("open('one', options); await apps.one.firstSync", options=wire.options())
+    await node.run("await apps.one.stop()")
+    with pytest.raises(ScriptFailed) as failed:
+        await node.run("await apps.one.todo.create({ id: 'a' })")
+    assert failed.value.code == "STOPPED"
+
+
+async def test_an_app_that_never_gives_a_token_can_be_stopped(node: Node, wire: Wire):
+    never = "open('one', { ...options, user: 'ada' }); tokens.one = new Promise(() => undefined)"
+    await node.run(never, options=wire.options())
+    await node.run("await apps.one.todo.create({ id: 'a' }); await apps.one.stop()")

@@ -9,6 +9,7 @@ const { same } = await load("model");
 const { parser } = await load("stream");
 const { Backoff, Bell } = await load("waiting");
 const { Collection } = await load("collection");
+const { Replica, versionWrite } = await load("replica");
 
 test("events are read from whatever pieces they come in", () => {
   const text = ': hello\nretry: 1000\nid: a\ndata: {"n":1}\n\nevent: closed\r\ndata: x\r\ndata: y\r\n\r\ndata: rest';
@@ -102,4 +103,17 @@ test("a list is chosen and ordered as a query says, and is the same until someth
   items.delete("a");
   changed();
   assert.notEqual(todos.list(), before);
+});
+
+test("what is taken while a store is being read is not lost", async () => {
+  const replica = new Replica();
+  const version = (id) => ({ type: "todo", id, revision: 1, data: { id }, reading: 0 });
+  let loaded;
+  const load = () => new Promise((resolve) => (loaded = () => resolve([versionWrite("todo/a", version("a"))])));
+  const opening = replica.open({ load, write: async () => undefined });
+  await new Promise((resolve) => setImmediate(resolve));
+  replica.take([versionWrite("todo/b", version("b"))]);
+  loaded();
+  await opening;
+  assert.deepEqual([...replica.items("todo").keys()], ["a", "b"]);
 });
