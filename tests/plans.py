@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from syncline_server.store.postgresql.sql import POSTGRESQL
 from syncline_server.store.sqlite.sql import SQLITE
-from syncline_server.store.statements import PageShape
+from syncline_server.store.statements import CircleShape, PageShape
 
 WAYS = (False, True)
 """To read a page at once, or by size."""
@@ -126,6 +126,21 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
         ]
         name = f"page {spelled(shape)} {spelled_way(by_size)}"
         yield statement(name, sql.page(shape, by_size), parameters, *used, writes=False)
+    for of_circle in circle_shapes():
+        used = {"ix_entities_user_revision", "ix_entities_project_revision", primary["heads"]}
+        used |= {primary["positions"]} if of_circle.with_shown else set()
+        types = json.dumps(["todo"]) if is_sqlite else ["todo"]
+        parameters = [project, "user1", "session", 5, types, 101, 0, b"d", b"c", b"u", 10**6, 2, 4, 2]
+        asked = "+".join(
+            name for name in ("of_types", "with_total", "with_shown", "begins") if getattr(of_circle, name)
+        )
+        yield statement(f"page of a circle {asked}", sql.circle(of_circle), parameters, *used, writes=False)
+
+
+def circle_shapes() -> Iterator[CircleShape]:
+    """Yield the shapes of circles, which are of one user."""
+    for of_types, with_total, with_shown, begins in itertools.product((False, True), repeat=4):
+        yield CircleShape(of_types, with_total, with_shown, begins)
 
 
 def all_shapes() -> Iterator[PageShape]:
@@ -154,6 +169,8 @@ async def sqlite_plan(engine: AsyncEngine, statement: Statement) -> Plan:
     steps = [row[3] for row in rows]
     searches = [step for step in steps if step.startswith("SEARCH") and step != "SEARCH sums"]
     of_page = ("SCAN page", "SCAN joined", "SCAN sizes", "SCAN sums", "SCAN project")
+    of_circle = ("SCAN news", "SCAN newest", "SCAN first", "SCAN rest", "SCAN found")
+    of_sums = ("SCAN sizes", *(f"{scan}_of" for scan in of_circle))
     of_values = (
         "SCAN json_each",
         "SCAN query",
@@ -162,10 +179,11 @@ async def sqlite_plan(engine: AsyncEngine, statement: Statement) -> Plan:
         "SCAN CONSTANT ROW",
         "SCAN (subquery",
         *of_page,
+        *of_circle,
     )
     scans = [step for step in steps if step.startswith("SCAN") and not step.startswith(of_values)]
     # Of what is known to be few: the sizes of a page's rows, or of the keys that were asked for.
-    few = [at for at, step in enumerate(steps) if step == "SCAN sizes" or "SCAN json_each" in steps[at - 1]]
+    few = [at for at, step in enumerate(steps) if step in of_sums or "SCAN json_each" in steps[at - 1]]
     sorts = [step for at, step in enumerate(steps) if "FOR ORDER BY" in step and at - 1 not in few]
     used = [step.split(" USING ")[1].replace("COVERING ", "").removeprefix("INDEX ") for step in searches]
     indexes = frozenset(one.partition(" (")[0] for one in used)

@@ -13,7 +13,7 @@ from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.changes import Change, Push, PushOutcome, entity_key, session_key
 from syncline_server.sync.checkpoint import CheckpointCodec
-from syncline_server.sync.history import START, Position
+from syncline_server.sync.circle import FROM_START, Checkpoint, at_rest, kinds_of
 from syncline_server.sync.pull import Puller
 from syncline_server.sync.push import Pusher
 from syncline_server.sync.reading import Page, PageSize, Reading
@@ -47,7 +47,9 @@ class Rules:
         self.pusher = Pusher(
             self.store, limits=PushLimits(), on_commit=self.commits.append, on_clock_lag=self.behind_ms.append
         )
-        self.puller = Puller(self.store, self.pusher)
+        self.again: list[int] = []
+        """How many versions each page of a circle has brought again."""
+        self.puller = Puller(self.store, self.pusher, self.again.append)
 
     async def push(self, *changes: Change, user: str = "ada", session: str = PHONE, **fields: Any) -> PushOutcome:
         """Push changes, whose keys are made for the project and the user."""
@@ -55,35 +57,41 @@ class Rules:
         device_known = session.startswith("device:")
         return await self.pusher.push(Push(self.project, user, session, device_known, tuple(keyed), **fields))
 
-    async def position(self, revision: int) -> Position:
-        """Return the position of a revision in the history in force."""
+    async def checkpoint(self, revision: int) -> Checkpoint:
+        """Return the checkpoint of a reader that has everything up to a revision of the history in force."""
         query = PageQuery(self.project, None, (), after_revision=0, limit=0, max_bytes=0)
-        return (await self.store.page(query)).history.at(revision)
+        return at_rest((await self.store.page(query)).history, revision)
 
     async def pull(
         self,
         *types: str,
-        at: int | None = None,
+        at: int | Checkpoint = FROM_START,
         after_revision: int | None = None,
         user: str = "ada",
         session: str = PHONE,
         limit: int = 100,
+        max_bytes: int = 1_000_000,
+        skip: int = 0,
+        include_total: bool = False,
         **fields: Any,
     ) -> Page:
-        """Read a page as a session that presents the token of position `at`, a plain revision, or nothing."""
-        position = START if at is None else await self.position(at)
+        """Read a page as a session that presents a checkpoint, all up to `at`, a plain revision, or nothing."""
+        if isinstance(at, int):
+            at = await self.checkpoint(at)
         if after_revision is not None:
-            position = Position(0, after_revision)
+            at = FROM_START._replace(revision=after_revision)
         reading = Reading(
             self.project,
             user,
             session_key(self.project, user, session),
             types,
-            position,
+            at,
             is_plain=after_revision is not None,
+            device_known=session.startswith("device:"),
+            kinds=kinds_of(types),
             **fields,
         )
-        return await self.puller.pull(reading, PageSize(limit, 1_000_000))
+        return await self.puller.pull(reading, PageSize(limit, max_bytes, skip, include_total))
 
 
 @asynccontextmanager

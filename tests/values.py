@@ -73,7 +73,7 @@ def stored(
         client_timestamp_us=None if sent_ms is None else sent_ms * 1000,
         session=session,
         merged_unseen=merged_unseen,
-        digest=made_by.digest if made_by else b"another change's",
+        digest=push_of(made_by).digests()[made_by.key] if made_by else b"another change's",
     )
 
 

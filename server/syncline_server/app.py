@@ -92,7 +92,16 @@ async def running_server(
         store = engines.open_store(LAYOUT, clock_us)
         backlog = _backlog(settings, metrics)
         checkpoints = await schema.open_checkpoints(engines)
-        rules = _Rules(stack, settings, store, checkpoints, health, backlog, is_shared=engines.is_shared)
+        rules = _Rules(
+            stack,
+            settings,
+            store,
+            checkpoints,
+            health,
+            backlog,
+            on_again=metrics.again.inc,
+            is_shared=engines.is_shared,
+        )
         rules.on_commit(lambda _: metrics.commits.inc())
         rules.on_commit(lambda _: health.report_commit())
         health.watch_writes(partial(check_writes, engines))
@@ -146,6 +155,7 @@ class _Rules:
         health: HealthReport,
         backlog: Backlog,
         *,
+        on_again: Callable[[int], object],
         is_shared: bool,
     ) -> None:
         limits = PushLimits(max_data_bytes=settings.max_data_bytes, max_answer_bytes=settings.max_answer_bytes)
@@ -159,7 +169,7 @@ class _Rules:
             backlog=backlog,
         )
         self.store = store
-        self.puller = Puller(store, self.pusher)
+        self.puller = Puller(store, self.pusher, on_again)
         self.feed = Feed(
             store,
             self.puller,

@@ -54,8 +54,6 @@ class App:
     lives: list[Replica] = field(default_factory=list)
     """Earlier ones, before it was reloaded."""
     pending: Pending | None = None
-    has_shown_nothing: bool = False
-    """It has pushed before its first pull, and shown that it has no token."""
     naps: int = 0
     renewals: int = 0
     calls: deque[str] = field(default_factory=lambda: deque(maxlen=_CALLS_TOLD))
@@ -122,7 +120,6 @@ class App:
             if not changes:
                 return
             self.pending = Pending(changes, self._shown(changes), self._push_id())
-            self.has_shown_nothing |= self.pending.token == ""
             for one in changes:
                 self.book.write(one)
                 if not self.door.answers_in_full:

@@ -130,7 +130,8 @@ class Native:
 
     async def push(self, changes: Sequence[Sent], token: str | None, push_id: str) -> Answer:
         request = sync_pb2.PushRequest(changes=[_change(one) for one in changes], user_id=self.user)
-        request.checkpoint_token = token or ""
+        if token is not None:
+            request.checkpoint_token = token
         if push_id:
             request.push_id = push_id  # type: ignore[attr-defined]
         with _told():

@@ -2,13 +2,16 @@
 
 import base64
 import json
+import struct
 from collections.abc import Callable
+from dataclasses import replace
+from hashlib import blake2b
 from typing import Any
 
 import grpc
 
 from harness import ACTIONS, failure
-from model.calls import Page, Pushed, Refused, Version
+from model.calls import Claim, Page, Pushed, Refused, Version
 from syncline.v1 import sync_pb2
 
 ACTION_NAMES = {number: name for name, number in ACTIONS.items()}
@@ -108,6 +111,24 @@ def wanted_change(action: str, version: Version, *, shows_data: bool = True) -> 
     }
 
 
+def claim_in(token: str) -> Claim:
+    """Return what a token says, its types as digests; where it stands is not for clients to know."""
+    raw = base64.urlsafe_b64decode(token)[:-16]
+    m = int.from_bytes(raw[18:26], "big")
+    if raw[0] == 1:
+        return Claim(m, m)
+    p, e, shared, h, count = struct.unpack(">qqqqB", raw[26:59])
+    kinds = [raw[59 + at * 6 : 65 + at * 6].hex() for at in range(count)]
+    s, g = (shared, 0) if e and shared <= p else (0, shared)
+    return Claim(m, h, p, e, s, g, 0, frozenset(kinds))
+
+
+def wanted_claim(claim: Claim) -> Claim:
+    """Return the same of what the model foretells."""
+    kinds = frozenset(blake2b(kind.encode(), digest_size=6).hexdigest() for kind in claim.kinds)
+    return replace(claim, kinds=kinds)
+
+
 def position_in(token: str) -> int:
-    """Return the revision in a token; where it stands is not for clients to know."""
-    return int.from_bytes(base64.urlsafe_b64decode(token)[18:26], "big")
+    """Return the revision in a token."""
+    return claim_in(token).m

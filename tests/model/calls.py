@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from model.readers import Token as Claim
+
 EVERYTHING = 2**62
 ENTITY_TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}")
 
@@ -21,12 +23,16 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Token:
-    """A position in the log of a project, for a user of it or (None) for all of it."""
+    """What a reader of a project has, of a user of it or (None) of all of it."""
 
     project: str
     user: str | None
-    position: int
+    claim: Claim
     is_of_lost_history: bool = False
+
+    @property
+    def position(self) -> int:
+        return self.claim.m
 
 
 @dataclass(frozen=True)
@@ -73,9 +79,11 @@ class Version:
     sent_us: int | None
     """The client timestamp, as it was sent."""
     session: str
+    by_device: bool
     in_full: bool
     """Its session knows all of it: nothing was merged in that the session had not been shown."""
-    pushed: tuple[str, int | None, str]
+    pushed: tuple[Any, ...]
+    """The push_id of the push which made it, and all that this has asked for of the entity."""
 
     @property
     def at_us(self) -> int:
@@ -102,6 +110,8 @@ class Push:
     token: Token | None = None
     expected_head_ms: int | None = None
     require_existing: bool = False
+    shows_nothing: bool = False
+    """Its token is there, and empty."""
     push_id: str = ""
     sent: tuple[Change, ...] = ()
     """The changes without the ids that the server has made for them."""
@@ -116,6 +126,10 @@ class Push:
         """What has to be the same when it comes again: all but the token."""
         return self.sent, self.expected_head_ms, self.require_existing
 
+    def pushed(self, entity: Entity) -> tuple[Any, ...]:
+        """What makes its changes of an entity the same ones when they come again (P3)."""
+        return self.push_id, *(change.pushed for change in self.changes if change.entity == entity)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -129,10 +143,10 @@ class Result:
 @dataclass(frozen=True)
 class Pushed:
     results: list[Result]
-    position: int
+    claim: Claim
     head_ms: int
-    keeps_token: bool = False
-    """The token that the push has shown is of a lost history, and comes back as it is."""
+    is_of_lost_history: bool = False
+    """The token that the push has shown is, and comes back."""
 
 
 @dataclass(frozen=True)
@@ -162,14 +176,22 @@ class Pull:
     with_total: bool = False
     reset_when_expired: bool = False
     head_only: bool = False
+    device_known: bool = False
+
+    @property
+    def reader(self) -> tuple[str | None, str, frozenset[str]]:
+        """Whose circles it goes on with."""
+        return self.user, self.session, frozenset(self.types)
 
 
 @dataclass(frozen=True)
 class Page:
     versions: list[tuple[str, Version]]
     """Each with the action that it is to a reader at the position asked for."""
-    position: int
+    claim: Claim
     has_more: bool
     head_ms: int
     total: int
     reset: bool
+    places: frozenset[int] = frozenset()
+    """Where the next circle of the session may begin."""

@@ -9,8 +9,8 @@ import grpc
 import pytest
 
 from model import dialects
-from model.answers import ACTION_NAMES, position_in, refusal, told_change, wanted_change
-from model.calls import Change, Entity, Refused, Version
+from model.answers import ACTION_NAMES, claim_in, refusal, told_change, wanted_change
+from model.calls import Change, Claim, Entity, Refused, Version
 from model.world import TYPES, Principal, World
 from syncline.v1 import sync_pb2
 
@@ -83,7 +83,7 @@ class Device:
     def _send(self, changes: Sequence[Change], over_http: bool, shows_token: bool, push_id: str) -> Any:
         kinds = {change.entity[0] for change in changes}
         # Cursors of several types cannot be compared.
-        token = self.cursors.get(*kinds, "") if shows_token and len(kinds) == 1 else ""
+        token = self.cursors.get(*kinds, "") if shows_token and len(kinds) == 1 else None
         # Checkpoint sync takes no change without a timestamp, and does not tell what became of an update.
         if over_http and self.merges_itself and all(change.at_us is not None for change in changes):
             return dialects.checkpoint_push(self.world, self.caller, changes, token=token, push_id=push_id)
@@ -283,7 +283,7 @@ class Follower:
         assert not first.reset
         assert [told_change(one) for one in first.changes] == [wanted_change(*one) for one in expected.versions]
         self._take(first, is_first=True)
-        assert self._position == expected.position
+        assert self.world.tokens[self.token].claim == expected.claim
 
     def _take(self, message: sync_pb2.StreamPullResponse, *, is_first: bool = False) -> None:
         """Check that what comes is in order, and each a version that there was."""
@@ -300,9 +300,9 @@ class Follower:
             self.held.pop((version.user, version.entity), None)
             if not version.deleted:
                 self.held[version.user, version.entity] = version.data
-        position = position_in(message.checkpoint_token)
-        assert position >= last
-        self.world.learn(self.caller, message.checkpoint_token, position, all_users=self.all_users)
+        claim = claim_in(message.checkpoint_token)
+        assert claim.m >= last
+        self.world.learn(self.caller, message.checkpoint_token, Claim(claim.m, claim.m), all_users=self.all_users)
         self.token = message.checkpoint_token
 
     def _check(self) -> None:

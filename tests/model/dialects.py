@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from model.answers import as_pushed
+from model.answers import as_pushed, claim_in, wanted_claim
 from model.calls import Change, Entity, Page, Refused, Result, Version
 from model.world import TICK_US, Principal, World
 
@@ -20,14 +20,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def checkpoint_push(
-    world: World, caller: Principal, changes: Sequence[Change], *, token: str = "", push_id: str = ""
+    world: World, caller: Principal, changes: Sequence[Change], *, token: str | None = None, push_id: str = ""
 ) -> Any:
     """Push in checkpoint sync, to both; returns the answer's data, or Refused."""
     world.move_clock(TICK_US)
     members: dict[str, Any] = {"changes": [_checkpoint_change(change) for change in changes]}
-    body = {**members, **({"checkpoint_token": token} if token else {}), "push_id": push_id or None}
+    body = {**members, **({} if token is None else {"checkpoint_token": token}), "push_id": push_id or None}
     answer = world.served.http.post(CHECKPOINT_PATH, json=body, headers=caller.credentials)
-    push = world.push_of(caller, changes, token=world.token_of(token), push_id=push_id)
+    push = world.push_of(caller, changes, **world.shown(token), push_id=push_id)
     expected = world.expected(caller, push)
     if isinstance(expected, Refused):
         assert answer.status_code == _STATUS[expected.reason], answer.text
@@ -56,19 +56,21 @@ def checkpoint_pull(world: World, caller: Principal, kind: str, *, token: str = 
     query = {"entity_type": kind, **({"checkpoint_token": token} if token else {})}
     answer = world.served.http.get(CHECKPOINT_PATH, params=query, headers=caller.credentials)
     world.check_canaries(caller, answer.text)
-    expected = world.expected_page(caller, [kind], token=token, size=PAGE_SIZE, reset_when_expired=True)
+    told = json.loads(answer.text).get("data", {})
+    expected = world.expected_page(
+        caller,
+        [kind],
+        token=token,
+        size=PAGE_SIZE,
+        reset_when_expired=True,
+        agrees=lambda page: _is_page(told, page),
+    )
     if isinstance(expected, Refused):
         assert answer.status_code == _STATUS[expected.reason], answer.text
         return expected
     assert answer.status_code == 200, answer.text
-    told = json.loads(answer.text)["data"]
-    assert told == {
-        "changes": [_pulled(action, version) for action, version in expected.versions],
-        "checkpoint_token": told["checkpoint_token"],
-        "has_more": expected.has_more,
-        **({"reset": True} if expected.reset else {}),
-    }
-    world.learn(caller, told["checkpoint_token"], expected.position)
+    assert told == _page(told, expected)
+    world.learn(caller, told["checkpoint_token"], expected.claim)
     return told
 
 
@@ -83,6 +85,19 @@ def checkpoint_get(world: World, caller: Principal, entities: Sequence[Entity]) 
     one = world.served.http.get(f"{ENTITIES_PATH}/{kind}/{name}", headers=caller.credentials)
     found = [told for told in known if (told["entity_type"], told["entity_id"]) == (kind, name)]
     assert (json.loads(one.text).get("data"), one.status_code) == ((found[0], 200) if found else (None, 404))
+
+
+def _is_page(told: dict[str, Any], page: Page) -> bool:
+    return told == _page(told, page) and claim_in(told["checkpoint_token"]) == wanted_claim(page.claim)
+
+
+def _page(told: dict[str, Any], page: Page) -> dict[str, Any]:
+    return {
+        "changes": [_pulled(action, version) for action, version in page.versions],
+        "checkpoint_token": told.get("checkpoint_token"),
+        "has_more": page.has_more,
+        **({"reset": True} if page.reset else {}),
+    }
 
 
 def mutation_push(
@@ -155,7 +170,7 @@ def mutation_pull(
         **({"nextCursor": told.get("nextCursor")} if expected.has_more else {}),
     }
     if expected.has_more:
-        world.learn(caller, told["nextCursor"].rpartition(".")[2], expected.position)
+        world.learn(caller, told["nextCursor"].rpartition(".")[2], expected.claim)
     return told
 
 

@@ -14,6 +14,8 @@ from model.devices import Device, Follower, Tablet
 from model.served import Served
 from model.world import TYPES, USERS, Principal, World
 
+TABS = ("tab", "other tab")
+DEVICES = ("phone", "laptop", *TABS)
 IDS = ("e1", "e2", "e3")
 VALUES: tuple[Any, ...] = (None, 1, "x", [], {"n": None})
 HOUR_US = 3_600_000_000
@@ -65,7 +67,7 @@ _plain_edits = st.lists(
 _odd = st.builds(
     Odd,
     st.sampled_from(
-        ("none", "none", "old", "latest", "of the other user", "of the project", "tampered", "future", "lost")
+        ("unset", "unset", "none", "old", "latest", "of the other user", "of the project", "tampered", "future", "lost")
     ),
     st.sampled_from(("none", "none", "none", "right", "zero", "wrong")),
     st.booleans(),
@@ -98,7 +100,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         who=_who,
-        name=st.sampled_from(("phone", "laptop")),
+        name=st.sampled_from(DEVICES),
         edits=_edits,
         http=_coin,
         shows=_coin,
@@ -113,15 +115,15 @@ class Machine(RuleBasedStateMachine):
         push_id = self.world.new_push_id() if named else ""
         device.push(changes, over_http=http, shows_token=shows, is_lost=lost, push_id=push_id)
 
-    @rule(who=_who, name=st.sampled_from(("phone", "laptop")), http=_coin)
+    @rule(who=_who, name=st.sampled_from(DEVICES), http=_coin)
     def retry(self, who: tuple[str, str], name: str, http: bool) -> None:
         self.device(who, name).retry(over_http=http)
 
-    @rule(who=_who, name=st.sampled_from(("phone", "laptop")), kind=st.sampled_from(TYPES), size=_sizes, http=_coin)
+    @rule(who=_who, name=st.sampled_from(DEVICES), kind=st.sampled_from(TYPES), size=_sizes, http=_coin)
     def page(self, who: tuple[str, str], name: str, kind: str, size: int, http: bool) -> None:
         self.device(who, name).pull(kind, size, over_http=http)
 
-    @rule(who=_who, name=st.sampled_from(("phone", "laptop")), size=_sizes, http=_coin)
+    @rule(who=_who, name=st.sampled_from(DEVICES), size=_sizes, http=_coin)
     def sync(self, who: tuple[str, str], name: str, size: int, http: bool) -> None:
         self.device(who, name).sync(size, over_http=http)
 
@@ -158,7 +160,8 @@ class Machine(RuleBasedStateMachine):
         fields["push_id"] = self.push_id(push_id)
         self.sent.append((who, changes, fields))
         for _ in range(1 + twice):
-            self.world.push(caller, changes, token=self.token(caller, odd.token), **fields)
+            shown = None if odd.token == "unset" else self.token(caller, odd.token)
+            self.world.push(caller, changes, token=shown, **fields)
 
     @rule(
         at=st.integers(0, 30),
@@ -292,6 +295,8 @@ class Machine(RuleBasedStateMachine):
             self.world.move_clock(int(hours * HOUR_US))
             return
         self.served.restart()
+        for project in self.world.models.values():
+            project.places.clear()
         for follower in self.followers.values():
             follower.end()
 
@@ -316,7 +321,9 @@ class Machine(RuleBasedStateMachine):
     # What there is to draw from
 
     def device(self, who: tuple[str, str], name: str) -> Device:
-        made = Device(self.world, self.world.caller(*who, name), merges_itself=name == "laptop")
+        """Return a device, or one of two tabs that share a session without one."""
+        kind = "tabs" if name in TABS else name
+        made = Device(self.world, self.world.caller(*who, kind), merges_itself=name in {"laptop", "other tab"})
         return self.devices.setdefault((*who, name), made)
 
     def tablet(self, who: tuple[str, str]) -> Tablet:

@@ -7,11 +7,13 @@ A call that is refused raises Refused and changes nothing.
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from random import Random
 
-from model import clocks
+from model import clocks, readers
 from model.calls import (
     EVERYTHING,
     Change,
+    Claim,
     Entity,
     Moment,
     Page,
@@ -24,6 +26,7 @@ from model.calls import (
     Token,
     Version,
 )
+from model.readers import Row
 
 MS = 1000
 DAY_MS = 24 * 3_600_000
@@ -44,11 +47,16 @@ class Project:
     name: str
     log: list[Version] = field(default_factory=list)
     shown: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
-    """What a session of a user has shown, by entity type; empty: every type without a position of its own."""
+    """What a device of a user has shown, or how far a session without one was answered, by entity type.
+
+    Empty: every type without a position of its own.
+    """
     readings: dict[tuple[object, ...], Numbered] = field(default_factory=dict)
     """By number: user, position, types and size of the pages."""
     pushes: dict[tuple[str, str], list[Remembered]] = field(default_factory=dict)
     """What is remembered of pushes, oldest first, by user and device (Q5)."""
+    places: dict[tuple[str | None, str, frozenset[str]], set[int]] = field(default_factory=dict)
+    """Where the next circle of a session may begin, by the types that it reads: the server picks one at random."""
 
     def head(self, user: str | None = None) -> int:
         return max((one.revision for one in self.log if user in {None, one.user}), default=0)
@@ -73,7 +81,7 @@ class Project:
             raise Refused("HEAD_MISMATCH", head_ms=head // MS)
         before = {one.entity: one for one in self.log if one.user == push.user}
         last = {change.entity: change for change in push.changes}
-        again = {name for name, one in last.items() if name in before and before[name].pushed == one.pushed}
+        again = {name for name, one in last.items() if _is_again(push, before.get(name), one)}
         now, results, revision, lost = dict(before), [], moment.first_revision, set()
         for index, change in enumerate(push.changes):
             stored, current = before.get(change.entity), now.get(change.entity)
@@ -83,8 +91,6 @@ class Project:
             if impossible := _why_impossible(push, change, now):  # P7
                 raise Refused(impossible, index=index)
             if _is_done(push, change, stored, current):  # P5
-                if current is not stored:  # what this push has written is known again by its last change, too
-                    current = now[change.entity] = replace(current, pushed=change.pushed)
                 results.append(Result("applied", current, change.action == "create"))
             elif _loses(push, change, stored, current, moment.now_ms):  # P4, P5, P6
                 lost.add(change.entity)
@@ -96,28 +102,59 @@ class Project:
                     Result("applied", now[change.entity], change.action == "update" or bool(change.retained))
                 )
                 revision += 1
-        written = [one for one in now.values() if one.revision >= moment.first_revision]
-        passed = [one for one in (*before.values(), *replaced) if one.user == push.user]
-        # A reader that shows its token knows what is not after it. One that shows none is taken for its session.
-        others = [one for one in passed if push.token is not None or not _knows(push.session, one)]
-        others = [one for one in (*others, *(one for one in written if not one.in_full)) if one.revision > shown]
-        self._store(written)
+        written = {one.entity: one for one in now.values() if one.revision >= moment.first_revision}
+        self._store(list(written.values()))
         self._remember(push, results, moment.now_ms)
-        answer = self._answer(push, results, shown, knows_all=not others)
-        if not others and push.session and not (push.token or push.push_id) and push.expected_head_ms is None:
-            shown_now = self.shown.setdefault((push.user, push.session), {})
-            shown_now.update((kind, answer.position) for kind, _ in last)
-        return answer
+        claim, is_lost = self._answer(push, shown, head, before, written, lost, replaced)
+        return Pushed(results, claim, self.head(push.user) // MS, is_lost)
 
-    def _answer(self, push: Push, results: list[Result], shown: int, *, knows_all: bool) -> Pushed:
-        """Answer with the head to one who `knows_all` before it, else with the position shown (P9)."""
+    def _answer(
+        self,
+        push: Push,
+        shown: int,
+        head: int,
+        before: dict[Entity, Version],
+        written: dict[Entity, Version],
+        lost: set[Entity],
+        replaced: Collection[Version],
+    ) -> tuple[Claim, bool]:
+        """Return what the pusher has, and whether the token that it has shown is of a lost history (P9).
+
+        `head` was the user's `before` the push.
+        """
+        claim, after = self._claim_of(push), self.head(push.user)
+        if push.expected_head_ms is not None:
+            return Claim(after, after), False
+        if claim is None:
+            passed = [one for one in (*before.values(), *replaced) if one.user == push.user]
+            return self._answer_to_session(push, shown, head, passed, list(written.values())), False
+        expired = push.token is not None and claim is push.token.claim and self._is_lost(push.token)
+        in_full = _is_in_full(push, claim, before, written, lost)
+        return readers.answer_shown(claim, head, after, in_full, expired, 0), expired
+
+    def _answer_to_session(
+        self, push: Push, shown: int, before: int, passed: list[Version], written: list[Version]
+    ) -> Claim:
+        """Answer a push that shows nothing: a device that has itself written all after what it has shown goes on."""
+        if not push.device_known:
+            return self._answer_to_nobody(push, before)
+        others = [one for one in passed if not _knows(push.session, one)]
+        others = [one for one in (*others, *(one for one in written if not one.in_full)) if one.revision > shown]
         head = self.head(push.user)
-        if push.token is not None and push.expected_head_ms is None and self._is_lost(push.token):
-            return Pushed(results, push.token.position, head // MS, keeps_token=True)
-        if push.push_id and push.token is None and push.expected_head_ms is None:
-            return Pushed(results, 0, head // MS)
-        position = max(head, shown if shown < EVERYTHING else 0) if knows_all else shown
-        return Pushed(results, position, head // MS)
+        position = shown if others else max(head, shown)
+        kinds = {change.entity[0] for change in push.changes}
+        if not others:
+            self._shown(push.user, push.session).update((kind, position) for kind in kinds)
+        return _claim(position, max(position, head), position, frozenset(kinds))
+
+    def _answer_to_nobody(self, push: Push, before: int) -> Claim:
+        """Answer a push that shows nothing, of a session that may be many readers: all comes again (P10)."""
+        kinds, answered = {change.entity[0] for change in push.changes}, self._shown(push.user, push.session)
+        high = readers.high([_answered(answered, kind) for kind in kinds], before)
+        claim, moves = readers.answer_bare(high, before, self.head(push.user), 0, 0)
+        if moves:
+            answered.update((kind, claim.m) for kind in kinds)
+        return claim
 
     def _remember(self, push: Push, results: list[Result], now_ms: int) -> None:
         """Remember the last 64 pushes with a push_id (Q5)."""
@@ -135,77 +172,124 @@ class Project:
         pairs = zip(push.changes, first.results, strict=True)
         results = [_again(result, now.get(change.entity)) for change, result in pairs]
         if push.expected_head_ms is not None:
-            return Pushed(results, first.head, first.head // MS)
-        return self._answer(push, results, shown, knows_all=self.head(push.user) <= shown)
+            return Pushed(results, Claim(first.head, first.head), first.head // MS)
+        head = self.head(push.user)
+        claim, is_lost = self._answer(push, shown, head, {}, {}, set(), ())
+        return Pushed(results, claim, head // MS, is_lost)
 
     def pull(self, pull: Pull) -> Page:
         """Read a page, or a stream up to its first pause, and note what the reader has shown (T2, T3, P9)."""
-        position, reset = self._position(pull)
-        # A revision is no proof of having read up to it, but of not having read past it.
-        proven = pull.after is None or reset
-        if pull.user is not None and pull.session and not pull.head_only:
-            shown = self.shown.setdefault((pull.user, pull.session), {})
-            for kind in pull.types or {"", *shown}:
-                if proven or position < shown.get(kind, shown.get("", 0)):
-                    shown[kind] = position
-        found = [one for one in self.log if one.revision > position and pull.user in {None, one.user}]
-        found = [one for one in found if not pull.types or one.entity[0] in pull.types]
-        page = [] if pull.head_only else found[pull.skip : pull.skip + pull.size]
-        has_more = bool(page) and len(found) > pull.skip + len(page)
-        total = len(found) if pull.with_total and not pull.head_only else 0
-        if pull.number and not pull.head_only:
-            page, has_more, total = self._numbered(pull, position, found)
-        head = self.head(pull.user)
-        following = page[-1].revision if has_more else max(head, position if proven else 0)
-        versions = [(_action(one, position), one) for one in page]
-        return Page(versions, following, has_more, head // MS if pull.user is not None else 0, total, reset)
+        (page,) = pages = self.pages(pull)
+        self.note(pull, pages)
+        return page
 
     def get(self, user: str, entities: Sequence[Entity]) -> list[Version]:
         """Read entities by their ids: each once, in order, what never was left out (G1); nothing is shown (G4)."""
         known = {one.entity: one for one in self.log if one.user == user}
         return [known[one] for one in dict.fromkeys(entities) if one in known]
 
-    def _numbered(self, pull: Pull, position: int, found: list[Version]) -> tuple[list[Version], bool, int]:
+    def pages(self, pull: Pull) -> list[Page]:
+        """Return the page that a pull gets, by each place at which its circle may begin (P10)."""
+        asked, reset = self._asked(pull)
+        begins = asked.p == -1 and not pull.head_only
+        places = self.places.get(pull.reader, {0}) if begins else {0}
+        return [self._page(pull, asked, reset, place) for place in sorted(places)]
+
+    def _page(self, pull: Pull, asked: Claim, reset: bool, place: int) -> Page:
+        is_plain = pull.after is not None
+        found = {one.revision: one for one in self.log if pull.user in {None, one.user}}
+        log = [Row(one.entity, one.revision, 0, one.deleted) for one in found.values()]
+        kinds, head = frozenset(pull.types), self.head(pull.user)
+        head_ms = head // MS if pull.user is not None else 0
+        if pull.head_only:
+            return Page([], Claim(head, head, kinds=readers.named(kinds)), False, head_ms, 0, reset)
+        ask = readers.Ask(pull.size, kinds, pull.skip)
+        if pull.number:
+            page = self._numbered(pull, log, asked, is_plain=is_plain)
+        else:
+            page = _plain_page(log, asked.m, ask) if is_plain else readers.pull(log, asked, ask, place, 0, Random(1))
+        versions = [
+            (_action(found[row.revision], asked.m if row.revision > asked.m else 0), found[row.revision])
+            for row in page.rows
+        ]
+        total = page.total if pull.with_total else 0
+        given = [] if pull.skip else page.circle
+        places = {row.revision for row in given[len(given) // 2 :]} or ({place} if asked.p == -1 else set())
+        return Page(versions, page.token, page.has_more, head_ms, total, reset, frozenset(places))
+
+    def _numbered(self, pull: Pull, log: list[Row], asked: Claim, *, is_plain: bool) -> readers.Page:
         """Cut the page of a number from where the one before it has ended, if anybody has read that (T5)."""
-        reading = (pull.user, position, frozenset(pull.types), pull.size)
-        kept = self.readings.get(reading, Numbered({1: position}, len(found)))
+        kinds = frozenset(pull.types)
+        found = [row for row in log if row.revision > asked.m and (not kinds or row.entity[0] in kinds)]
+        reading = (pull.user, asked.m, kinds, pull.size)
+        kept = self.readings.get(reading, Numbered({1: asked.m}, len(found)))
         known = max(number for number in kept.starts if number <= pull.number)
         skip = (pull.number - known) * pull.size
-        left = [one for one in found if one.revision > kept.starts[known]]
-        page, has_more = left[skip : skip + pull.size], len(left) > skip + pull.size
-        met = (pull.number - 1) * pull.size + len(page) + has_more if page else 0
+        left = [row for row in found if row.revision > kept.starts[known]]
+        rows, has_more = left[skip : skip + pull.size], len(left) > skip + pull.size
+        met = (pull.number - 1) * pull.size + len(rows) + has_more if rows else 0
         if has_more:
             self.readings[reading] = kept
-            kept.starts.setdefault(pull.number + 1, page[-1].revision)
-        return page, has_more, max(kept.total, met) if pull.with_total else 0
+            kept.starts.setdefault(pull.number + 1, rows[-1].revision)
+        head = readers.head(log)
+        claim = _claim(rows[-1].revision if has_more else head, head, asked.m, kinds)
+        if not is_plain and (pull.number > 1 or asked.e):
+            claim = readers.unmoved(asked, head, 0)  # what it passes over, its reader may lack
+        return readers.Page(tuple(rows), claim, has_more, 0, max(kept.total, met))
 
-    def _position(self, pull: Pull) -> tuple[int, bool]:
-        """Return where a reader is, and whether it has to start over (T1)."""
-        position = self._read(pull.token, pull.user) if pull.token else pull.after or 0
+    def note(self, pull: Pull, pages: Collection[Page]) -> None:
+        """Note what the pull of a session has shown, by the pages that it may have got, which are alike."""
+        if pull.user is None or not pull.session or pull.head_only:
+            return
+        asked, _ = self._asked(pull)
+        shown, page = self._shown(pull.user, pull.session), next(iter(pages))
+        if page.places:
+            self.places[pull.reader] = set().union(*(one.places for one in pages))
+        if pull.device_known:
+            for kind in pull.types or {"", *shown}:
+                # A revision is no proof of having read up to it, but of not having read past it.
+                if pull.after is None or _read_up_to(asked) < shown.get(kind, shown.get("", 0)):
+                    shown[kind] = _read_up_to(asked)
+        elif pull.after is None and any((_answered(shown, kind) or 0) < page.claim.m for kind in pull.types or ("",)):
+            shown.update((kind, max(shown.get(kind, 0), page.claim.m)) for kind in pull.types or ("",))
+
+    def _shown(self, user: str, session: str) -> dict[str, int]:
+        return self.shown.setdefault((user, session), {})
+
+    def _asked(self, pull: Pull) -> tuple[Claim, bool]:
+        """Return what a reader has, and whether it has to start over (T1)."""
+        claim = Claim(pull.after or 0, pull.after or 0)  # a plain revision vouches for nothing
         if pull.token:
-            expired = self._is_lost(pull.token)
+            claim, expired = self._read(pull.token, pull.user), self._is_lost(pull.token)
         else:  # it may be a time, so only one who is ready to start over is held to the head, by the ms
-            expired = pull.reset_when_expired and position // MS > self.head(pull.user) // MS
+            expired = pull.reset_when_expired and claim.m // MS > self.head(pull.user) // MS
         if expired and not pull.reset_when_expired:
             raise Refused("CHECKPOINT_EXPIRED")
-        return (0, True) if expired else (position, False)
+        return (Claim(), True) if expired else (claim, False)
 
-    def _read(self, token: Token, user: str | None) -> int:
+    def _read(self, token: Token, user: str | None) -> Claim:
         if (token.project, token.user) != (self.name, user):
             raise Refused("CHECKPOINT_INVALID")
-        return token.position
+        return token.claim
 
     def _is_lost(self, token: Token) -> bool:
-        return token.position > self.head() or (token.is_of_lost_history and token.position > 0)
+        return token.claim.h > self.head() or (token.is_of_lost_history and token.claim.h > 0)
+
+    def _claim_of(self, push: Push) -> Claim | None:
+        """Return what a push shows itself; None: its session has to stand for it (P9)."""
+        claim = self._read(push.token, push.user) if push.token else None
+        if claim is not None and readers.shows(claim, {change.entity[0] for change in push.changes}):
+            return claim
+        return Claim() if push.shows_nothing or push.push_id or not push.session else None
 
     def _shown_by(self, push: Push) -> int:
-        """Return the position that a pusher has shown to have reached: C of P9."""
-        position = self._read(push.token, push.user) if push.token else 0
+        """Return the position up to which a pusher has shown to know all (P9)."""
+        claim = self._claim_of(push)
         if push.expected_head_ms is not None:
             return EVERYTHING
-        if push.token or push.push_id:
-            return 0 if push.token is None or self._is_lost(push.token) else position
-        shown = self.shown.get((push.user, push.session), {}) if push.session else {}
+        if claim is not None:
+            return 0 if push.token and self._is_lost(push.token) else _read_up_to(claim)
+        shown = self._shown(push.user, push.session)
         if not push.changes:
             return min(shown.values(), default=0)
         return min(shown.get(change.entity[0], shown.get("", 0)) for change in push.changes)
@@ -226,9 +310,51 @@ def _again(first: Result, today: Version | None) -> Result:
     return Result(outcome, replace(today, revision=revision, created=min(today.created, revision)), first.shows_data)
 
 
+def _answered(answered: dict[str, int], kind: str) -> int | None:
+    return max((answered[one] for one in (kind, "") if one in answered), default=None)
+
+
+def _plain_page(log: list[Row], after: int, ask: readers.Ask) -> readers.Page:
+    """Read what lies after a revision; its token goes on after the last row, whatever was passed over."""
+    found = [row for row in log if row.revision > after and (not ask.kinds or row.entity[0] in ask.kinds)]
+    rows = tuple(found[ask.skip : ask.skip + ask.size])
+    has_more, head = bool(rows) and len(found) > ask.skip + len(rows), readers.head(log)
+    following = rows[-1].revision if has_more else head
+    claim = _claim(following, head, after, ask.kinds)
+    return readers.Page(rows, claim, has_more, 0, len(found))
+
+
+def _claim(position: int, head: int, began: int, kinds: frozenset[str]) -> Claim:
+    return Claim(position, head, g=0 if position == head else began or head, kinds=readers.named(kinds))
+
+
+def _read_up_to(claim: Claim) -> int:
+    """Return up to where a reader lacks nothing at all."""
+    if not claim.e:
+        return claim.m
+    return 0 if claim.s else max(claim.p, 0)
+
+
 def _knows(session: str, version: Version) -> bool:
     """Whether a session has itself written a version, all of it; nobody knows what a caller without a session wrote."""
     return bool(session) and version.session == session and version.in_full
+
+
+def _is_again(push: Push, stored: Version | None, last: Change) -> bool:
+    """Whether the changes of an entity, whose last one is given, are those that made what is stored (Q1 to Q3)."""
+    if stored is None or stored.pushed != push.pushed(last.entity):
+        return False
+    by_another_device = push.device_known and stored.by_device and stored.session != push.session
+    return not by_another_device and last.base != stored.revision
+
+
+def _is_in_full(
+    push: Push, claim: Claim, before: dict[Entity, Version], written: dict[Entity, Version], lost: set[Entity]
+) -> bool:
+    """Whether the reader of a push that shows a token knows all that it has written."""
+    merging = {change.entity for change in push.changes if change.action == "update" or change.retained}
+    merged = [before[name].revision for name in merging & before.keys() & written.keys()]
+    return readers.is_in_full(claim, merged, bool(lost & written.keys()))
 
 
 def _is_live(version: Version | None) -> bool:
@@ -300,8 +426,9 @@ def _next_version(
         at.now_ms,
         change.at_us,
         push.session,
+        push.device_known,
         in_full,
-        change.pushed,
+        push.pushed(change.entity),
     )
 
 

@@ -82,6 +82,8 @@ class Page:
     has_more: bool
     place: int
     total: int
+    circle: tuple[Row, ...] = ()
+    """(c) of it."""
 
 
 def head(log: Collection[Row]) -> int:
@@ -183,7 +185,8 @@ def pull(log: Collection[Row], token: Token, ask: Ask, place: int, epoch: int, r
     if c and cut:
         rest = after_row(c[-1].revision, left[len(c)].revision, e, s)
     following = Token(m, snapshot, *rest, began(token, m, snapshot, rest[1]), epoch, named(ask.kinds))
-    return Page((*a, *b, *c), following, len(news) > ask.size or cut, next_place(c, place, rng), total)
+    has_more, place = len(news) > ask.size or cut, next_place(c, place, rng)
+    return Page((*a, *b, *c), following, has_more, place, total, tuple(c))
 
 
 def newest(rows: Sequence[Row], count: int) -> list[Row]:

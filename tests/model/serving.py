@@ -24,7 +24,7 @@ from syncline_server.store.engine import Engines
 from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.checkpoint import CheckpointCodec
-from syncline_server.sync.history import Position
+from syncline_server.sync.circle import Checkpoint
 
 _LOST_EPOCH = 1
 """Of no database's history: ids of epochs are random."""
@@ -71,7 +71,7 @@ async def _project(engines: Engines, name: str) -> dict[str, str]:
 async def _token(engines: Engines, checkpoints: CheckpointCodec, scope: str, user: str | None, position: int) -> str:
     """Make a token that no honest answer ever carried."""
     project = await project_named(EngineCatalogue(engines), scope)
-    return checkpoints.encode(checkpoints.scope_tag(project.id, user), Position(_LOST_EPOCH, position))
+    return checkpoints.encode(checkpoints.scope_tag(project.id, user), Checkpoint(_LOST_EPOCH, position, position))
 
 
 async def _lines() -> asyncio.StreamReader:

@@ -11,15 +11,16 @@ from model import model
 from model.answers import (
     answered,
     as_pushed,
-    position_in,
+    claim_in,
     told_change,
     told_page,
     told_push,
     wanted_change,
+    wanted_claim,
     wanted_page,
     wanted_push,
 )
-from model.calls import Change, Entity, Moment, Page, Pull, Push, Pushed, Refused, Token, Version
+from model.calls import Change, Claim, Entity, Moment, Page, Pull, Push, Pushed, Refused, Token, Version
 from model.served import Served
 from syncline.v1 import sync_pb2
 
@@ -76,6 +77,7 @@ def _server_key(project: Project, user: str, _name: str) -> Principal:
 
 
 _KINDS: dict[str, Callable[[Project, str, str], Principal]] = {
+    "tabs": _no_device,
     "phone": _device_id,
     "laptop": _device_header,
     "tablet": _no_device,
@@ -96,8 +98,8 @@ class _Concurrent:
         """Whether the answer is the expected one, but for the head, which later pushes have a say in."""
         if isinstance(expected, Refused) or isinstance(self.answer, Refused):
             return told_push(self.answer) == wanted_push(expected)
-        told = told_push(self.answer)[0], position_in(self.answer.checkpoint_token)
-        return told == (wanted_push(expected)[0], expected.position)
+        told = told_push(self.answer)[0], claim_in(self.answer.checkpoint_token)
+        return told == (wanted_push(expected)[0], wanted_claim(expected.claim))
 
 
 @dataclass(frozen=True)
@@ -177,19 +179,25 @@ class World:
 
     def token_of(self, text: str) -> Token | None:
         """Return what a token stands for; one that was never seen is of no project."""
-        return self.tokens.get(text, Token("nowhere", None, 0)) if text else None
+        return self.tokens.get(text, Token("nowhere", None, Claim())) if text else None
 
-    def learn(self, caller: Principal, text: str, position: int, *, all_users: bool = False) -> None:
-        """Check that a token stands for a position (T1)."""
-        token = Token(caller.project, None if all_users else caller.user, position)
-        assert position_in(text) == position, f"{position_in(text)} in the token, not {position}"
+    def shown(self, text: str | None) -> dict[str, Any]:
+        """Return what a push shows by a token, by an empty one, or without one."""
+        return {"shows_nothing": True} if text == "" else {"token": self.token_of(text or "")}
+
+    def learn(
+        self, caller: Principal, text: str, claim: Claim, *, all_users: bool = False, is_of_lost_history: bool = False
+    ) -> None:
+        """Check that a token says just this (T1)."""
+        token = Token(caller.project, None if all_users else caller.user, claim, is_of_lost_history)
+        assert claim_in(text) == wanted_claim(claim), f"{claim_in(text)} is in the token, not {claim}"
         assert self.tokens.setdefault(text, token) == token
 
     def lost_token(self, caller: Principal, *, ahead: bool) -> str:
         """Return a token of a history that is lost, past the head or at it."""
         position = self.model_of(caller).head() + (1_000_000 if ahead else 0)
         text = self.served.token(caller.project, caller.user, position)
-        self.tokens[text] = Token(caller.project, caller.user, position, is_of_lost_history=True)
+        self.tokens[text] = Token(caller.project, caller.user, Claim(position, position), is_of_lost_history=True)
         return text
 
     # Pushes
@@ -220,10 +228,7 @@ class World:
         """Note what an answer has told; as text, for its canaries."""
         self.check_canaries(caller, answer)
         if isinstance(expected, Pushed):
-            if expected.keeps_token:
-                assert self.tokens[token].is_of_lost_history or self.tokens[token].position == expected.position
-            else:
-                self.learn(caller, token, expected.position)
+            self.learn(caller, token, expected.claim, is_of_lost_history=expected.is_of_lost_history)
             self.remember(caller, expected)
 
     def remember(self, caller: Principal, pushed: Pushed) -> None:
@@ -233,13 +238,13 @@ class World:
             self.history.setdefault((caller.project, version.revision), version)
 
     def push(
-        self, caller: Principal, changes: Sequence[Change], *, token: str = "", **fields: Any
+        self, caller: Principal, changes: Sequence[Change], *, token: str | None = None, **fields: Any
     ) -> sync_pb2.PushResponse | Refused:
         """Push over gRPC, to both."""
         self.move_clock(TICK_US)
         request = _request(caller, changes, token=token, **fields)
         answer = answered(lambda: self.served.stub.Push(request, **_options(caller)))
-        push = self.push_of(caller, changes, answer, token=self.token_of(token), **fields)
+        push = self.push_of(caller, changes, answer, **self.shown(token), **fields)
         expected = self.expected(caller, push)
         assert told_push(answer) == wanted_push(expected)
         self.learn_push(caller, str(answer), getattr(answer, "checkpoint_token", ""), expected)
@@ -326,10 +331,12 @@ class World:
             head_only=fields.get("head_only", False),
         )
         answer = answered(lambda: self.served.stub.Pull(request, **_options(caller)))
-        expected = self.expected_page(caller, types, token=token, **{"size": 100, **fields})
+        expected = self.expected_page(
+            caller, types, token=token, agrees=lambda page: self.agrees(answer, page), **{"size": 100, **fields}
+        )
         assert told_page(answer) == wanted_page(expected)
         if isinstance(expected, Page):
-            self.learn(caller, answer.checkpoint_token, expected.position)
+            self.learn(caller, answer.checkpoint_token, expected.claim)
         self.check_canaries(caller, str(answer))
         return answer
 
@@ -351,18 +358,32 @@ class World:
         *,
         token: str = "",
         all_users: bool = False,
+        agrees: Callable[[Page], bool] = lambda _: True,
         **fields: Any,
     ) -> Page | Refused:
-        """Make a pull to the model, or open a stream."""
+        """Make a pull to the model, or open a stream; of the pages that there may be, return one that agrees."""
         user, session = (None, "") if all_users else (caller.user, caller.session)
-        pull = Pull(user, session, tuple(dict.fromkeys(types)), self.token_of(token), **fields)
+        known = caller.device_known and not all_users
+        pull = Pull(user, session, tuple(dict.fromkeys(types)), self.token_of(token), **fields, device_known=known)
+        project = self.model_of(caller)
         try:
-            return self.model_of(caller).pull(pull)
+            pages = project.pages(pull)
         except Refused as refused:
             return refused
+        agreeing = [page for page in pages if agrees(page)] or pages
+        project.note(pull, agreeing)
+        return agreeing[0]
+
+    def agrees(self, answer: Any, page: Page) -> bool:
+        """Tell whether an answer over gRPC is this page."""
+        if isinstance(answer, Refused):
+            return False
+        return told_page(answer) == wanted_page(page) and claim_in(answer.checkpoint_token) == wanted_claim(page.claim)
 
 
-def _request(caller: Principal, changes: Sequence[Change], *, token: str = "", **fields: Any) -> sync_pb2.PushRequest:
+def _request(
+    caller: Principal, changes: Sequence[Change], *, token: str | None = None, **fields: Any
+) -> sync_pb2.PushRequest:
     messages = [_message(change) for change in changes]
     return sync_pb2.PushRequest(changes=messages, checkpoint_token=token, user_id=caller.user_id, **fields)
 
@@ -406,4 +427,4 @@ def _with_made_ids(changes: Sequence[Change], answer: Any) -> list[Change]:
 def _copy(project: model.Project) -> model.Project:
     shown = {session: dict(positions) for session, positions in project.shown.items()}
     pushes = {owner: list(kept) for owner, kept in project.pushes.items()}
-    return model.Project(project.name, list(project.log), shown, project.readings, pushes)
+    return model.Project(project.name, list(project.log), shown, project.readings, pushes, dict(project.places))

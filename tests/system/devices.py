@@ -58,7 +58,7 @@ class Device:
         changes = self._script()
         for one in changes:
             self._edit(one)
-        token = self.cursors.get(self.habits.types[0], "") if self.habits.shows_token else ""
+        token = self.cursors.get(self.habits.types[0], "") if self.habits.shows_token else None
         answer = await self.calls.push(self.metadata, sync_pb2.PushRequest(changes=changes, checkpoint_token=token))
         self.cursors = dict.fromkeys(self.habits.types, answer.checkpoint_token)
         if self.habits.late:

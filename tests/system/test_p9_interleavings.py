@@ -15,6 +15,7 @@ from harness import Server, settings_for, started_server
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline_server.rpc.service import SyncService
 from syncline_server.sync.changes import Push, PushOutcome
+from syncline_server.sync.circle import at_rest
 from syncline_server.sync.push import Pusher
 from syncline_server.sync.store import PageQuery
 from system.devices import Calls, Device, Habits, Key, Metadata, play
@@ -32,10 +33,14 @@ OpenPlace = Callable[..., Awaitable["Place"]]
 class HeadPusher(Pusher):
     """Always returns the head: the mistake that P9 is there to prevent."""
 
-    async def push(self, push: Push) -> PushOutcome:
-        outcome = await super().push(push)
+    def begin(self, push: Push) -> "asyncio.Future[PushOutcome | None]":
+        return asyncio.ensure_future(self._with_head(push))
+
+    async def _with_head(self, push: Push) -> PushOutcome | None:
+        outcome = await super().begin(push)
+        assert outcome is not None
         page = await self._store.page(PageQuery(push.project_id, None, (), after_revision=0, limit=0, max_bytes=0))
-        return outcome._replace(checkpoint=page.history.at(outcome.head_revision))
+        return outcome._replace(checkpoint=at_rest(page.history, outcome.head_revision))
 
 
 @dataclass(frozen=True)

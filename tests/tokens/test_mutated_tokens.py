@@ -18,7 +18,7 @@ from bridge.bridged import bridged_on
 from harness import Project, Server, change, make_project, opened_engines, settings_for, started_server
 from syncline_server.store.tables import checkpoint_keys, projects
 from syncline_server.sync.checkpoint import CheckpointCodec
-from syncline_server.sync.history import Position
+from syncline_server.sync.circle import Checkpoint
 from tokens.doors import Doors, Outcome
 from tokens.mutations import spoilt
 
@@ -54,7 +54,7 @@ async def lost_token(server: Server, user: str) -> bytes:
         key = (await connection.execute(select(checkpoint_keys))).one()
         project_id = (await connection.execute(found)).scalar_one()
     codec = CheckpointCodec({key.id: key.secret})
-    return codec.encode(codec.scope_tag(project_id, user), Position(7, 5)).encode()
+    return codec.encode(codec.scope_tag(project_id, user), Checkpoint(7, 5, 5)).encode()
 
 
 async def tokens_on_the_way(server: Server, user: str) -> dict[bytes, Sequence[str]]:

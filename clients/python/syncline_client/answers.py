@@ -47,7 +47,7 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of changes, in strictly increasing order of revision."""
+    """One page of changes: what is new, in strictly increasing order of revision, then what comes again."""
 
     changes: Sequence[Change]
     checkpoint_token: str

@@ -78,8 +78,9 @@ class SyncClient:
         it here each time, with the same changes, timestamps and all. Where an error's `outcome_unknown` is set, the
         changes may have been applied nevertheless.
 
-        `checkpoint_token` is that of the last page or push that is stored: the answer's token goes on from it, or from
-        the start without one. A server key has to name the `user_id`.
+        `checkpoint_token` is that of the last page or push that is stored: the answer's token skips nothing that its
+        reader lacks, and brings nothing again; without one, it goes on from the start. A server key has to name the
+        `user_id`.
         """
         options = {
             "checkpoint_token": checkpoint_token,

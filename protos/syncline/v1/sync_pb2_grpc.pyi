@@ -4,7 +4,8 @@ isort:skip_file
 The contract of Syncline: one gap-free change log per project, pushed to, paged and followed.
 
 Credentials travel as call metadata: `x-api-key` (a project key, always), `authorization: Bearer <session token>`
-(who the user is; a server key can do without) and, optionally, `x-device-id` (which installation is calling).
+(who the user is; a server key can do without) and, optionally, `x-device-id` (which installation is calling:
+the promise of one store that keeps its cursor; a page that forgets its cursor when it is reloaded sends none).
 
 The server's time travels back as metadata `server_time`, in milliseconds since the Unix epoch: trailing with an answer
 to one request, initial on streams. A client that stamps its changes with it does not depend on its own clock.

@@ -25,6 +25,11 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.again = Counter(
+            "syncline_changes_again",
+            "Changes that readers were given again, as nothing shows that they have them: see P10 of docs/rules.md.",
+            registry=self.registry,
+        )
         self.streams = Gauge("syncline_streams", "Streams that are open.", registry=self.registry)
         self.commits = Counter("syncline_commits", "Groups of pushes that were committed.", registry=self.registry)
         self.waiting_pushes = Gauge(

@@ -16,8 +16,8 @@ from syncline_server.rpc.changes import CHANGE_COUNTS, ENTITY_TYPE_PROBLEM, chan
 from syncline_server.rpc.counts import Count, CountedFields
 from syncline_server.sync.changes import Push, entity_key, session_key
 from syncline_server.sync.checkpoint import CheckpointCodec, ScopeTag
+from syncline_server.sync.circle import FROM_START, SHOWS_NONE, Checkpoint, kinds_of
 from syncline_server.sync.errors import RequestInvalid
-from syncline_server.sync.history import START, Position
 from syncline_server.sync.reading import PageSize, Reading
 from syncline_server.sync.store import EntitiesQuery
 
@@ -37,7 +37,7 @@ class RequestLimits:
 
 
 class Requests:
-    """Turns requests into values of the rules, and positions back into tokens of the caller's scope.
+    """Turns requests into values of the rules, and checkpoints back into tokens of the caller's scope.
 
     Raises RequestInvalid, ChangeInvalid, CheckpointInvalid and TypeForbidden.
     """
@@ -64,7 +64,7 @@ class Requests:
 
     def push(self, request: sync_pb2.PushRequest, principal: Principal) -> Push:
         """Return the push that a request stands for."""
-        shown = self._position(request.checkpoint_token, principal) if request.checkpoint_token else None
+        shown = self._shown(request, principal)
         if len(request.changes) > self._limits.max_changes:
             limit, count = self._limits.max_changes, len(request.changes)
             raise RequestInvalid("changes", f"must be at most {limit}, got {count}", limit=limit)
@@ -136,9 +136,15 @@ class Requests:
         """Return what a request asks to read."""
         return self._reading(request, principal, omit_forbidden=False)
 
-    def token(self, principal: Principal, position: Position) -> str:
-        """Return the token of a position, for the scope of the principal: its user, or the whole project."""
-        return self._checkpoints.encode(self._scope_tag(principal), position)
+    def token(self, principal: Principal, checkpoint: Checkpoint) -> str:
+        """Return the token of a checkpoint, for the scope of the principal: its user, or the whole project."""
+        return self._checkpoints.encode(self._scope_tag(principal), checkpoint)
+
+    def _shown(self, request: sync_pb2.PushRequest, principal: Principal) -> Checkpoint | None:
+        """Return what a push shows to have been read: by an empty token, nothing; None: it does not say."""
+        if request.checkpoint_token:
+            return self._checkpoint(request.checkpoint_token, principal)
+        return FROM_START if request.HasField("checkpoint_token") else None
 
     def _reading(
         self,
@@ -154,31 +160,33 @@ class Requests:
         _check_entity_types(request.entity_types, principal)
         if not omit_forbidden:
             principal.check_types(request.entity_types)
-        position, is_plain = self._start(request, principal)
+        checkpoint, is_plain = self._start(request, principal)
+        entity_types = tuple(filter(principal.scopes.cover, dict.fromkeys(request.entity_types)))
         return Reading(
             project_id=principal.project_id,
             user_id=principal.user_id,
             session_key=_session_key(principal),
-            entity_types=tuple(filter(principal.scopes.cover, dict.fromkeys(request.entity_types))),
-            position=position,
+            entity_types=entity_types,
+            checkpoint=checkpoint,
             is_plain=is_plain,
             reset_when_expired=request.reset_when_expired,
             device_known=principal.device_known,
+            kinds=kinds_of(entity_types) if entity_types or not request.entity_types else SHOWS_NONE,
         )
 
     def _start(
         self, request: sync_pb2.PullRequest | sync_pb2.StreamPullRequest, principal: Principal
-    ) -> tuple[Position, bool]:
+    ) -> tuple[Checkpoint, bool]:
         """Return where a reading starts, and whether that is a plain revision."""
         if request.checkpoint_token:
-            return self._position(request.checkpoint_token, principal), False
+            return self._checkpoint(request.checkpoint_token, principal), False
         if not request.HasField("after_revision"):
-            return START, False
+            return FROM_START, False
         if not 0 <= request.after_revision <= words.MAX_REVISION:
             raise RequestInvalid("after_revision", f"must be 0 to {words.MAX_REVISION}")
-        return START._replace(revision=request.after_revision), True
+        return FROM_START._replace(revision=request.after_revision), True
 
-    def _position(self, token: str, principal: Principal) -> Position:
+    def _checkpoint(self, token: str, principal: Principal) -> Checkpoint:
         return self._checkpoints.decode(self._scope_tag(principal), token)
 
     def _scope_tag(self, principal: Principal) -> ScopeTag:

@@ -104,7 +104,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         principal = await self._principal(request.user_id, context)
         reading, size = self._requests.pull(request, principal)
         page = await self._puller.pull(reading, size)
-        return codec.pull_response(page, self._requests.token(principal, page.next_position))
+        return codec.pull_response(page, self._requests.token(principal, page.checkpoint))
 
     async def Get(self, request: sync_pb2.GetRequest, context: Any) -> bytes:  # type: ignore[override]  # noqa: N802  # serialized, see codec
         """Read entities by their ids."""
@@ -132,7 +132,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         pieces = self._feed.follow(reading, follow=request.follow, expires_at=principal.expires_at)
         try:
             async for piece in pieces:
-                next_token = self._requests.token(principal, piece.page.next_position)
+                next_token = self._requests.token(principal, piece.page.checkpoint)
                 message = codec.stream_pull_response(piece, next_token)
                 del piece  # a reader may take its time over the message; nothing else is to stay in memory for it
                 await self._send(context, message, token)

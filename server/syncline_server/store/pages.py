@@ -1,7 +1,7 @@
-"""The statements that read: a page of a log, and what is new in a project, in the SQL of either database."""
+"""The statements that read: a page, or one of a circle, and what is new in a project, in the SQL of either database."""
 
 from syncline_server.store.dialect import SqlDialect
-from syncline_server.store.statements import PageShape
+from syncline_server.store.statements import CircleShape, PageShape
 
 
 def page(dialect: SqlDialect, shape: PageShape, by_size: bool) -> str:
@@ -70,6 +70,64 @@ def entities(dialect: SqlDialect, by_size: bool) -> str:
             rows_schema, {dialect.place} AS place
         FROM heads WHERE project_id = $1
         UNION ALL SELECT ordinal, CASE WHEN {fits} THEN {laid_out} END, NULL, NULL, NULL FROM {found}"""
+
+
+def circle(dialect: SqlDialect, shape: CircleShape) -> str:
+    """Return the statement of what a page of a circle may hold; L5 makes it one."""
+    mine = "project_id = $1 AND user_id = $2"
+    of_types = f"{mine} AND {dialect.among('entity_type', '$5')}" if shape.of_types else mine
+    news, first, rest = "revision > $4", "revision > $12 AND revision <= $13", "revision <= $14"
+    many_news, many_first, many_rest = (
+        f"(SELECT count(*) FROM entities WHERE {of_types} AND {part})" for part in (news, first, rest)
+    )
+    limit, skip = "CAST($6 AS BIGINT)", "CAST($7 AS BIGINT)"
+    left = f"{limit} + 2 - (SELECT count(*) FROM news)"
+    parts = [
+        _part(0, "news", f"{of_types} AND {news}", f"{limit} + 1 OFFSET {skip}"),
+        _part(2, "first", f"{of_types} AND {first}", f"{left} OFFSET {_past(skip, many_news)}"),
+        _part(
+            3,
+            "rest",
+            f"{of_types} AND {rest}",
+            f"{left} - (SELECT count(*) FROM first) OFFSET {_past(skip, f'({many_news} + {many_first})')}",
+        ),
+    ]
+    if shape.begins:
+        quarter = f"({limit} - (SELECT count(*) FROM news)) / 4"
+        parts.append(_part(1, "newest", f"{of_types} AND revision <= $13", quarter, order="DESC"))
+    names = [part.partition(" ")[0] for part in parts]
+    total = f"{many_news} + {many_first} + {many_rest}" if shape.with_total else "0"
+    shown = "NULL"
+    if shape.with_shown:
+        shown = f"(SELECT {dialect.shown} FROM session_positions WHERE session_key = $3 AND project_id = $1)"
+    deleted, new, changed = (f"CAST({closing} AS {dialect.of_bytes})" for closing in ("$8", "$9", "$10"))
+    closing = f"CASE WHEN deleted THEN {deleted} WHEN part > 0 OR created_revision > $4 THEN {new} ELSE {changed} END"
+    return f"""
+        WITH {", ".join(parts)}
+        SELECT epoch_id, head, coalesce((SELECT max(revision) FROM entities WHERE {mine}), 0), {total}, {shown},
+            part, found.revision,
+            CASE WHEN bytes = size OR bytes <= $11 THEN (
+                SELECT CAST(opening || {dialect.utf8} || {closing} AS {dialect.of_bytes}) FROM entities AS version
+                WHERE {mine} AND version.revision = found.revision) END,
+            {dialect.place} AS place
+        FROM (
+            SELECT {dialect.head_of("$1")} AS head, epoch_id
+            FROM heads WHERE project_id = $1{dialect.declared} LIMIT 1) AS project
+        LEFT JOIN ({" UNION ALL ".join(f"SELECT * FROM {name}" for name in names)}) AS found ON true"""
+
+
+def _part(number: int, name: str, found: str, limit: str, order: str = "") -> str:
+    """Return a table of revisions, with the bytes of each version and of all up to it."""
+    return f"""{name} AS MATERIALIZED (
+        SELECT {number} AS part, revision, size,
+            sum(size) OVER (ORDER BY revision {order} ROWS UNBOUNDED PRECEDING) AS bytes
+        FROM (SELECT revision, size_bytes + length(opening) AS size FROM entities WHERE {found}
+            ORDER BY revision {order} LIMIT {limit}) AS {name}_of)"""
+
+
+def _past(skip: str, earlier: str) -> str:
+    """Return how many are left to skip past so many earlier ones, which are counted only then."""
+    return f"CASE WHEN {skip} = 0 THEN 0 WHEN {skip} > {earlier} THEN {skip} - {earlier} ELSE 0 END"
 
 
 def _rows(laid_out: str, others: str, found: str, limits: tuple[str, str, str], *, by_size: bool) -> str:

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final, TypeVar
 
+from syncline_server.store import circles
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.errors import ConnectionLost, translated
 from syncline_server.store.histories import EpochMoved, Histories
@@ -16,6 +17,7 @@ from syncline_server.store.wanted_schema import WANTED
 from syncline_server.sync.changes import Action, Version
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import (
+    CircleQuery,
     EntitiesQuery,
     LockedHead,
     News,
@@ -26,6 +28,7 @@ from syncline_server.sync.store import (
     RememberedPush,
     SeenHead,
     ShownPosition,
+    StoredCircle,
     StoredEntities,
     StoredPage,
 )
@@ -156,6 +159,10 @@ class SqlStore(ABC):
         """Read versions by their keys, in one statement."""
         return await self._retry_once(lambda: self._entities(query))
 
+    async def circle(self, query: CircleQuery) -> StoredCircle:
+        """Read what a page of a circle may hold, in one statement."""
+        return await self._retry_once(lambda: self._circle(query))
+
     async def recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
         """Read what is new in a project, in one statement."""
         return await self._retry_once(lambda: self._recent(project_id, after_revision, limit, max_bytes))
@@ -231,6 +238,12 @@ class SqlStore(ABC):
         if None in laid_out or sum(map(len, laid_out)) > query.max_bytes:
             found = await self._rows(statement(True), (*parameters, query.max_bytes), is_large=True)
         return the_row(found), sorted([(row[0], row[1]) for row in found[1:]])
+
+    async def _circle(self, query: CircleQuery) -> StoredCircle:
+        shape, parameters = circles.asked(query, self._log.statements.many, self._closings)
+        rows = await self._rows(self._log.statements.circle(shape), parameters)
+        history = await self._log.histories.of(query.page.project_id, the_row(rows)[0], self._rows)
+        return circles.found(rows, history)
 
     async def _recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
         statement, parameters = self._log.statements.recent, (project_id, after_revision, limit)

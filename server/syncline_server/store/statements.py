@@ -20,6 +20,16 @@ class PageShape:
 
 
 @dataclass(frozen=True, slots=True)
+class CircleShape:
+    """What of a circle's statement depends on the question."""
+
+    of_types: bool
+    with_total: bool
+    with_shown: bool
+    begins: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Statements:
     """The statements of one database; each comment names the parameters in order."""
 
@@ -68,6 +78,13 @@ class Statements:
 
     A row has the place of its key, from 0, and the version, laid out; NULL where it is left out, and by size from there
     on. The header has -1 and NULL, and then the user's head and the oldest schema that a row may be of.
+    """
+    circle: Callable[[CircleShape], str]
+    """The parameters of a page but for the start, then after, end and rest → one row a version, one at least.
+
+    Of it: id of the epoch in force, the project's head, the user's, the total, what the session has shown as JSON; then
+    the part (0: news, 1: newest, 2 and 3: the circle), the revision, the version laid out. It is NULL where its part
+    has more bytes up to it than asked for; the first of a part never is. Parts come in any order.
     """
     recent: Callable[[bool], str]
     """project id, position, limit, bytes → a header, then the columns of RecentVersion, by size or not as in a page.

@@ -8,9 +8,11 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from syncline_server.sync.history import Position
+from syncline_server.sync.circle import Checkpoint
 
 MICROSECONDS_PER_MS = 1000
+_DEVICE: Final = "device:"
+"""What a session begins with that is a device; see identity."""
 _TO_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
@@ -43,10 +45,9 @@ class Change(NamedTuple):
     """What the entity is known by: the same in `data` and in the stored object."""
 
     @property
-    def digest(self) -> bytes:
-        """Identify what was pushed, so that a retry is recognised (P3); 16 bytes."""
-        pushed = f"{int(self.action)}|{self.client_timestamp_us}|{self.data}"
-        return hashlib.blake2b(pushed.encode(), digest_size=16).digest()
+    def pushed(self) -> str:
+        """What makes it the same change when it comes again (P3)."""
+        return f"{int(self.action)}|{self.client_timestamp_us}|{self.data}"
 
 
 class Version(NamedTuple):
@@ -74,7 +75,7 @@ class Version(NamedTuple):
     """It is merged over a version that its session had not been shown, or follows a change that lost to it in the same
     push, so the session may not know it all."""
     digest: bytes
-    """The digest of the change that made it."""
+    """The digest of the changes that made it; see Push.digests."""
 
     @property
     def shown_timestamp_us(self) -> int:
@@ -149,8 +150,8 @@ class Push(NamedTuple):
     """The device if known, else a hash of the session token; empty for a server key that names no device."""
     device_known: bool
     changes: tuple[Change, ...]
-    shown: Position | None = None
-    """The position of the request's checkpoint token; it shows nothing when it belongs to a lost history."""
+    shown: Checkpoint | None = None
+    """What the push shows to have been read, be it nothing at all; None: it does not say."""
     expected_head_ms: int | None = None
     require_existing: bool = False
     push_id: str = ""
@@ -170,6 +171,16 @@ class Push(NamedTuple):
     def session_key(self) -> str:
         """What the positions of its session are kept under (P9); empty: nothing is kept."""
         return session_key(self.project_id, self.user_id, self.session)
+
+    def digests(self) -> dict[str, bytes]:
+        """Return what a retry is known by (P3), by entity key: 16 bytes over its changes, in order, and the push_id."""
+        pushed: dict[str, str] = {}
+        for change in self.changes:
+            earlier = pushed.get(change.key)
+            # JSON has no control characters as they are, so where a change ends cannot be forged.
+            pushed[change.key] = change.pushed if earlier is None else f"{earlier}\x1e{change.pushed}"
+        named = f"\x1f{self.push_id}" if self.push_id else ""
+        return {key: hashlib.blake2b((text + named).encode(), digest_size=16).digest() for key, text in pushed.items()}
 
     def entity_types(self) -> set[str]:
         """Return the types of the entities that the push changes."""
@@ -196,10 +207,15 @@ class PushOutcome(NamedTuple):
     """What became of a push."""
 
     results: list[Result]
-    checkpoint: Position
-    """The position of the token to return (P9)."""
+    checkpoint: Checkpoint
+    """What the token to return stands for (P9)."""
     head_revision: int
     """The user's head after the push; 0 without changes."""
+
+
+def is_device(session: str) -> bool:
+    """Tell whether a session is a known device."""
+    return session.startswith(_DEVICE)
 
 
 def entity_key(project_id: int, user_id: str, entity_type: str, entity_id: str) -> str:

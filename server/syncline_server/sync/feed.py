@@ -1,7 +1,7 @@
 """Streams of changes: catching up and following live are two states of one reader (T3).
 
 The contract of `Feed.follow`, for one reading:
-- It starts after the reader's position, exclusively, and yields versions in strictly increasing order of revision.
+- It starts at what the reader's checkpoint leaves, and yields versions in strictly increasing order of revision.
 - Nothing is skipped: a reader registers for wake-ups before it reads, and wake-ups carry no data. Catching up, it reads
   from the store; live, from the window that its process shares (see live.py), and from the store again when it has
   fallen out of that.
@@ -19,6 +19,7 @@ import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 
+from syncline_server.sync.circle import after_page
 from syncline_server.sync.errors import Draining, SessionExpired
 from syncline_server.sync.layout import Layout, action_of
 from syncline_server.sync.live import LiveLog, Wakeup, monotonic
@@ -129,7 +130,7 @@ class Feed:
         """Begin to read what comes after a page; what comes from then on sets the wake-up."""
         wakeup.clear()
         size = _fitting(self._piece_size, page)
-        task = asyncio.create_task(self._puller.read_on(reading, page.next_position, size))
+        task = asyncio.create_task(self._puller.read_on(reading, page.checkpoint, size))
         task.add_done_callback(_retrieve_error)
         return task
 
@@ -141,7 +142,7 @@ class Feed:
         recent = self._recent(reading, page, log)
         if recent is not None:
             return recent
-        page = await self._puller.read_on(reading, page.next_position, self._piece_size)
+        page = await self._puller.read_on(reading, page.checkpoint, self._piece_size)
         if log.history.epoch_id != page.history.epoch_id:
             log.nudge()  # the window is of the epoch before
         return page
@@ -156,13 +157,15 @@ class Feed:
         ]
         kept = _cut(wanted, self._piece_size)
         cut = len(kept) < len(wanted)
-        complete = kept[-1].revision if cut else max(log.position, page.complete_revision)
-        head = changes[-1].revision if changes else page.next_revision
+        newest = max(log.position, page.complete_revision)
+        complete = kept[-1].revision if cut else newest
+        # A user's head, or the project's.
+        head = newest if reading.user_id is None else changes[-1].revision if changes else page.checkpoint.head
         return replace(
             page,
             changes=b"".join([self._laid_out(version, page.complete_revision) for version in kept]),
             count=len(kept),
-            next_revision=complete if cut or reading.user_id is None else head,
+            checkpoint=after_page(page.checkpoint, log.history, complete if cut else head, head, reading.kinds),
             complete_revision=complete,
             has_more=cut,
             reset=False,

@@ -6,18 +6,22 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Push, PushOutcome, Version
+from syncline_server.sync.circle import Checkpoint, after_push, at_rest, begin, expired, kinds_of, read_up_to
 from syncline_server.sync.errors import AnswerTooLarge, HeadMismatch, SyncError
 from syncline_server.sync.heads import UserHeads
-from syncline_server.sync.history import History, Position
+from syncline_server.sync.history import History
 from syncline_server.sync.resolve import PushLimits, Resolution, check_answer_size, needed_data, resolve
 from syncline_server.sync.retries import Recalled, recall, remember, sweeps
 from syncline_server.sync.revision import RevisionAllocator
 from syncline_server.sync.shown import (
+    EVERYTHING,
     Presented,
     SessionPositions,
+    is_in_full,
     needs_stored_position,
     news_before,
     position_for_answer,
+    shown_by_push,
 )
 from syncline_server.sync.store import LockedHead, News, NewsQuery, RememberedPush, Store, WriteTransaction
 
@@ -119,11 +123,11 @@ class GroupCommit:
         check_answer_size(results, self._limits)
         if push.expected_head_ms is not None:
             # Its client has read up to the head that it named, and of what came since only this push.
-            return PushOutcome(results, state.history.at(recalled.head), recalled.head)
+            return PushOutcome(results, at_rest(state.history, recalled.head), recalled.head)
         shown = state.positions.of_push(push)
         news = state.news_before(push, shown, stored)
-        position, _ = position_for_answer(push, shown, news, (), news.head)
-        return PushOutcome(results, state.checkpoint(push, position), news.head)
+        checkpoint = state.checkpoint(push, Resolution(results), shown, news, news.head)
+        return PushOutcome(results, checkpoint, news.head)
 
     async def _load_large_data(
         self, transaction: WriteTransaction, push: Push, versions: dict[str, Version], wanted: Iterable[Version]
@@ -166,27 +170,51 @@ class _GroupState:
         self, push: Push, resolution: Resolution, shown: int, news: News, revisions: RevisionAllocator
     ) -> PushOutcome:
         """Take in a decided push and return its outcome."""
-        written, head = resolution.written, news.head
+        written, head = resolution.written, resolution.head or news.head
+        checkpoint = self.checkpoint(push, resolution, shown, news, head)
         if written:
             self.versions.update(written)
             self.written.update(written)
             self.written_for.setdefault(push.user_id, []).extend(written.values())
-            self.heads.move(push.user_id, head, min([one.revision for one in written.values()]), resolution.head)
-            head = resolution.head
-        position, goes_on = position_for_answer(push, shown, news, written.values(), head)
-        if goes_on:
-            self.positions.answered(push, position)
+            self.heads.move(push.user_id, news.head, min([one.revision for one in written.values()]), head)
         if push.push_id:
             # Where the clock was set back, the log's head keeps those of a device in order.
             kept = remember(push, resolution.results, head, max(self.clock_us, revisions.head))
             self.remembered[kept.key] = self.to_remember[kept.key] = kept
-        return PushOutcome(resolution.results, self.checkpoint(push, position), head)
+        return PushOutcome(resolution.results, checkpoint, head)
 
-    def checkpoint(self, push: Push, position: int) -> Position:
-        """Return the position of the token to answer with; one of a lost history comes back as it is (T1)."""
-        if push.shown is not None and push.expected_head_ms is None and self.positions.is_lost(push):
-            return push.shown
-        return self.history.at(position)
+    def checkpoint(self, push: Push, resolution: Resolution, shown: int, news: News, head: int) -> Checkpoint:
+        """Return what the pusher has, `head` being the user's head after the push (P9)."""
+        if push.expected_head_ms is not None:
+            return at_rest(self.history, head)
+        asked = shown_by_push(push)
+        if asked is None:
+            return self._checkpoint_of_session(push, resolution, shown, news, head)
+        if self.positions.is_lost(asked):
+            return expired(asked, head)
+        in_full = is_in_full(push, asked, resolution.results, self.versions, resolution.written)
+        return after_push(asked, self.history, news.head, head, in_full=in_full)
+
+    def _checkpoint_of_session(
+        self, push: Push, resolution: Resolution, shown: int, news: News, head: int
+    ) -> Checkpoint:
+        if not push.device_known:
+            return self._checkpoint_of_nobody(push, news.head, head)
+        position, goes_on = position_for_answer(shown, news, resolution.written.values(), head)
+        if goes_on:
+            self.positions.answered(push, position)
+        return read_up_to(position, self.history, max(position, head), kinds_of(push.entity_types()))
+
+    def _checkpoint_of_nobody(self, push: Push, before: int, head: int) -> Checkpoint:
+        """Return what the pusher has where nobody can tell: it gets all again.
+
+        What others have written since its session was last answered comes first; without any, the session moves on.
+        """
+        high = self.positions.high(push, before)
+        if before > high:
+            return begin(self.history, high, head)
+        self.positions.answered(push, head)
+        return begin(self.history, head, head)
 
 
 async def _read(transaction: WriteTransaction, head: LockedHead, project_id: int, items: Sequence[Item]) -> _GroupState:
@@ -217,7 +245,9 @@ async def _read_news(
             positions.present(item)
             queries.append(None)
         else:
-            queries.append(NewsQuery(item.user_id, item.session, positions.of_push(item)))
+            asks = item.device_known and needs_stored_position(item)
+            after = positions.of_push(item) if asks else EVERYTHING
+            queries.append(NewsQuery(item.user_id, item.session, after))
     asked = {query for query in queries if query is not None}
     found = await transaction.news(project_id, asked) if asked else {}
     return [_NO_NEWS if query is None else found[query] for query in queries]

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from syncline_server.sync.history import START, History, Position
+from syncline_server.sync.circle import FROM_START, Checkpoint
+from syncline_server.sync.history import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +17,16 @@ class Reading:
     """The session that shows its position by reading (P9); empty: nobody's position is kept."""
     entity_types: tuple[str, ...]
     """Empty: all."""
-    position: Position = START
-    """The reader has everything up to here."""
+    checkpoint: Checkpoint = FROM_START
+    """What the reader has."""
     is_plain: bool = False
-    """The position is a plain revision, which may be a time: it has no epoch, and nobody vouches for it."""
+    """It is a plain revision, which may be a time: it has no epoch, and nobody vouches for it."""
     reset_when_expired: bool = False
-    """Start over where the position is of a lost history, instead of failing with CheckpointExpired."""
+    """Start over where the checkpoint is of a lost history, instead of failing with CheckpointExpired."""
     device_known: bool = False
     """The session is a device; else a session token."""
+    kinds: tuple[bytes, ...] = ()
+    """The entity types that the answer's checkpoint is to show for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +51,19 @@ class Page:
     """Versions, laid out for this reader and joined."""
     count: int
     """How many changes are on the page."""
-    next_revision: int
-    """The user's head, so that an idle user's token stays the same, also where others lose changes."""
+    checkpoint: Checkpoint
+    """What the token to return stands for.
+
+    Where there is no more it is of the user's head, so that an idle user's token stays the same, also where others lose
+    changes.
+    """
     complete_revision: int
-    """Up to here the reader has everything; at or past `next_revision`, since the log is shared by all users."""
+    """Up to here there is nothing new to the reader; past the user's head, since the log is shared by all users."""
     has_more: bool
     head_ms: int
     """The user's head; 0 for a user without changes, and where all users were asked for."""
     total: int
     reset: bool
-    """The position that was asked for is of a lost history; the page is from the start."""
+    """The checkpoint that was asked for is of a lost history; the page is from the start."""
     history: History
     """The history that the revisions are of."""
-
-    @property
-    def next_position(self) -> Position:
-        """The position that the token to return stands for."""
-        return self.history.at(self.next_revision)

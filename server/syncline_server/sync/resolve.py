@@ -12,6 +12,7 @@ from syncline_server.sync.changes import (
     Result,
     Version,
     absent_version,
+    is_device,
     version_of,
 )
 from syncline_server.sync.errors import AnswerTooLarge, DataTooLarge, EntityDiffers, EntityNotFound
@@ -79,7 +80,8 @@ class _Resolver:
         self._shown = shown
         self._revisions = revisions
         self._limits = limits
-        self._replayed = _replayed_keys(push, before)
+        self._digests = push.digests()
+        self._replayed = _replayed_keys(push, before, self._digests)
         self._lost: set[str] = set()
 
     def resolve(self, index: int, change: Change) -> Result:
@@ -93,7 +95,6 @@ class _Resolver:
             _check_same(index, change, current)
         if _has_nothing_to_do(self._push, change, stored, current):
             left_alone = change.action is Action.CREATE  # so it is not what was pushed
-            current = self._recognisable(change) or current
             return Result(True, False, current or absent_version(change, self._push.user_id), left_alone)
         if _conflicts(self._push, change, stored, self._revisions.committed_ms) or _updates_tombstone(
             change, stored, current
@@ -104,13 +105,6 @@ class _Resolver:
         self.resolution.written[change.key] = version
         self.resolution.head = version.revision
         return Result(True, False, version, _makes_unseen_data(change))
-
-    def _recognisable(self, change: Change) -> Version | None:
-        """Let what this push has written be known again by a change that had nothing to add (P3); None: nothing."""
-        version = self.resolution.written.get(change.key)
-        if version is not None:
-            version = self.resolution.written[change.key] = version._replace(digest=change.digest)
-        return version
 
     def _check_present(self, index: int, change: Change, current: Version | None) -> None:
         """Raise EntityNotFound when what the change needs is not there (P7)."""
@@ -142,7 +136,7 @@ class _Resolver:
             session=self._push.session,
             # Not every dialect tells which of several changes of an entity was the one that lost.
             merged_unseen=merged_unseen or change.key in self._lost,
-            digest=change.digest,
+            digest=self._digests[change.key],
         )
 
     def _merge(self, change: Change, current: Version | None) -> tuple[str, bool]:
@@ -160,12 +154,20 @@ class _Resolver:
         return members.merge(current.data, change.data), unseen
 
 
-def _replayed_keys(push: Push, before: Mapping[str, Version]) -> set[str]:
-    """Return the entities whose last change in the request is the one last applied to them (P3)."""
+def _replayed_keys(push: Push, before: Mapping[str, Version], digests: Mapping[str, bytes]) -> set[str]:
+    """Return the entities whose changes in the request are those that made what is stored (P3)."""
     if push.expected_head_ms is not None:
         return set()
     last = {change.key: change for change in push.changes if change.key in before}
-    return {key for key, change in last.items() if before[key].digest == change.digest} if last else set()
+    return {key for key, change in last.items() if _is_replay(push, change, before[key], digests[key])}
+
+
+def _is_replay(push: Push, last: Change, stored: Version, digest: bytes) -> bool:
+    """Tell whether the changes of an entity, whose last one is given, are the retry of those that made a version."""
+    if stored.digest != digest:
+        return False
+    by_another_device = push.device_known and is_device(stored.session) and stored.session != push.session
+    return not by_another_device and last.base_revision != stored.revision
 
 
 def _makes_unseen_data(change: Change) -> bool:

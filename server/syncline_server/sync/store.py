@@ -163,6 +163,46 @@ class StoredEntities:
 
 
 @dataclass(frozen=True, slots=True)
+class CircleQuery:
+    """Asks for what is new to a reader, and for what is left of its circle, in one user's log."""
+
+    page: PageQuery
+    """`after_revision`: what is new lies after it. `skip` counts along the news, then the circle."""
+    after: int
+    end: int
+    """The circle is (after, end], then (0, rest]."""
+    rest: int
+    begins: bool
+    """It has not begun: some of its newest are asked for, too, out of turn."""
+
+
+class StoredRow(NamedTuple):
+    """A version among others that are too many for a page."""
+
+    revision: int
+    laid_out: bytes | None
+    """None: left out, as there is enough before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCircle:
+    """What a page may hold, in the order in which it is asked for, and the heads, from one snapshot."""
+
+    news: Sequence[StoredRow]
+    """One more than fits, if there is."""
+    newest: Sequence[StoredRow]
+    """Up to a quarter of what the news leave, newest first; they come in the circle, too."""
+    circle: Sequence[StoredRow]
+    """One more than fits, if there is. To its reader each version came into being, or was deleted."""
+    project_head: int
+    user_head: int
+    total: int
+    """0 unless asked for."""
+    shown: dict[str, int]
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
 class RecentPage:
     """What is new in a project, and its head, from one snapshot."""
 
@@ -221,6 +261,9 @@ class Store(Protocol):
 
     async def entities(self, query: EntitiesQuery) -> StoredEntities:
         """Read versions by their keys, in one statement."""
+
+    async def circle(self, query: CircleQuery) -> StoredCircle:
+        """Read what a page of a circle may hold, in one statement."""
 
     async def recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
         """Read the versions of all users after a position, as `page` does, for readers at any position."""

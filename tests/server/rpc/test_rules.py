@@ -17,6 +17,15 @@ async def test_a_retry_is_recognised_and_writes_nothing(shared_server: Server, u
         assert json.loads(again.results[1].change.data) == {"n": 1, "m": 2}
 
 
+async def test_what_another_device_pushes_or_what_is_made_on_top_is_no_retry(shared_server: Server, user: str):
+    edit = change("update", "a", {"n": 1}, at_ms=now_ms())
+    async with shared_server.client(user, device="phone") as phone, shared_server.client(user, device="lap") as laptop:
+        made = await phone.push(edit)
+        assert outcomes(await laptop.push(edit)) == "c"
+        edit.base_revision = made.results[0].change.revision
+        assert outcomes(await phone.push(edit)) == "a"
+
+
 async def test_the_server_wins_and_shows_its_version(shared_server: Server, user: str):
     async with shared_server.client(user, device="phone") as phone, shared_server.client(user, device="lap") as laptop:
         theirs = await phone.push(change("create", "a", {"by": "phone"}))

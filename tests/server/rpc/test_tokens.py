@@ -8,7 +8,7 @@ from sqlalchemy import select
 from harness import Server, change, ids, make_project, opened_engines, refused, settings_for, started_server
 from syncline_server.store.tables import checkpoint_keys, epochs, projects
 from syncline_server.sync.checkpoint import CheckpointCodec
-from syncline_server.sync.history import Position
+from syncline_server.sync.circle import Checkpoint
 
 
 async def token_of(server: Server, user: str) -> str:
@@ -24,7 +24,7 @@ async def forged(server: Server, user: str, *, revision: int = 5, epoch: int | N
         project_id = (await connection.execute(found)).scalar_one()
         in_force = (await connection.execute(select(epochs.c.id).order_by(epochs.c.number.desc()))).scalars().first()
     codec = CheckpointCodec({key.id: key.secret})
-    return codec.encode(codec.scope_tag(project_id, user), Position(epoch or in_force or 0, revision))
+    return codec.encode(codec.scope_tag(project_id, user), Checkpoint(epoch or in_force or 0, revision, revision))
 
 
 DAMAGES = {
@@ -88,7 +88,8 @@ async def test_a_token_of_a_lost_history_has_expired(shared_server: Server, user
     token = await forged(shared_server, user, **lost)
     async with shared_server.client(user) as client:
         pushed = await client.push(change("create", "a"), checkpoint_token=token)
-        assert pushed.checkpoint_token == token, "so that the next pull says that it is lost"
+        told = await refused(client.pull("todo", checkpoint_token=pushed.checkpoint_token))
+        assert told.reason == "CHECKPOINT_EXPIRED", "the next pull has to say that it is lost"
         told = await refused(client.pull("todo", checkpoint_token=token))
         assert (told.code, told.reason) == ("OUT_OF_RANGE", "CHECKPOINT_EXPIRED")
         assert (await refused(client.stream("todo", checkpoint_token=token).read())).reason == "CHECKPOINT_EXPIRED"
@@ -100,11 +101,13 @@ async def test_a_token_of_a_lost_history_has_expired(shared_server: Server, user
 
 
 async def test_a_token_is_good_for_any_type_and_stays_the_same_where_nothing_is_new(shared_server: Server, user: str):
-    token = await token_of(shared_server, user)
-    async with shared_server.client(user) as client:
+    async with shared_server.client(user, device="phone") as client:
+        token = (await client.push(change("create", "a"))).checkpoint_token
         for types in (["todo"], ["note"], []):
             page = await client.pull(*types, checkpoint_token=token)
-            assert (list(page.changes), page.checkpoint_token) == ([], token)
+            again = await client.pull(*types, checkpoint_token=page.checkpoint_token)
+            assert (list(page.changes), list(again.changes)) == ([], [])
+            assert again.checkpoint_token == page.checkpoint_token
 
 
 async def test_a_server_key_names_a_user(shared_server: Server, user: str):

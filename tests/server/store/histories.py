@@ -16,8 +16,8 @@ from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.opening import prepare_schema
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync.changes import session_key
+from syncline_server.sync.circle import FROM_START, Checkpoint, expired
 from syncline_server.sync.errors import CheckpointExpired
-from syncline_server.sync.history import START
 from syncline_server.sync.reading import PageSize, Reading
 from values import edit
 
@@ -41,12 +41,13 @@ Copy = tuple[Path, dict[int, Log]]
 
 @dataclass(frozen=True)
 class Held:
-    """A token, and all that had been committed to its project up to its position."""
+    """A token, and all that had been committed to its project up to its position, and up to the head it was made at."""
 
     project: int
     user: str
     token: str
     prefix: Log
+    vouched: Log = ()
 
 
 @dataclass
@@ -104,6 +105,7 @@ class World:
         path, logs = copy or self.drawn.choice(self.copies)
         for old in self.folder.glob("syncline.db*"):
             old.unlink()
+        self.file.touch(0o600)
         self.file.write_bytes(path.read_bytes())
         self.logs = dict(logs)
         await self.start()
@@ -125,23 +127,25 @@ class World:
             [held for held in self.held if (held.project, held.user) == (project, user)] or [None]
         )
         scope = rules.checkpoints.scope_tag(project, user)
-        position = rules.checkpoints.decode(scope, shown.token) if shown else None
+        checkpoint = rules.checkpoints.decode(scope, shown.token) if shown else None
         self.commits += 1
         rules.clock.us = self.clock_us()
         outcome = await rules.push(
-            edit("create", f"e{self.commits}"), user=user, session=f"device:{self.commits}", shown=position
+            edit("create", f"e{self.commits}"), user=user, session=f"device:{self.commits}", shown=checkpoint
         )
         before = self.logs[project]
         lost = shown is not None and not self.is_current(shown)
         known = shown.prefix if shown and not lost else ()
         self.logs[project] = (*before, Commit(self.commits, user, outcome.head_revision))
         if lost:
-            assert outcome.checkpoint == position, "a lost token has to come back: its next pull says that it is lost"
+            assert checkpoint is not None
+            wanted = expired(checkpoint, outcome.head_revision)
+            assert outcome.checkpoint == wanted, "a lost token has to come back: its next pull says that it is lost"
             return
         has_all = all(commit.user != user for commit in before[len(known) :])
         expected = outcome.head_revision if has_all else known[-1].revision if known else 0
         assert outcome.checkpoint.revision == expected, "the token of a push skips, or goes back too far (P9)"
-        self._hold(project, user, rules.checkpoints.encode(scope, outcome.checkpoint), expected)
+        self._hold(project, user, rules, outcome.checkpoint)
 
     async def read(self, most: int = 12) -> None:
         """Present tokens, and hold those that come back."""
@@ -159,7 +163,7 @@ class World:
             held.user,
             session_key(held.project, held.user, f"device:{self.drawn.randrange(self.commits + 1)}"),
             (),
-            rules.checkpoints.decode(scope, held.token) if held.token else START,
+            rules.checkpoints.decode(scope, held.token) if held.token else FROM_START,
         )
         try:
             page = await rules.puller.pull(reading, PageSize(self.drawn.choice((1, 2, 100)), 1_000_000))
@@ -172,17 +176,20 @@ class World:
         missed = [one.revision for one in self.logs[held.project][len(held.prefix) :] if one.user == held.user]
         assert revisions_of(page) == missed[: page.count], "a gap"
         assert page.has_more == (page.count < len(missed))
-        token = rules.checkpoints.encode(scope, page.next_position)
-        assert missed or not held.prefix or token == held.token, "a token changed though nothing was new"
-        self._hold(held.project, held.user, token, page.next_revision)
+        same = page.checkpoint == reading.checkpoint._replace(kinds=())
+        assert missed or not held.prefix or same, "a token changed though nothing was new"
+        self._hold(held.project, held.user, rules, page.checkpoint)
 
     def is_current(self, held: Held) -> bool:
-        """Tell whether everything up to the token's position is in the history in force."""
-        return self.logs[held.project][: len(held.prefix)] == held.prefix
+        """Tell whether everything up to the head that the token was made at is in the history in force."""
+        return self.logs[held.project][: len(held.vouched)] == held.vouched
 
-    def _hold(self, project: int, user: str, token: str, revision: int) -> None:
-        prefix = tuple(commit for commit in self.logs[project] if commit.revision <= revision)
-        self.held.append(Held(project, user, token, prefix))
+    def _hold(self, project: int, user: str, rules: Rules, checkpoint: Checkpoint) -> None:
+        log = self.logs[project]
+        prefix = tuple(commit for commit in log if commit.revision <= checkpoint.revision)
+        vouched = tuple(commit for commit in log if commit.revision <= checkpoint.head)
+        token = rules.checkpoints.encode(rules.checkpoints.scope_tag(project, user), checkpoint)
+        self.held.append(Held(project, user, token, prefix, vouched))
 
     def _rules(self, project: int) -> Rules:
         if project not in self.rules:

@@ -22,7 +22,7 @@ from syncline_server.store.opening import prepare_schema
 from syncline_server.store.tables import metadata
 from syncline_server.store.wanted_schema import WANTED, SchemaNotCurrent
 from syncline_server.sync.changes import Version
-from syncline_server.sync.history import Position
+from syncline_server.sync.circle import Checkpoint
 
 as_the_server_makes_it = pytest.mark.skipif(PARTITIONS > 0, reason="the tables have been partitioned")
 
@@ -77,7 +77,7 @@ async def test_migrating_twice_changes_nothing(engines: Engines):
     assert await schema.migrate(engines) == await schema.migrate(engines)
     after = await schema.open_checkpoints(engines)
     scope = before.scope_tag(1, "ada")
-    assert after.decode(scope, before.encode(scope, Position(7, 5))) == Position(7, 5)
+    assert after.decode(scope, before.encode(scope, Checkpoint(7, 5, 5))) == Checkpoint(7, 5, 5)
 
 
 @given(

@@ -7,6 +7,7 @@ import pytest
 from syncline_server.sync.changes import Change
 from values import LAPTOP, NOW_MS, PHONE, decide, edit, push_of, single, spelled, stored
 
+TOKEN = "token:x"
 A, B = '{"a": 1}', '{"b": 2}'
 EARLY = {"at_ms": 1000}
 LIVE, TOMBSTONE = stored(at_ms=900, data='{"old": 0}'), stored(at_ms=900, deleted=True)
@@ -92,7 +93,8 @@ LATER = edit("delete", at_ms=4)
         ((UPDATE,), (UPDATE,), "r"),
         ((CREATE, DELETE), (CREATE, DELETE), "rr"),
         ((CREATE, UPDATE), (CREATE, UPDATE), "rr"),
-        ((CREATE, UPDATE), (UPDATE,), "r"),
+        ((CREATE, UPDATE), (UPDATE,), "c"),
+        ((CREATE, UPDATE), (DELETE, UPDATE), "cc"),
         ((CREATE, UPDATE, DELETE), (CREATE, UPDATE, DELETE), "rrr"),
         ((CREATE, DELETE, LATER), (CREATE, DELETE, LATER), "rrr"),
         ((CREATE,), (edit("create", data=B, at_ms=1),), "c"),
@@ -101,27 +103,30 @@ LATER = edit("delete", at_ms=4)
         ((CREATE, UPDATE), (UPDATE, CREATE), "cc"),
         ((edit("create", data=A),), (edit("create", data=A),), "r"),
         ((CREATE,), (edit("create", data=A, at_ms=1, base=12345),), "r"),
+        ((CREATE,), (edit("create", data=A, at_ms=1, base=(NOW_MS - 1000) * 1000),), "a"),
+        ((CREATE, UPDATE), (CREATE, UPDATE._replace(base_revision=(NOW_MS - 1000) * 1000 + 1)), "ca"),
     ],
 )
-def test_a_retry_is_known_by_the_last_change_of_each_entity(before, retried, outcomes):
+def test_a_retry_is_known_by_all_changes_of_each_entity(before, retried, outcomes):
     assert replayed(*retried, before=before, session="token:x", device_known=False) == outcomes
 
 
 def test_a_replay_answers_with_the_stored_version_and_writes_nothing():
-    version = stored(made_by=CREATE)
+    version = stored(made_by=CREATE, session=PHONE)
     resolution = decide(push_of(CREATE), version)
+    assert resolution.results[0].replayed
     assert resolution.results[0].version == version
     assert not resolution.written
 
 
 def test_a_replayed_delete_that_kept_members_carries_them_again():
     delete = edit("delete", at_ms=1)._replace(retained_members=("a",))
-    (result,) = decide(push_of(delete), stored(data='{"a":1}', deleted=True, made_by=delete)).results
+    (result,) = decide(push_of(delete), stored(data='{"a":1}', deleted=True, made_by=delete, session=PHONE)).results
     assert (result.replayed, result.carries_data, result.version.data) == (True, True, '{"a":1}')
 
 
 def test_a_replay_of_a_tombstone_is_not_an_update_of_it():
-    assert replayed(UPDATE, DELETE, before=(CREATE, UPDATE, DELETE)) == "rr"
+    assert replayed(UPDATE, DELETE, before=(UPDATE, DELETE)) == "rr"
 
 
 def test_only_the_entities_that_were_applied_are_replays():
@@ -132,5 +137,35 @@ def test_under_an_expected_head_nothing_is_a_replay():
     assert replayed(CREATE, before=(CREATE,), expected_head_ms=1) == "a"
 
 
-def test_a_retry_by_another_session_is_a_replay_too():
-    assert replayed(CREATE, before=(CREATE,), session=LAPTOP) == "r"
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [(PHONE, PHONE, "r"), (PHONE, LAPTOP, "c"), (PHONE, TOKEN, "r"), (TOKEN, PHONE, "r"), (TOKEN, "token:y", "r")],
+)
+def test_what_another_known_device_pushes_is_no_retry(first: str, second: str, outcome: str):
+    made = decide(push_of(CREATE, session=first, device_known=first != TOKEN), now_ms=NOW_MS - 1000)
+    again = push_of(CREATE, session=second, device_known=second in {PHONE, LAPTOP})
+    assert spelled(decide(again, *made.written.values())) == outcome
+
+
+def test_a_push_that_ends_like_the_one_before_is_a_new_one():
+    """What stands before its last change would be lost."""
+    tags = [edit("update", data=json.dumps({"tag": tag})) for tag in range(2)]
+    done = edit("update", data='{"done": true}')
+    assert replayed(tags[1], done, before=(tags[0], done), session=PHONE) == "aa"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"), [("p", "p", "r"), ("p", "q", "c"), ("", "q", "c"), ("p", "", "c")]
+)
+def test_equal_changes_of_pushes_with_other_push_ids_are_no_retry(first: str, second: str, outcome: str):
+    """Two tabs count up on one base: the second one has to hear of the first."""
+    count = edit("update", data='{"n": 1}', base=LIVE.revision)
+    made = decide(push_of(count, push_id=first), LIVE, now_ms=NOW_MS - 50)
+    assert spelled(decide(push_of(count, push_id=second), *made.written.values())) == outcome
+
+
+def test_a_push_of_which_a_part_has_lost_is_known_again():
+    late, early = edit("update", data=A, at_ms=901), edit("update", data=B, at_ms=1)
+    first = decide(push_of(late, early), LIVE)
+    assert spelled(first) == "ac"
+    assert spelled(decide(push_of(late, early), *first.written.values(), now_ms=NOW_MS + 1)) == "rr"

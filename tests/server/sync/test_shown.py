@@ -1,8 +1,11 @@
 """What a session has shown, what its pulls show, and what the answer to its push may skip: P9 without a database."""
 
+from typing import Any
+
 import pytest
 
-from syncline_server.sync.history import START, History, Position
+from syncline_server.sync.circle import FROM_START, Checkpoint, kinds_of
+from syncline_server.sync.history import History
 from syncline_server.sync.reading import Reading
 from syncline_server.sync.shown import (
     EVERYTHING,
@@ -21,16 +24,16 @@ HEAD = 100
 KEY = "key of the session"
 
 
-def at(revision: int) -> Position:
-    return Position(EPOCH, revision)
+def at(revision: int, *, epoch: int = EPOCH, **fields: Any) -> Checkpoint:
+    return Checkpoint(epoch, revision, **{"head": revision, **fields})
 
 
-def reading(position: Position, *types: str, is_plain: bool = False, user: str | None = "ada") -> Reading:
-    return Reading(1, user, KEY, types, position, is_plain)
+def reading(checkpoint: Checkpoint, *types: str, is_plain: bool = False, user: str | None = "ada") -> Reading:
+    return Reading(1, user, KEY, types, checkpoint, is_plain)
 
 
 def presented(revision: int, *types: str, only_lowers: bool = False, epoch: int = EPOCH) -> Presented:
-    return Presented(1, "ada", KEY, types, Position(epoch, revision), only_lowers, device_known=True)
+    return Presented(1, "ada", KEY, types, at(revision, epoch=epoch), only_lowers, device_known=True)
 
 
 def moved_to(session_key: str, entity_type: str, revision: int) -> ShownPosition:
@@ -54,7 +57,7 @@ def positions(**shown: int) -> SessionPositions:
         (reading(at(5), "todo", "note"), {"todo": 5}, True),
         (reading(at(5)), {"": 5}, False),
         (reading(at(5)), {"": 5, "todo": 4}, True),
-        (reading(START), {}, False),
+        (reading(FROM_START), {}, False),
         (reading(at(6), "todo", is_plain=True), {"todo": 5}, False),
         (reading(at(4), "todo", is_plain=True), {"todo": 5}, True),
     ],
@@ -65,7 +68,7 @@ def test_a_pull_shows_a_position_that_differs_and_a_plain_revision_only_a_lower_
     shown = shown_by_pull(read, before, is_presenting=False)
     assert (shown is not None) is news
     if shown is not None:
-        assert (shown.position, shown.entity_types) == (read.position, read.entity_types)
+        assert (shown.checkpoint, shown.entity_types) == (read.checkpoint, read.entity_types)
         assert shown.only_lowers is read.is_plain
 
 
@@ -86,8 +89,13 @@ def test_who_reads_all_users_or_has_no_session_shows_nothing():
         (push_of(edit("create"), edit("create", entity_type="note")), 3),
         (push_of(), 3),
         (push_of(edit("create"), shown=at(9)), 9),
+        (push_of(edit("create"), shown=at(9, kinds=kinds_of(["todo"]))), 9),
+        (push_of(edit("create"), shown=at(9, kinds=kinds_of(["note"]))), 5),
+        (push_of(edit("create"), shown=at(9, end=8, after=4)), 4),
+        (push_of(edit("create"), shown=at(9, end=8, after=4, rest=2)), 0),
+        (push_of(edit("create"), shown=FROM_START), 0),
         (push_of(edit("create"), shown=at(HEAD + 1)), 0),
-        (push_of(edit("create"), shown=Position(EPOCH + 1, 9)), 0),
+        (push_of(edit("create"), shown=at(9, epoch=EPOCH + 1)), 0),
         (push_of(edit("create"), expected_head_ms=0), EVERYTHING),
         (push_of(edit("create"), session=""), 0),
         (push_of(edit("create"), session=LAPTOP), 0),
@@ -98,6 +106,11 @@ def test_who_reads_all_users_or_has_no_session_shows_nothing():
         "the lowest",
         "no changes",
         "token",
+        "token of its type",
+        "token of another type",
+        "circle",
+        "circle from 0",
+        "nothing",
         "past the head",
         "lost",
         "head",
@@ -126,13 +139,10 @@ def test_a_presented_position_moves_what_it_names(taken: Presented, moved: dict[
     assert list(here.moved) == [moved_to(KEY, entity_type, revision) for entity_type, revision in moved.items()]
 
 
-@pytest.mark.parametrize(
-    ("push", "moves"), [(push_of(edit("create")), True), (push_of(edit("create"), shown=at(5)), False)]
-)
-def test_an_answer_moves_the_session_unless_its_push_shows_a_token(push, moves: bool):
-    here = positions(todo=5)
+def test_an_answer_moves_the_session():
+    here, push = positions(todo=5), push_of(edit("create"))
     here.answered(push, 50)
-    assert list(here.moved) == ([moved_to(push.session_key, "todo", 50)] if moves else [])
+    assert list(here.moved) == [moved_to(push.session_key, "todo", 50)]
 
 
 @pytest.mark.parametrize(("session", "news"), [(PHONE, True), (LAPTOP, False), ("", True)])
@@ -162,14 +172,9 @@ def test_news_counts_what_earlier_pushes_of_the_group_wrote_and_moved(
 
 
 @pytest.mark.parametrize(
-    ("push", "by_others", "merged_unseen", "answer"),
-    [
-        (push_of(edit("create")), False, False, (30, True)),
-        (push_of(edit("create")), True, False, (10, False)),
-        (push_of(edit("create")), False, True, (10, False)),
-        (push_of(edit("create"), expected_head_ms=0), True, True, (30, True)),
-    ],
+    ("by_others", "merged_unseen", "answer"),
+    [(False, False, (30, True)), (True, False, (10, False)), (False, True, (10, False))],
 )
-def test_the_answer_is_the_head_unless_there_is_news_before_it(push, by_others: bool, merged_unseen: bool, answer):
+def test_the_answer_is_the_head_unless_there_is_news_before_it(by_others: bool, merged_unseen: bool, answer):
     written = [stored()._replace(merged_unseen=merged_unseen)]
-    assert position_for_answer(push, 10, News(20, by_others), written, 30) == answer
+    assert position_for_answer(10, News(20, by_others), written, 30) == answer

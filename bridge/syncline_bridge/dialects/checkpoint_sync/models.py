@@ -73,7 +73,11 @@ class PushBody(msgspec.Struct, frozen=True):
 
     changes: Annotated[list[PushedChange], Meta(description="At most 1,000.")]
     checkpoint_token: Annotated[
-        str | None, Meta(description="The position the client has reached, if it wants to show it.")
+        str | None,
+        Meta(
+            description="What the client has read of these types, as its last token says it; empty: nothing yet. Best "
+            "always sent: then the answer's token brings nothing again and skips nothing, whoever shares the session."
+        ),
     ] = None
     push_id: Annotated[
         str | None,
@@ -150,7 +154,7 @@ class PulledChange(msgspec.Struct, frozen=True):
 
 
 class Pulled(msgspec.Struct, frozen=True):
-    """A page of changes, oldest first."""
+    """A page of changes: what is new, oldest first, then what comes again."""
 
     changes: Annotated[list[PulledChange], Meta(description="At most 100.")]
     checkpoint_token: Annotated[str, Meta(description="Where to go on from.")]

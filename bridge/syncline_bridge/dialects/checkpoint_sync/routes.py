@@ -70,7 +70,11 @@ class Handlers:
         return json_answer(PushAnswer(translate.pushed(response)))
 
     async def pull(self, request: Request) -> Response:
-        """Pull what changed since a checkpoint, up to 100 changes, oldest first."""
+        """Pull what changed since a checkpoint, up to 100 changes, oldest first.
+
+        After a push that showed no checkpoint token, of an app without a device id, everything comes again behind what
+        is new: nobody can tell whether the app has it.
+        """
         query = translate.pull_request(request.query_params.multi_items())
         response = await self._upstream.pull(query, caller_of(request))
         return json_answer(PullAnswer(translate.pulled(response)))
@@ -165,6 +169,7 @@ _CHECKPOINT_TOKEN = parameter(
 _DEVICE = parameter(
     "X-Device-Id",
     {"type": "string", "pattern": "^[ -~]{0,128}$"},
-    "The installation that is speaking, if it has a stable id.",
+    "The installation that is speaking: the promise of one store that keeps its cursor. A page that forgets its cursor "
+    "when it is reloaded sends none.",
     where="header",
 )

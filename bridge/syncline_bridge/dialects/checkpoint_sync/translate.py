@@ -48,7 +48,8 @@ _NAMES: Mapping[sync_pb2.Action, Literal["create", "update", "delete"]] = Mappin
 
 def push_request(body: PushBody) -> sync_pb2.PushRequest:
     """Translate a batch; raises RefusedError that names the change and the field."""
-    request = sync_pb2.PushRequest(checkpoint_token=body.checkpoint_token or "", push_id=body.push_id or "")
+    # None leaves the token unset; an empty one is set.
+    request = sync_pb2.PushRequest(checkpoint_token=body.checkpoint_token, push_id=body.push_id or "")
     for index, change in enumerate(body.changes):
         _fill(request.changes.add(), index, change)
     return request

@@ -5,7 +5,7 @@ from typing import Final
 
 from syncline_server.store import lookups
 from syncline_server.store.dialect import SqlDialect
-from syncline_server.store.pages import entities, page, recent
+from syncline_server.store.pages import circle, entities, page, recent
 from syncline_server.store.postgresql.incarnation import PLACE
 from syncline_server.store.statements import (
     HISTORY,
@@ -87,5 +87,6 @@ POSTGRESQL: Final = Statements(
     heads=lookups.heads(_DIALECT),
     page=cache(partial(page, _DIALECT)),
     entities=cache(partial(entities, _DIALECT)),
+    circle=cache(partial(circle, _DIALECT)),
     recent=cache(partial(recent, _DIALECT)),
 )

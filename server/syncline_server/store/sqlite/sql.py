@@ -6,7 +6,7 @@ from typing import Final
 
 from syncline_server.store import lookups
 from syncline_server.store.dialect import SqlDialect
-from syncline_server.store.pages import entities, page, recent
+from syncline_server.store.pages import circle, entities, page, recent
 from syncline_server.store.statements import (
     HISTORY,
     POSITION_COLUMNS,
@@ -87,5 +87,6 @@ SQLITE: Final = Statements(
     heads=numbered(lookups.heads(_DIALECT)),
     page=cache(lambda shape, by_size: numbered(page(_DIALECT, shape, by_size))),
     entities=cache(lambda by_size: numbered(entities(_DIALECT, by_size))),
+    circle=cache(lambda shape: numbered(circle(_DIALECT, shape))),
     recent=cache(lambda by_size: numbered(recent(_DIALECT, by_size))),
 )
