@@ -225,7 +225,7 @@ async def postgresql_plan(connection: AsyncConnection, number: int, statement: S
 
 
 def _sorts_places(node: dict[str, Any]) -> bool:
-    return all("ordinal" in key for key in node.get("Sort Key", ("-",)))
+    return all("array_position" in key for key in node.get("Sort Key", ("-",)))
 
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -24,10 +24,12 @@ class SqlDialect:
     """The function that returns the greater of two numbers."""
     place: str
     """Which tables these are, where they may be replaced under a connection."""
-    in_order: Callable[[str], str]
-    """The keys that a parameter stands for, each with its place from 0, as `wanted (wanted_key, ordinal)`."""
-    entity_of: Callable[[str], str]
-    """Joins the entity of a key to what stands before, by the key's index."""
+    found: str
+    """The entities of the keys $3, each with the place of its key, from 0, as `ordinal`."""
+    carried: str
+    """What is kept of them while their sizes are summed up."""
+    again: str
+    """Joins to that what is not carried."""
     declared: str
     """A parameter has to be in a statement for PostgreSQL to know its type."""
 

@@ -55,14 +55,14 @@ def entities(dialect: SqlDialect, by_size: bool) -> str:
     deleted, new, changed = (f"CAST({closing} AS {dialect.of_bytes})" for closing in ("$4", "$5", "$6"))
     closing = f"CASE WHEN deleted THEN {deleted} WHEN created_revision = revision THEN {new} ELSE {changed} END"
     laid_out = f"CAST(opening || {dialect.utf8} || {closing} AS {dialect.of_bytes})"
-    found, fits = f"{dialect.in_order('$3')} {dialect.entity_of('wanted_key')}", "size_bytes <= $7"
+    found, fits = dialect.found, "size_bytes <= $7"
     if by_size:
         size = f"size_bytes + length(opening) + length({changed})"
         found = f"""(
-            SELECT ordinal, wanted_key, sum(size) OVER in_order AS bytes, row_number() OVER in_order AS number
-            FROM (SELECT ordinal, wanted_key, {size} AS size FROM {found}) AS sizes
+            SELECT *, sum(size) OVER in_order AS bytes, row_number() OVER in_order AS number
+            FROM (SELECT {dialect.carried}, {size} AS size FROM {found}) AS sizes
             WINDOW in_order AS (ORDER BY ordinal ROWS UNBOUNDED PRECEDING)
-        ) AS sums {dialect.entity_of("wanted_key")}"""
+        ) AS sums {dialect.again}"""
         fits = "number = 1 OR bytes <= $7"
     return f"""
         SELECT -1 AS ordinal, CAST(NULL AS {dialect.of_bytes}) AS laid_out,

@@ -28,14 +28,12 @@ _DIALECT: Final = SqlDialect(
     shown="json_object_agg(entity_type, revision)::text",
     greatest="greatest",
     place=PLACE,
-    in_order=lambda parameter: (
-        f"""(SELECT wanted_key, ordinal - 1 AS ordinal
-        FROM unnest({parameter}::text[]) WITH ORDINALITY AS one (wanted_key, ordinal)) AS wanted"""
-    ),
-    entity_of=lambda key: (
-        f"""CROSS JOIN LATERAL (
-        SELECT * FROM entities WHERE entity_key = {key} AND project_id = $1 LIMIT 1) AS entities"""
-    ),
+    # Joined to the keys, PostgreSQL finds entities by another index than that of their keys on a table without rows.
+    found="""(
+        SELECT *, array_position($3::text[], entity_key COLLATE "default") - 1 AS ordinal
+        FROM entities WHERE entity_key = ANY($3::text[]) AND project_id = $1) AS entities""",
+    carried="entities.*",
+    again="",
     declared=" AND ($2::text IS NULL OR true) AND ($3::text IS NULL OR true) AND ($5::text[] IS NULL OR true)",
 )
 

@@ -25,6 +25,7 @@ def numbered(statement: str) -> str:
     return statement.replace("$", "?")
 
 
+_ENTITY_OF_KEY: Final = "CROSS JOIN entities ON entity_key = wanted_key AND project_id = $1"
 _DIALECT: Final = SqlDialect(
     utf8="data",
     of_bytes="BLOB",
@@ -34,8 +35,9 @@ _DIALECT: Final = SqlDialect(
     shown="json_group_object(entity_type, revision)",
     greatest="max",
     place="NULL",
-    in_order=lambda parameter: f"(SELECT value AS wanted_key, key AS ordinal FROM json_each({parameter})) AS wanted",
-    entity_of=lambda key: f"CROSS JOIN entities ON entity_key = {key} AND project_id = $1",
+    found=f"(SELECT value AS wanted_key, key AS ordinal FROM json_each($3)) AS wanted {_ENTITY_OF_KEY}",
+    carried="ordinal, wanted_key",  # data itself would be copied
+    again=_ENTITY_OF_KEY,
     declared="",
 )
 
