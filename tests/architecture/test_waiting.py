@@ -10,6 +10,7 @@ PAUSES = {
     "chaos/apps.py": "how often apps call, and how soon they call again",
     "chaos/hands.py": "how long a fault lasts, and what lies between two",
     "clients/python/test_follow.py": "nothing may happen meanwhile",
+    "edge/attacks.py": "the pace of an attack",
     "faults/proxy.py": "the weather of a slow network",
     "herd/herd.py": "how often clients push, and how soon they push again",
     "server/store/test_errors.py": "calls are cancelled later and later",

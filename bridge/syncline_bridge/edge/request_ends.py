@@ -5,7 +5,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-_MAX_PIPELINED = 100
+_MAX_PIPELINED = 32
 _NOT_OFFERED = frozenset({b"upgrade", b"http2-settings"})
 """Headers of an offer to change the protocol, and what `Connection` calls them."""
 

@@ -9,6 +9,8 @@ from syncline_bridge.edge.http_versions import HTTP2_PREFACE, HTTP2_REFUSAL, wit
 from syncline_bridge.edge.request_ends import RequestEndsProtocol
 
 _LINGER_SECONDS = 2.0
+_UNHEARD_SECONDS = 0.05
+"""The pause after each piece, a quarter of a MiB at most, that nobody reads."""
 
 
 class HeadLimitsProtocol(RequestEndsProtocol):
@@ -38,6 +40,7 @@ class HeadLimitsProtocol(RequestEndsProtocol):
             self._answer_and_close(HTTP2_REFUSAL)
             return
         if self.ignores_input:
+            self._take_it_slowly()
             return
         self._head_bytes += len(data)
         super().data_received(data)
@@ -80,6 +83,15 @@ class HeadLimitsProtocol(RequestEndsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(_LINGER_SECONDS, self._give_up)
+
+    def _take_it_slowly(self) -> None:
+        """Throw away so much and no more at a time: a sender that is not listened to is not to keep the loop busy."""
+        self.flow.pause_reading()
+        self.loop.call_later(_UNHEARD_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _await_head(self) -> None:
         self._head_deadline = self.loop.call_later(self.head_timeout_seconds, self._give_up)

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsyncline/relay/v1/relay.proto\x12\x11syncline.relay.v1\"\x14\n\x12\x43heckCallerRequest\"\x15\n\x13\x43heckCallerResponse2l\n\x0cRelayService\x12\\\n\x0b\x43heckCaller\x12%.syncline.relay.v1.CheckCallerRequest\x1a&.syncline.relay.v1.CheckCallerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsyncline/relay/v1/relay.proto\x12\x11syncline.relay.v1\"\x14\n\x12\x43heckCallerRequest\"\x15\n\x13\x43heckCallerResponse2l\n\x0cRelayService\x12\\\n\x0b\x43heckCaller\x12%.syncline.relay.v1.CheckCallerRequest\x1a&.syncline.relay.v1.CheckCallerResponseB\xac\x01\n\x11syncline.relay.v1B\nRelayProtoP\x01Z\x19syncline/relay/v1;relayv1\xaa\x02\x11Syncline.Relay.V1\xba\x02\x12Syncline_Relay_V1_\xca\x02\x11Syncline\\Relay\\V1\xe2\x02\x1aSyncline\\Relay\\V1\\Metadata\xea\x02\x13Syncline::Relay::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'syncline.relay.v1.relay_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\021syncline.relay.v1B\nRelayProtoP\001Z\031syncline/relay/v1;relayv1\252\002\021Syncline.Relay.V1\272\002\022Syncline_Relay_V1_\312\002\021Syncline\\Relay\\V1\342\002\032Syncline\\Relay\\V1\\Metadata\352\002\023Syncline::Relay::V1'
   _globals['_CHECKCALLERREQUEST']._serialized_start=52
   _globals['_CHECKCALLERREQUEST']._serialized_end=72
   _globals['_CHECKCALLERRESPONSE']._serialized_start=74
