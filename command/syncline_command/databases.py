@@ -44,7 +44,7 @@ def change(place: Place, work: "Callable[[Engines], Awaitable[T]]", opened: "Ope
     from syncline_server.store.opening import existing_engines
 
     async def alone(engines: "Engines") -> T:
-        with engines.writing_alone():
+        async with engines.writing_alone():
             return await work(engines)
 
     return _work(place, opened or existing_engines, alone)

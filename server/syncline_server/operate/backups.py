@@ -39,7 +39,7 @@ async def restore(where: Database, backup: Path, report: Report) -> Restored:
     """
     kept = await asyncio.to_thread(where.copies(where.url).restore, backup, report)
     async with current_engines(where) as engines:
-        with engines.writing_alone():
+        async with engines.writing_alone():
             begun = await epochs.begin_by_hand(engines)
         return Restored(await _head_us(engines), begun.number, kept)
 

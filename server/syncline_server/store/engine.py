@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -67,8 +67,11 @@ class Engines(ABC):
         """Return never. Raises NoDatabaseFile once the database that is owned is no longer where it was."""
 
     @abstractmethod
-    def writing_alone(self) -> AbstractContextManager[None]:
-        """Keep what may not happen beside a transaction of `writing` from happening for the time of the block."""
+    def writing_alone(self) -> AbstractAsyncContextManager[None]:
+        """Keep what may not happen beside a transaction of `writing` from happening for the time of the block.
+
+        Who comes meanwhile waits, in this process, too; within the block nobody may ask again.
+        """
 
     @abstractmethod
     async def finished(self, work: Coroutine[Any, Any, T]) -> T:

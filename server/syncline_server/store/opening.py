@@ -57,5 +57,5 @@ async def prepare_schema(engines: Engines) -> None:
     except SchemaNotCurrent as error:
         if engines.is_shared or error.newer:
             raise
-        with engines.writing_alone():
+        async with engines.writing_alone():
             await schema.migrate(engines)

@@ -107,6 +107,7 @@ class World:
             old.unlink()
         self.file.touch(0o600)
         self.file.write_bytes(path.read_bytes())
+        self.file.chmod(0o600)
         self.logs = dict(logs)
         await self.start()
 

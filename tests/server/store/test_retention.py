@@ -32,10 +32,9 @@ async def make_expired(settings: ServerSettings, rows: int) -> None:
         SELECT KEY, i, {", ".join(kept)} FROM n, (SELECT * FROM session_positions LIMIT 1) AS one"""
     async with opened_engines(settings) as engines:
         key = "md5(i::text)" if engines.is_shared else "hex(randomblob(16))"
-        with engines.writing_alone():
-            async with engines.writing.begin() as connection:
-                await engines.wait_without_limit(connection)
-                await connection.execute(text(made.replace("KEY", key).replace("::", r"\:\:")))
+        async with engines.writing_alone(), engines.writing.begin() as connection:
+            await engines.wait_without_limit(connection)
+            await connection.execute(text(made.replace("KEY", key).replace("::", r"\:\:")))
 
 
 async def expired(settings: ServerSettings) -> int:

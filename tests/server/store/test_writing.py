@@ -1,5 +1,6 @@
 """What sync/store.py asks of a transaction, of both stores."""
 
+import asyncio
 import json
 import time
 
@@ -8,6 +9,7 @@ import pytest
 from storage import changes_of, revisions_of
 from syncline_server.rpc.codec import LAYOUT
 from syncline_server.sync.store import News, NewsQuery, StoreRejected
+from waiting import turn
 
 ODD_IDS = ["e1", "a%b_c", "E1", "é", "😀", "'; --", '"', "\\", "a b", " ", "x" * 128]
 
@@ -108,6 +110,16 @@ async def test_a_head_is_never_below_its_floor(log):
     assert (await log.page()).project_head == 50
     async with log.store.writing() as transaction:
         assert (await transaction.lock_head(log.project)).revision == 50
+
+
+async def test_those_who_write_beside_the_log_take_turns(log):
+    async def write() -> None:
+        async with log.engines.writing_alone():
+            await turn()
+            await log.write(log.version("e1", 10))
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(write(), write())
 
 
 async def test_a_new_project_has_the_head_zero(log):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -93,7 +93,7 @@ class PostgresqlEngines(Engines):
         while True:
             await asyncio.Event().wait()
 
-    def writing_alone(self) -> AbstractContextManager[None]:
+    def writing_alone(self) -> AbstractAsyncContextManager[None]:
         """Keep nothing from happening."""
         return nullcontext()
 

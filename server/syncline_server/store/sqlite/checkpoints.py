@@ -1,11 +1,12 @@
 """Who may move the WAL of a SQLite database into its file, and when."""
 
+import asyncio
 import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,20 +14,29 @@ from syncline_server.store.sqlite.file import DatabaseInUse, DatabaseReplaced, O
 from syncline_server.store.sqlite.pragmas import WAL_BYTES
 
 _LARGE_WAL_BYTES: Final = 64 * 1024 * 1024
+_ASK_AGAIN_SECONDS: Final = 0.01
 _READERS_MS: Final = 200
 """Readers are waited for so long, where the WAL has become large."""
 
 _log = logging.getLogger(__name__)
 
 
-@contextmanager
-def checkpoint_excluded(path: Path) -> Iterator[None]:
-    """Keep the owner from checkpointing for the time of the block, in which another process writes.
+@asynccontextmanager
+async def checkpoint_excluded(path: Path) -> AsyncIterator[None]:
+    """Keep the owner from checkpointing for the time of the block, in which somebody writes on another connection.
+
+    Others who ask for it are waited for, without the event loop: one of them may need it to go on.
 
     SQLite before 3.51.3 can corrupt a database in which one connection commits while another checkpoints (the
     WAL-reset bug), and long-lived Linux distributions ship older ones.
     """
-    with locked(_lock_file(path), fcntl.LOCK_EX):
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(locked(_lock_file(path), fcntl.LOCK_EX | fcntl.LOCK_NB))
+                break
+            except DatabaseInUse:
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
         yield
 
 

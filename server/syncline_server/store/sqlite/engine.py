@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -79,7 +79,7 @@ class SqliteEngines(Engines):
             self.file.check()
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def writing_alone(self) -> AbstractContextManager[None]:
+    def writing_alone(self) -> AbstractAsyncContextManager[None]:
         """Keep the log's writer from checkpointing; see sqlite.file.checkpoint_excluded."""
         return checkpoint_excluded(self.path)
 
