@@ -126,3 +126,16 @@ async def test_a_page_sees_what_the_dialect_shows(client: httpx2.AsyncClient, pa
     answer = await client.get(path, headers={"origin": APP})
     assert answer.headers["access-control-expose-headers"] == shown
     assert answer.headers["date"]
+
+
+async def test_what_a_page_that_is_let_in_may_not_do_is_logged() -> None:
+    with capture_logs() as lines:
+        async with client_of_bridge_on(NOWHERE, cors_origins=(APP,)) as http:
+            for header in ("x-api-key, X-User-Id", "x-api-key", "accept, x y"):
+                await preflight(http, CHECKPOINT, "POST", header)
+            await preflight(http, CHECKPOINT, "PUT", "x-api-key")
+    assert [line["event"] for line in lines if "origin" in line["event"]] == [
+        f"browser origin {APP} refused: pages may not send X-User-Id there",
+        f"browser origin {APP} refused: pages may not send (malformed) there",
+        f"browser origin {APP} refused: pages may not use PUT there",
+    ]
