@@ -45,7 +45,11 @@ class Rules:
         self.project = project
         self.checkpoints = checkpoints
         self.pusher = Pusher(
-            self.store, limits=PushLimits(), on_commit=self.commits.append, on_clock_lag=self.behind_ms.append
+            self.store,
+            limits=PushLimits(),
+            on_commit=self.commits.append,
+            on_clock_lag=self.behind_ms.append,
+            on_clock=lambda _: None,
         )
         self.again: list[int] = []
         """How many versions each page of a circle has brought again."""

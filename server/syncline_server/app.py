@@ -166,6 +166,7 @@ class _Rules:
             limits=limits,
             on_commit=self._committed,
             on_clock_lag=health.report_clock_lag,
+            on_clock=health.report_clock,
             backlog=backlog,
         )
         self.store = store

@@ -18,6 +18,11 @@ _PATIENCE_SECONDS: Final = 1.0
 _STUCK_SECONDS: Final = 10.0
 """An attempt that takes so long has failed: pushes take their turn in less."""
 
+_MOST_LEAP_MS: Final = 60_000
+"""A clock that is set by less is being kept right."""
+_PASSING_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""It goes on while a machine sleeps, where there is one that does."""
+
 _log = structlog.get_logger()
 
 
@@ -29,6 +34,8 @@ class HealthReport:
         self._clock_behind = metrics.clock_behind_ms
         self._feed_lag = metrics.feed_lag_seconds
         self._behind_ms = 0
+        self._clock_watch = _ClockWatch()
+        self._leapt_ms = 0
         self._lags: list[Callable[[], float]] = []
         self._writes = _Writes(_written_elsewhere)
 
@@ -46,6 +53,18 @@ class HealthReport:
         if behind_ms != self._behind_ms:
             self._clock_behind.set(behind_ms)
             self._behind_ms = behind_ms
+
+    def report_clock(self, clock_us: int) -> None:
+        """Report the store's clock at a commit: one that leaps ahead takes the log along, and nothing takes it back."""
+        leap_ms = self._clock_watch.leap_ms(clock_us)
+        if leap_ms > _MOST_LEAP_MS:
+            _log.error(
+                "the clock leapt ahead of the time that passed, and takes the log along; if it is wrong, set it right",
+                by_seconds=leap_ms // 1000,
+            )
+            self._leapt_ms += leap_ms
+        elif leap_ms < -_MOST_LEAP_MS:
+            self._leapt_ms = max(self._leapt_ms + leap_ms, 0)
 
     def is_ready(self) -> bool:
         """Tell whether pushes are taken, and readers get what is committed anywhere, within bounds."""
@@ -67,12 +86,26 @@ class HealthReport:
         """Return the health details, as metadata."""
         return {
             "x-syncline-clock-behind-ms": str(self._behind_ms),
+            "x-syncline-clock-leapt-ms": str(self._leapt_ms),
             "x-syncline-feed-lag-ms": str(int(self._lag_seconds() * 1000)),
             "x-syncline-writes": "ok" if self._writes.succeed else "failing",
         }
 
     def _lag_seconds(self) -> float:
         return max((lag() for lag in self._lags), default=0.0)
+
+
+class _ClockWatch:
+    """Holds a clock against the time that passes, which nobody sets."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int, int] | None = None
+
+    def leap_ms(self, clock_us: int) -> int:
+        """Return by how much more the clock has moved since it was looked at last than time has passed."""
+        now, last = (clock_us // 1000, _passed_ms()), self._last
+        self._last = now
+        return 0 if last is None else (now[0] - last[0]) - (now[1] - last[1])
 
 
 class _Writes:
@@ -115,6 +148,10 @@ class _Writes:
         if self.succeed:
             self.succeed = False
             _log.error("the database cannot be written; this server is not ready", cause=cause)
+
+
+def _passed_ms() -> int:
+    return time.clock_gettime_ns(_PASSING_CLOCK) // 1_000_000
 
 
 async def _written_elsewhere() -> None:

@@ -40,15 +40,23 @@ Answer = PushOutcome | SyncError | None
 class GroupCommit:
     """Applies one group in one transaction."""
 
-    def __init__(self, store: Store, limits: PushLimits, on_clock_lag: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        limits: PushLimits,
+        on_clock_lag: Callable[[int], None],
+        on_clock: Callable[[int], None],
+    ) -> None:
         self._store = store
         self._limits = limits
         self._on_clock_lag = on_clock_lag
+        self._on_clock = on_clock
 
     async def apply(self, project_id: int, items: Sequence[Item]) -> tuple[list[Answer], bool]:
         """Return what became of each item, and whether the commit brought something that readers wait for."""
         async with self._store.writing() as transaction:
             head = await transaction.lock_head(project_id)
+            self._on_clock(head.clock_us)
             head = await self._wait_for_clock(head)
             state = await _read(transaction, head, project_id, items)
             # No time of an epoch is before its start: a reader who has it would pass for one of a lost history.

@@ -66,16 +66,19 @@ class Pusher:
         limits: PushLimits,
         on_commit: Callable[[int], object],
         on_clock_lag: Callable[[int], None],
+        on_clock: Callable[[int], None],
         backlog: Backlog | None = None,
     ) -> None:
         """Call `on_commit` with the project of every commit, and `on_clock_lag` with the clock's lag.
 
-        The lag is how many ms the store's clock is behind the log; 0: it is not.
+        The lag is how many ms the store's clock is behind the log; 0: it is not. `on_clock` is called with the store's
+        clock before each commit, µs since the Unix epoch.
         """
         self._store = store
         self._limits = limits
         self._on_commit = on_commit
         self._on_clock_lag = on_clock_lag
+        self._on_clock = on_clock
         self._backlog = backlog or Backlog(BacklogLimits())
         self._committers: dict[int, _Committer] = {}
         self._presenting: Counter[str] = Counter()
@@ -126,7 +129,7 @@ class Pusher:
     def _committer(self, project_id: int) -> "_Committer":
         committer = self._committers.get(project_id)
         if committer is None:
-            group = GroupCommit(self._store, self._limits, self._on_clock_lag)
+            group = GroupCommit(self._store, self._limits, self._on_clock_lag, self._on_clock)
             committer = self._committers[project_id] = _Committer(project_id, group, self._backlog, self._on_commit)
         return committer
 

@@ -9,7 +9,7 @@ import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from harness import Client, Server, change, now_ms, refused, settings_for, started_server
+from harness import Client, Server, change, now_ms, outcomes, refused, settings_for, started_server
 from syncline_server.identity.projects import KeyKind, new_key
 from syncline_server.store.postgresql.store import PostgresqlStore
 from syncline_server.store.registry import SqlRegistry
@@ -133,11 +133,28 @@ async def test_reflection_is_served(channel: aio.Channel):
     assert answers[1].file_descriptor_response.file_descriptor_proto
 
 
-async def clock_behind_ms(server: Server) -> int:
+async def clock_ms(server: Server, what: str = "behind") -> int:
+    """Return by how much the clock is behind the log, or has leapt, as the health details have it."""
     async with aio.insecure_channel(server.address) as channel:
         call = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
         await call
-        return int(dict(await call.trailing_metadata())["x-syncline-clock-behind-ms"])
+        return int(dict(await call.trailing_metadata())[f"x-syncline-clock-{what}-ms"])
+
+
+async def test_a_clock_that_leaps_ahead_stops_nothing_and_is_told_of_until_it_is_back(
+    database_url: str, caplog: pytest.LogCaptureFixture
+):
+    offset_us = 0
+
+    def clock_us() -> int:
+        return time.time_ns() // 1000 + offset_us
+
+    async with started_server(settings_for(database_url), clock_us=clock_us) as server, server.client() as client:
+        for at, (ahead_seconds, told_ms) in enumerate(((0, 0), (30, 0), (3600, 3_570_000), (3600, 3_570_000), (0, 0))):
+            offset_us = ahead_seconds * 1_000_000
+            assert outcomes(await client.push(change("create", f"e{at}"))) == "a"
+            assert abs(await clock_ms(server, "leapt") - told_ms) < 10_000
+        assert caplog.text.count("the clock leapt ahead") == 1
 
 
 async def test_a_clock_that_is_set_back_stops_nothing_and_is_told_of(database_url: str):
@@ -148,16 +165,16 @@ async def test_a_clock_that_is_set_back_stops_nothing_and_is_told_of(database_ur
 
     async with started_server(settings_for(database_url), clock_us=clock_us) as server, server.client() as client:
         before = await client.push(change("create", "a"))
-        assert await clock_behind_ms(server) == 0
+        assert await clock_ms(server) == 0
         offset_us = -3_600_000_000
         heads = [(await client.push(change("create", f"b{at}", at_ms=now_ms()))).head_ms for at in range(5)]
         assert [before.head_ms, *heads] == sorted({before.head_ms, *heads})
         assert heads[-1] - before.head_ms < 1000
-        assert 3_500_000 < await clock_behind_ms(server) <= 3_600_010
+        assert 3_500_000 < await clock_ms(server) <= 3_600_010
         assert [one.entity_id for one in (await client.pull("todo")).changes] == ["a", *[f"b{at}" for at in range(5)]]
         offset_us = 1_000_000
         await client.push(change("create", "c"))
-        assert await clock_behind_ms(server) == 0
+        assert await clock_ms(server) == 0
 
 
 async def test_a_refused_push_among_many_answers_alone(shared_server: Server, user: str):
