@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from bridge.bridged import Bridged, bridged_on
 from harness import Server, change, opened_engines, settings_for, started_server
+from syncline_bridge.edge import bodies
 from syncline_server.identity import withdrawals
 from waiting import until
 
@@ -19,6 +20,12 @@ MIB = 1024 * 1024
 SYNC = "/client/sync"
 STREAM = f"{SYNC}/stream?entity_type=todo"
 STRANGER = {"X-Api-Key": "sl_client_000000000000_0", "Authorization": "Bearer x"}
+
+
+@pytest.fixture(autouse=True)
+def short_lingering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections of these tests stay open on purpose: nobody has to wait for what they might send."""
+    monkeypatch.setattr(bodies, "_LINGER_SECONDS", 0.1)
 
 
 @pytest.fixture
