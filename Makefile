@@ -111,7 +111,7 @@ sbom: .supply/.installed ## Write what is installed as CycloneDX into dist/
 	@$(SUPPLY)/pip install --quiet --disable-pip-version-check pip-tools==7.6.2 pip-audit==2.10.1 cyclonedx-bom==7.5.0
 	@touch $@
 
-planted: install ## Plant thirteen bugs and show which test finds each
+planted: install ## Plant eighteen bugs and show which test finds each
 	PYTHONPATH=tests $(BIN)/python -m planted.run
 
 clean: ## Remove what was built

@@ -20,8 +20,8 @@ def copies(patch: Patch, folder: Path) -> list[Path]:
     return changed
 
 
-def test_there_are_thirteen():
-    assert len(PATCHES) == 13
+def test_there_are_eighteen():
+    assert len(PATCHES) == 18
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.name)
