@@ -6,6 +6,7 @@ from typing import Any
 
 from syncline_server.store.clock import system_clock_us
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Push, PushOutcome
+from syncline_server.sync.circle import at_rest
 from syncline_server.sync.push import Pusher
 from syncline_server.sync.resolve import PushLimits, resolve
 from syncline_server.sync.revision import RevisionAllocator
@@ -25,7 +26,10 @@ class UnlockedPusher(Pusher):
         self._delays = random.Random(20260801)
         self._drawn = 0
 
-    async def push(self, push: Push) -> PushOutcome:
+    def begin(self, push: Push) -> "asyncio.Future[PushOutcome | None]":
+        return asyncio.ensure_future(self._push(push))
+
+    async def _push(self, push: Push) -> PushOutcome | None:
         revisions = RevisionAllocator(self._drawn, system_clock_us())
         self._drawn = revisions.first_ms * MICROSECONDS_PER_MS + len(push.changes)
         is_long = self._delays.random() < _LONG_SHARE
@@ -37,4 +41,4 @@ class UnlockedPusher(Pusher):
             if resolution.written:
                 await transaction.write(push.project_id, resolution.written.values())
         self._on_commit(push.project_id)
-        return PushOutcome(resolution.results, stored_head.history.at(revisions.head), revisions.head)
+        return PushOutcome(resolution.results, at_rest(stored_head.history, revisions.head), revisions.head)

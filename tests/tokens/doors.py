@@ -112,7 +112,7 @@ class Doors:
         raise AssertionError("a stream without an event")
 
     async def cursor(self, token: bytes) -> Outcome:
-        cursor = token if token.count(b".") == 3 else b"0.1.0." + token
+        cursor = token if token.count(b".") == 4 else b"0.1.0.10." + token
         query = f"mutationsSince=0&limit=1000&cursor={quote_from_bytes(cursor)}"
         answer = await self.mutations(query)
         return _refusal(answer) or _mutations(answer)

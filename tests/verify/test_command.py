@@ -56,7 +56,7 @@ async def test_a_server_that_draws_revisions_outside_its_lock_is_found_out(
 
 async def test_a_limit_of_calls_is_respected(commands: Commands, sqlite_url: str):
     project = await make_project(settings_for(sqlite_url))
-    async with started_server(settings_for(sqlite_url, calls_per_minute=600), project) as server:
+    async with started_server(settings_for(sqlite_url, calls_per_minute=60_000), project) as server:
         ended = await verified(commands, server, "--seconds", "1")
     assert ended.code == 0, str(ended)
 

@@ -57,9 +57,9 @@ class CheckpointDoor:
         """Ask for a page; raises Unreachable with the reason when there is none."""
         await self._calls.reach("GET", _PATH, params={"entity_type": "todo"}, headers=_naming(user))
 
-    async def push(self, user: str, changes: Sequence[NewChange]) -> list[Entry | None]:
+    async def push(self, user: str, changes: Sequence[NewChange], push_id: str) -> list[Entry | None]:
         """Push; see WriteDoor. Versions are UNPLACED."""
-        body = msgspec.json.encode({"changes": [_spelled(change) for change in changes]})
+        body = msgspec.json.encode({"push_id": push_id, "changes": [_spelled(change) for change in changes]})
         response = await self._calls.call("POST", _PATH, content=body, headers=_naming(user))
         answer = msgspec.json.decode(response.content, type=_PushAnswer).data
         lost = {(one.entity_type, one.entity_id) for one in answer.conflicts}

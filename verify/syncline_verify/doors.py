@@ -48,8 +48,12 @@ class Door(Protocol):
 class WriteDoor(Door, Protocol):
     """A door for pushes."""
 
-    async def push(self, user: str, changes: Sequence[NewChange]) -> list[Entry | None]:
-        """Push; returns for each change the version that it came to, None for one that lost a conflict."""
+    async def push(self, user: str, changes: Sequence[NewChange], push_id: str) -> list[Entry | None]:
+        """Push; returns for each change the version that it came to, None for one that lost a conflict.
+
+        The same `push_id` goes with the same changes, however often they are sent. None, too, for an update that is
+        recognised: what it came to then is not told again.
+        """
         ...
 
 

@@ -13,6 +13,7 @@ from syncline_client import (
     HeadMismatch,
     NewChange,
     Outcome,
+    PushResult,
     RateLimited,
     SyncClient,
     SynclineError,
@@ -63,14 +64,11 @@ class GrpcDoor:
         except SynclineError as error:
             raise Unreachable(f"{self._address} does not let this key verify: {error}") from None
 
-    async def push(self, user: str, changes: Sequence[NewChange]) -> list[Entry | None]:
+    async def push(self, user: str, changes: Sequence[NewChange], push_id: str) -> list[Entry | None]:
         """Push; see WriteDoor."""
         with _translated():
-            pushed = await self._client.push(changes, user_id=user)
-        return [
-            None if result.outcome is Outcome.CONFLICT else self._acknowledged(user, change, result.change)
-            for change, result in zip(changes, pushed.results, strict=True)
-        ]
+            pushed = await self._client.push(changes, user_id=user, push_id=push_id)
+        return [self._result(user, change, result) for change, result in zip(changes, pushed.results, strict=True)]
 
     async def page(self, reader: Reader, token: str, size: int) -> Slice:
         """Read a page; see Door."""
@@ -111,6 +109,14 @@ class GrpcDoor:
         except _HeadMoved:
             return None
         return self._acknowledged(user, change, pushed.results[0].change)
+
+    def _result(self, user: str, pushed: NewChange, result: PushResult) -> Entry | None:
+        if result.outcome is Outcome.CONFLICT or (result.replayed and pushed.action is Action.UPDATE):
+            return None
+        if result.replayed and result.change.revision:
+            # The first revision comes with the data of today.
+            return self._entry(replace(result.change, user_id=user, action=pushed.action, data=pushed.data))
+        return self._acknowledged(user, pushed, result.change)
 
     def _acknowledged(self, user: str, pushed: NewChange, stored: Change) -> Entry | None:
         """Return the version; its data is not sent back if it was stored as pushed. None: the entity never existed."""

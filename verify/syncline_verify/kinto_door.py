@@ -39,8 +39,8 @@ class KintoDoor:
         """Delete the bucket and all that is in it."""
         await self._calls.call("DELETE", self._bucket)
 
-    async def push(self, user: str, changes: Sequence[NewChange]) -> list[Entry | None]:
-        """Push, several changes as one batch; see WriteDoor. Kinto runs a batch in one transaction."""
+    async def push(self, user: str, changes: Sequence[NewChange], push_id: str) -> list[Entry | None]:
+        """Push, several changes as one batch; see WriteDoor. Kinto runs it in one transaction, and knows no push id."""
         requests = [self._request(user, change) for change in changes]
         if len(requests) == 1:
             response = await self._calls.call(

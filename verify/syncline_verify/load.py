@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
@@ -54,15 +55,16 @@ class Load:
         while not self.over:
             changes = writing.push()
             self._note_new(writing, user, changes)
-            await self._push(door, user, changes, writing)
+            push_id = str(uuid.uuid4())
+            await self._push(door, user, changes, writing, push_id)
             if self.repeatable and self._draw.random() < _AGAIN_SHARE:
                 self.figures["pushes sent again"] += 1
-                await self._push(door, user, changes, writing, again=True)
+                await self._push(door, user, changes, writing, push_id, again=True)
 
     async def end(self, door: WriteDoor, user: str) -> None:
         """Push the last entity of a user, for which its readers wait."""
         writing = Writing(f"{END}-{user}", self.canary(user), self.largest_push)
-        await self._push(door, user, [writing.new(**{END: True})], writing)
+        await self._push(door, user, [writing.new(**{END: True})], writing, str(uuid.uuid4()))
 
     async def bid(self, door: BidDoor, user: str, name: str, entity_type: str) -> None:
         """Bid against the head until the time is up, at the same time as others do."""
@@ -123,7 +125,14 @@ class Load:
         self.figures["pages and messages"] += 1
 
     async def _push(
-        self, door: WriteDoor, user: str, changes: Sequence[NewChange], writing: Writing, *, again: bool = False
+        self,
+        door: WriteDoor,
+        user: str,
+        changes: Sequence[NewChange],
+        writing: Writing,
+        push_id: str,
+        *,
+        again: bool = False,
     ) -> None:
         """Push until there is an answer, and record it."""
         attempts = 0
@@ -131,7 +140,7 @@ class Load:
         async def attempt() -> list[Entry | None]:
             nonlocal attempts
             attempts += 1
-            return await door.push(user, changes)
+            return await door.push(user, changes, push_id)
 
         try:
             results = await self.until_answered(attempt)

@@ -1,6 +1,7 @@
 """Syncline as a target: all its dialects at once, with users of the run's own, who are cleaned up after."""
 
 import secrets
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -152,7 +153,8 @@ async def _clean(door: GrpcDoor, users: Sequence[str]) -> str:
     try:
         for user in users:
             async for entities in _alive(door, user):
-                await door.push(user, [delete(entity.entity_type, entity.entity_id) for entity in entities])
+                deletes = [delete(entity.entity_type, entity.entity_id) for entity in entities]
+                await door.push(user, deletes, str(uuid.uuid4()))
     except (Unanswered, Throttled, Refused) as error:
         return f"could not delete all that they created ({error})"
     return "all that they created is deleted; its tombstones stay in the log"

@@ -103,7 +103,7 @@ def test_the_bytes_that_the_third_schema_writes_are_those_of_the_contract(
         size_bytes=len(data.encode()),
         revision=revision,
         created_revision=created,
-        committed_ms=0,
+        committed_ms=timestamp_us // 1000,
         client_timestamp_us=timestamp_us,
         session="",
         merged_unseen=False,
