@@ -101,8 +101,13 @@ class Connections:
 
 
 def _socket_of(descriptor: int) -> socket.socket | None:
-    """Open what a descriptor stands for once more, if it is a TCP socket: it may be closed under our hands."""
+    """Open what a descriptor stands for once more, if it is a TCP socket: it may be closed under our hands.
+
+    Of a file, no copy is made: to close one lets go of all locks that the process has on it, SQLite's too.
+    """
     with suppress(OSError):
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return None
         copy = os.dup(descriptor)
         if stat.S_ISSOCK(os.fstat(copy).st_mode):
             found = socket.socket(fileno=copy)
