@@ -114,8 +114,7 @@ def _socket_of(descriptor: int) -> socket.socket | None:
             if found.family in (socket.AF_INET, socket.AF_INET6):
                 return found
             found.close()
-        else:
-            os.close(copy)
+        # A file that was opened in between stays open once more: see above.
     return None
 
 
