@@ -67,11 +67,12 @@ async def test_a_project_made_while_it_serves_works_at_once(commands: Commands, 
 async def test_an_epoch_begun_by_hand_is_listed_and_harms_no_token(commands: Commands, database_url: str):
     database = ("--database", database_url)
     async with served(commands, *database) as (_, said), said.client() as client:
-        token = (await client.push(change())).checkpoint_token
+        await client.push(change())
+        token = (await client.pull()).checkpoint_token
         begun = await commands.run("epoch", "new", *database)
         assert begun.out == "Epoch 3 has begun.\n", str(begun)
         assert (await client.pull(checkpoint_token=token)).checkpoint_token == token
-        later = (await client.push(change(entity_id="e2"))).checkpoint_token
+        later = (await client.push(change(entity_id="e2"), checkpoint_token=token)).checkpoint_token
         assert ids((await client.pull(checkpoint_token=token)).changes) == ["e2"]
         assert not (await client.pull(checkpoint_token=later)).changes
         listed, as_json = await asyncio.gather(
