@@ -4,10 +4,12 @@ import argparse
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from syncline.certificates import CertificateInvalid, ClientTls, client_tls
 from syncline_command.parsing import CommandMisused, Parser
+
+if TYPE_CHECKING:
+    from syncline.certificates import ClientTls
 
 DATA_DIR: Final = "syncline-data"
 GRPC_ADDRESS: Final = "127.0.0.1:50051"
@@ -72,11 +74,13 @@ def add_grpc_tls(parser: Parser) -> None:
         parser.option(f"--grpc-tls-{name}", metavar="FILE", about=about, variable=f"SYNCLINE_GRPC_TLS_{name.upper()}")
 
 
-def grpc_tls_of(arguments: argparse.Namespace) -> ClientTls | None:
+def grpc_tls_of(arguments: argparse.Namespace) -> "ClientTls | None":
     """Return how to speak TLS to the server: by option, else by the environment; None: in the clear.
 
     Raises CommandMisused.
     """
+    from syncline.certificates import CertificateInvalid, client_tls
+
     given = [given_or_set(getattr(arguments, f"grpc_tls_{name}"), f"SYNCLINE_GRPC_TLS_{name.upper()}") for name in _TLS]
     authorities, certificate, key = (Path(path) if path else None for path in given)
     try:

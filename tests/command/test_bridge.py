@@ -37,7 +37,7 @@ async def test_a_signal_ends_it_gracefully(number: signal.Signals) -> None:
     [
         (("--http-address", "nowhere"), 2, "HOST:PORT"),
         (("--max-body-bytes", "0"), 2, "--max-body-bytes"),
-        (("--http-address", "192.0.2.1:80"), 1, "cannot serve on 192.0.2.1:80"),
+        (("--http-address", "192.0.2.1:80", "--insecure"), 1, "cannot serve on 192.0.2.1:80"),
     ],
 )
 async def test_what_cannot_be_served_is_said_in_one_line(options: tuple[str, ...], code: int, words: str) -> None:

@@ -85,7 +85,11 @@ async def test_a_dump_restored_under_a_running_server_lets_no_token_skip(cluster
     settings = settings_for(cluster.url(), poll_seconds=0.2)
     project = await make_project(settings)
     dump = Path(f"{cluster.folder}-{cluster.database}")
-    async with started_server(settings, project) as server, server.client() as ada, server.client("bob") as bob:
+    async with (
+        started_server(settings, project) as server,
+        server.client(device="a") as ada,
+        server.client("bob") as bob,
+    ):
         for at in range(3):
             kept = (await ada.push(change("create", f"kept{at}"))).checkpoint_token
         await cluster.dump(dump)

@@ -3,6 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -10,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from syncline_server.store import circles
 from syncline_server.store.clock import system_clock_us
+from syncline_server.store.engine import READ_CONNECTIONS
 from syncline_server.store.errors import ConnectionLost, translated
 from syncline_server.store.histories import EpochMoved, Histories
 from syncline_server.store.statements import PageShape, Statements
@@ -153,36 +155,37 @@ class SqlStore(ABC):
 
     async def page(self, query: PageQuery) -> StoredPage:
         """Read one page, in one statement."""
-        return await self._retry_once(lambda: self._page(query))
+        return await self._retry(lambda: self._page(query))
 
     async def entities(self, query: EntitiesQuery) -> StoredEntities:
         """Read versions by their keys, in one statement."""
-        return await self._retry_once(lambda: self._entities(query))
+        return await self._retry(lambda: self._entities(query))
 
     async def circle(self, query: CircleQuery) -> StoredCircle:
         """Read what a page of a circle may hold, in one statement."""
-        return await self._retry_once(lambda: self._circle(query))
+        return await self._retry(lambda: self._circle(query))
 
     async def recent(self, project_id: int, after_revision: int, limit: int, max_bytes: int) -> RecentPage:
         """Read what is new in a project, in one statement."""
-        return await self._retry_once(lambda: self._recent(project_id, after_revision, limit, max_bytes))
+        return await self._retry(lambda: self._recent(project_id, after_revision, limit, max_bytes))
 
     async def heads(self, project_ids: Collection[int]) -> dict[int, SeenHead]:
         """Look at heads, in one statement."""
         parameters = (self._log.statements.many(project_ids),)
-        rows = await self._retry_once(lambda: self._rows(self._log.statements.heads, parameters))
+        rows = await self._retry(lambda: self._rows(self._log.statements.heads, parameters))
         return {project_id: SeenHead(head, epoch_id) for project_id, head, epoch_id, _ in rows}
 
-    async def _retry_once(self, read: Callable[[], Awaitable[T]]) -> T:
-        """Read; once more where a new epoch began during the first try, or its connection turned out to be none.
+    async def _retry(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Read; again where a new epoch began during the first try, or its connection turned out to be none.
 
-        Whatever else is wrong with the database is so for the next try, too.
+        As many connections may be in the pool that are none any more. Whatever else is wrong with the database is so
+        for the next try, too.
         """
         with translated():
-            try:
-                return await read()
-            except (EpochMoved, ConnectionLost):
-                return await read()
+            for _ in range(READ_CONNECTIONS):
+                with suppress(EpochMoved, ConnectionLost):
+                    return await read()
+            return await read()
 
     async def _page(self, query: PageQuery) -> StoredPage:
         shape = PageShape(

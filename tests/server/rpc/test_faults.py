@@ -72,7 +72,7 @@ async def test_a_defect_is_told_with_the_id_of_its_log_line(
 async def test_a_store_that_is_away_is_worth_another_try(
     shared_server: Server, user: str, monkeypatch: pytest.MonkeyPatch
 ):
-    async with shared_server.client(user) as client:
+    async with shared_server.client(user, device="phone") as client:
         token = (await client.push(change())).checkpoint_token
         error = StoreUnavailable()
         error.__cause__ = ConnectionRefusedError(SECRET)

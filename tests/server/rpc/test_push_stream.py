@@ -61,7 +61,7 @@ def refusal(answer: sync_pb2.PushAnswer) -> FailedCall:
 
 @pytest.fixture
 async def client(shared_server: Server, user: str) -> AsyncIterator[Client]:
-    async with shared_server.client(user) as opened:
+    async with shared_server.client(user, device="phone") as opened:
         yield opened
 
 

@@ -41,10 +41,10 @@ async def test_a_postgresql_that_was_never_migrated_is_not_served(postgres, uniq
 
 async def test_what_was_acknowledged_is_there_after_a_restart_and_tokens_still_work(database_url: str):
     settings = settings_for(database_url)
-    async with started_server(settings) as server, server.client() as client:
+    async with started_server(settings) as server, server.client(device="phone") as client:
         token = (await client.push(change("create", "a"))).checkpoint_token
         await client.push(change("create", "b"))
-    async with started_server(settings, server.project) as again, again.client() as client:
+    async with started_server(settings, server.project) as again, again.client(device="phone") as client:
         assert [one.entity_id for one in (await client.pull("todo", checkpoint_token=token)).changes] == ["b"]
 
 
