@@ -176,15 +176,18 @@ class SqlStore(ABC):
         return {project_id: SeenHead(head, epoch_id) for project_id, head, epoch_id, _ in rows}
 
     async def _retry(self, read: Callable[[], Awaitable[T]]) -> T:
-        """Read; again where a new epoch began during the first try, or its connection turned out to be none.
+        """Read; once more where a new epoch began during the first try, or its connection turned out to be none.
 
-        As many connections may be in the pool that are none any more. Whatever else is wrong with the database is so
-        for the next try, too.
+        As many connections may be in the pool that are none any more, and each takes a try. Whatever else is wrong
+        with the database is so for the next try, too.
         """
         with translated():
             for _ in range(READ_CONNECTIONS):
-                with suppress(EpochMoved, ConnectionLost):
-                    return await read()
+                with suppress(ConnectionLost):
+                    try:
+                        return await read()
+                    except EpochMoved:
+                        return await read()
             return await read()
 
     async def _page(self, query: PageQuery) -> StoredPage:

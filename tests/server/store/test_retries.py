@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from storage import Log
+from syncline_server.store.engine import READ_CONNECTIONS
 from syncline_server.store.errors import ConnectionLost
 from syncline_server.store.histories import EpochMoved
 from syncline_server.sync.errors import StoreUnavailable
@@ -38,12 +39,18 @@ async def test_a_page_is_read_again_after(log: Log, failing: Callable[..., list[
     assert ran[0] == ran[1]
 
 
-@pytest.mark.parametrize("error", [EpochMoved(), ConnectionLost()], ids=["a new epoch", "an old connection"])
-async def test_a_page_is_read_again_once(log: Log, failing: Callable[..., list[str]], error: Exception):
-    ran = failing(error, error)
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(EpochMoved(), 2), (ConnectionLost(), READ_CONNECTIONS + 1)],
+    ids=["a new epoch", "connections"],
+)
+async def test_a_page_is_read_again_once_or_for_each_connection_of_the_pool(
+    log: Log, failing: Callable[..., list[str]], error: Exception, tries: int
+):
+    ran = failing(*[error] * tries)
     with pytest.raises(StoreUnavailable):
         await log.page()
-    assert len(ran) == 2
+    assert len(ran) == tries
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), OSError("disk")], ids=["too long", "no answer"])
