@@ -2,18 +2,19 @@
 
 import asyncio
 import logging
-import time
 import uuid
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from grpc import aio
 
 from syncline.v1 import sync_pb2
 from syncline_server.identity.authenticator import Authenticator
-from syncline_server.identity.credentials import Credentials, credentials_of
+from syncline_server.identity.credentials import credentials_of
 from syncline_server.identity.principal import Principal
 from syncline_server.rpc.pushes import BegunPush, Pushes
 from syncline_server.rpc.server_time import server_time
@@ -27,8 +28,6 @@ _MAX_UNANSWERED_BYTES: Final = 8 * 1024 * 1024
 """A stream is read no further while so much of it is unanswered; one push may be larger."""
 _MAX_ANSWER_BYTES: Final = 1024 * 1024
 """A message of answers is ended by the one that brings it to so much."""
-_IDENTITY_SECONDS: Final = 15.0
-"""After so long it is asked anew who is calling."""
 
 
 class PushStreams:
@@ -44,8 +43,8 @@ class PushStreams:
 
     async def serve(self, context: Any) -> None:
         """Serve one stream to its end. Raises SyncError where it ends by the server."""
-        stream = _PushStream(self._pushes, _Identity(self._authenticator, context))
-        await stream.identify()
+        credentials = credentials_of(context.invocation_metadata())
+        stream = _PushStream(self._pushes, partial(self._authenticator.authenticate, credentials))
         # Before the first write, or a client that is cut in it gets neither status nor reset.
         await context.send_initial_metadata(server_time())
         self._open.add(stream)
@@ -75,23 +74,6 @@ class PushStreams:
             raise ReaderTooSlow("") from None
 
 
-class _Identity:
-    """Who opened a stream, asked anew from time to time."""
-
-    def __init__(self, authenticator: Authenticator, context: Any) -> None:
-        self._authenticator = authenticator
-        self._credentials: Credentials = credentials_of(context.invocation_metadata())
-        self._caller: Principal | None = None
-        self._until = 0.0
-
-    async def caller(self) -> Principal:
-        """Return the caller; raises SyncError once it is none any more."""
-        if self._caller is None or time.monotonic() >= self._until:
-            self._caller = await self._authenticator.authenticate(self._credentials)
-            self._until = time.monotonic() + _IDENTITY_SECONDS
-        return self._caller
-
-
 @dataclass(frozen=True, slots=True)
 class _Unanswered:
     """A push that has no answer yet."""
@@ -105,9 +87,10 @@ class _Unanswered:
 class _PushStream:
     """One stream: what was read of it and is not answered, and how it ends."""
 
-    def __init__(self, pushes: Pushes, identity: _Identity) -> None:
+    def __init__(self, pushes: Pushes, identify: Callable[[], Awaitable[Principal]]) -> None:
+        """`identify` returns the caller, and raises SyncError once it is none any more."""
         self._pushes = pushes
-        self._identity = identity
+        self._identify = identify
         self._unanswered: deque[_Unanswered] = deque()
         self._unanswered_bytes = 0
         self._news = asyncio.Event()
@@ -115,10 +98,6 @@ class _PushStream:
         self._room = asyncio.Event()
         self._is_read = False
         self._error: Exception | None = None
-
-    async def identify(self) -> None:
-        """Raise SyncError unless the caller is known."""
-        await self._identity.caller()
 
     def drain(self) -> None:
         """Read no further."""
@@ -130,7 +109,7 @@ class _PushStream:
             while not self._is_read and (message := await context.read()) is not aio.EOF:
                 if isinstance(message, SyncError):
                     raise message
-                caller = await self._identity.caller()
+                caller = await self._identify()
                 for request in message.pushes:
                     await self._wait_for_room()
                     if self._is_read:

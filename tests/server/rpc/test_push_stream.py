@@ -206,10 +206,7 @@ async def test_a_client_that_goes_leaves_nothing_behind(database_url: str):
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "push stream"]
 
 
-async def test_a_session_that_expires_ends_its_stream(
-    shared_server: Server, user: str, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("syncline_server.rpc.push_streams._IDENTITY_SECONDS", 0.0)
+async def test_a_session_that_expires_ends_its_stream(shared_server: Server, user: str):
     async with shared_server.client(user, ttl=1) as client:
         stream = Stream(client)
         await stream.send(push(change("create", "e1")))
