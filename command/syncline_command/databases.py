@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from syncline_server.store.catalogue import Catalogue
     from syncline_server.store.database import Database
     from syncline_server.store.engine import Engines
+    from syncline_server.store.looking import EngineCatalogue
+    from syncline_server.store.registry import SqlRegistry
 
     Opened = Callable[[Database], AbstractAsyncContextManager[Engines]]
 
@@ -48,6 +50,14 @@ def change(place: Place, work: "Callable[[Engines], Awaitable[T]]", opened: "Ope
             return await work(engines)
 
     return _work(place, opened or existing_engines, alone)
+
+
+def registry_of(engines: "Engines") -> "tuple[SqlRegistry, EngineCatalogue]":
+    """Return what changes the projects of an open database, and what looks them up."""
+    from syncline_server.store.looking import EngineCatalogue
+    from syncline_server.store.registry import SqlRegistry
+
+    return SqlRegistry(engines), EngineCatalogue(engines)
 
 
 def _work(place: Place, opened: "Opened", work: "Callable[[Engines], Awaitable[T]]") -> T:

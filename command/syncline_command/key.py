@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from syncline_server.identity.projects import NewKey
     from syncline_server.store.catalogue import RecordedKey
     from syncline_server.store.engine import Engines
-    from syncline_server.store.looking import EngineCatalogue
-    from syncline_server.store.registry import SqlRegistry
 
 _KINDS: Final = ("client", "server")
 _DAY_SECONDS: Final = 86_400
@@ -36,14 +34,14 @@ def _create_options(parser: Parser) -> None:
 
 
 def _create(arguments: argparse.Namespace) -> None:
-    from syncline_command.databases import change
+    from syncline_command.databases import change, registry_of
     from syncline_server.identity.projects import KeyKind
     from syncline_server.operate import keys
 
     async def create(engines: "Engines") -> "NewKey":
         ttl = None if arguments.days is None else arguments.days * _DAY_SECONDS
         kind, name = KeyKind(arguments.kind), arguments.name or ""
-        return await keys.create(*_of(engines), arguments.project, kind, name=name, ttl_seconds=ttl)
+        return await keys.create(*registry_of(engines), arguments.project, kind, name=name, ttl_seconds=ttl)
 
     _print_new(arguments, change(place_of(arguments), create))
 
@@ -51,13 +49,6 @@ def _create(arguments: argparse.Namespace) -> None:
 def _print_new(arguments: argparse.Namespace, made: "NewKey") -> None:
     facts = {"project": arguments.project, "id": made.id, "kind": made.kind, "key": made.text}
     print(json.dumps(facts) if arguments.json else made.text)
-
-
-def _of(engines: "Engines") -> "tuple[SqlRegistry, EngineCatalogue]":
-    from syncline_server.store.looking import EngineCatalogue
-    from syncline_server.store.registry import SqlRegistry
-
-    return SqlRegistry(engines), EngineCatalogue(engines)
 
 
 def _list_options(parser: Parser) -> None:
@@ -111,11 +102,11 @@ def _revoke_options(parser: Parser) -> None:
 
 
 def _revoke(arguments: argparse.Namespace) -> None:
-    from syncline_command.databases import change
+    from syncline_command.databases import change, registry_of
     from syncline_server.operate import keys
 
     async def revoke(engines: "Engines") -> None:
-        await keys.revoke(*_of(engines), arguments.project, arguments.key)
+        await keys.revoke(*registry_of(engines), arguments.project, arguments.key)
 
     change(place_of(arguments), revoke)
     print(f"Key {arguments.key} is revoked: servers refuse it within 15 s and end its streams within 30 s.")
@@ -135,12 +126,12 @@ def _rotate_options(parser: Parser) -> None:
 
 
 def _rotate(arguments: argparse.Namespace) -> None:
-    from syncline_command.databases import change
+    from syncline_command.databases import change, registry_of
     from syncline_server.operate import keys
 
     async def rotate(engines: "Engines") -> "NewKey":
         overlap = arguments.overlap_hours * 3600
-        return await keys.rotate(*_of(engines), arguments.project, arguments.key, overlap_seconds=overlap)
+        return await keys.rotate(*registry_of(engines), arguments.project, arguments.key, overlap_seconds=overlap)
 
     _print_new(arguments, change(place_of(arguments), rotate))
 

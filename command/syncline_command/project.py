@@ -57,25 +57,21 @@ def _secret(arguments: argparse.Namespace) -> None:
 
 
 def _new_secret(arguments: argparse.Namespace) -> None:
-    from syncline_command.databases import change
+    from syncline_command.databases import change, registry_of
     from syncline_server.operate import projects
-    from syncline_server.store.looking import EngineCatalogue
-    from syncline_server.store.registry import SqlRegistry
 
     async def make(engines: "Engines") -> str:
-        return await projects.new_session_secret(SqlRegistry(engines), EngineCatalogue(engines), arguments.name)
+        return await projects.new_session_secret(*registry_of(engines), arguments.name)
 
     print(change(place_of(arguments), make))
 
 
 def _retire_secrets(arguments: argparse.Namespace) -> None:
-    from syncline_command.databases import change
+    from syncline_command.databases import change, registry_of
     from syncline_server.operate import projects
-    from syncline_server.store.looking import EngineCatalogue
-    from syncline_server.store.registry import SqlRegistry
 
     async def retire(engines: "Engines") -> int:
-        return await projects.retire_session_secrets(SqlRegistry(engines), EngineCatalogue(engines), arguments.name)
+        return await projects.retire_session_secrets(*registry_of(engines), arguments.name)
 
     retired = change(place_of(arguments), retire)
     print(f"{retired} session secrets are retired: their tokens are refused within 30 s, and their streams end.")
