@@ -1,8 +1,13 @@
 """What copying a database to a file, and back, is to those who ask for it; sqlite/ and postgresql/ each do it."""
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_OURS_ALONE: Final = 0o600
 
 Report = Callable[[int, int], None]
 """Told of progress: so many bytes of so many; the latter are an estimate."""
@@ -25,6 +30,22 @@ class Copies(ABC):
 
         Raises CopyRefused, and DatabaseInUse while a server lives.
         """
+
+
+@contextmanager
+def made(unfinished: Path) -> Iterator[None]:
+    """Make a file that only its owner can read, as it holds the secrets of all projects; leave none when it is over.
+
+    A copy that is whole has another name by then. Raises CopyRefused for what the file system refuses.
+    """
+    unfinished.unlink(missing_ok=True)
+    try:
+        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OURS_ALONE))
+        yield
+    except OSError as error:
+        raise CopyRefused(f"cannot write {error.filename or unfinished}: {error.strerror}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def check_new(into: Path) -> None:

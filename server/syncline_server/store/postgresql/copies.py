@@ -9,9 +9,8 @@ from typing import Final
 
 from sqlalchemy import URL
 
-from syncline_server.store.copies import Copies, CopyRefused, Report, check_backup, check_new
+from syncline_server.store.copies import Copies, CopyRefused, Report, check_backup, check_new, made
 
-_OURS_ALONE: Final = 0o600
 _TABLE: Final = "TABLE DATA"
 _WANTED: Final = ("entities", "epochs", "heads")
 _COUNT_TABLES: Final = (
@@ -32,18 +31,11 @@ class PostgresqlCopies(Copies):
         """Dump in one transaction, beside servers."""
         check_new(into)
         unfinished = into.with_name(f"{into.name}.part")
-        unfinished.unlink(missing_ok=True)
-        try:
-            os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OURS_ALONE))
-            self._run(
-                "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={unfinished}", self._shown
-            )
+        with made(unfinished):
+            options = ("--format=custom", "--no-owner", "--no-privileges", f"--file={unfinished}")
+            self._run("pg_dump", *options, self._shown)
             _check_ours(self._run("pg_restore", "--list", str(unfinished)), unfinished)
             unfinished.rename(into)
-        except OSError as error:
-            raise CopyRefused(f"cannot write {into}: {error.strerror}") from error
-        finally:
-            unfinished.unlink(missing_ok=True)
         size = into.stat().st_size
         report(size, size)
 

@@ -12,13 +12,11 @@ from typing import Final
 
 from sqlalchemy import URL
 
-from syncline_server.store.copies import Copies, CopyRefused, Report, check_backup, check_new
+from syncline_server.store.copies import Copies, CopyRefused, Report, check_backup, check_new, made
 from syncline_server.store.sqlite.file import NoDatabaseFile, owned, require_file
 
 _LOOK_SECONDS: Final = 0.2
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
-_OURS_ALONE: Final = 0o600
-"""A copy holds the secrets of all projects, too."""
 _TABLES: Final = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('entities', 'epochs', 'heads')"
 
 
@@ -34,13 +32,11 @@ class SqliteCopies(Copies):
         check_new(into)
         require_file(self._path)
         unfinished = into.with_name(f"{into.name}.part")
-        with _made(unfinished), closing(_reading(self._path)) as source:
-            size = _size(source)
-            _check_room(into.parent, size)
-            with closing(sqlite3.connect(unfinished)) as target, _reported(unfinished, size, report):
-                source.backup(target, pages=-1)
-                # One file, without a WAL beside it; the server that gets it goes back to one.
-                target.execute("PRAGMA journal_mode = DELETE")
+        with made(unfinished):
+            try:
+                _copy_database(self._path, unfinished, report)
+            except sqlite3.Error as error:
+                raise CopyRefused(f"the copy failed: {error}") from error
             _check_whole(unfinished)
             _put(unfinished, into)
 
@@ -54,7 +50,7 @@ class SqliteCopies(Copies):
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with owned(self._path):
             unfinished = self._path.with_name(f"{self._path.name}.part")
-            with _made(unfinished):
+            with made(unfinished):
                 _check_room(self._path.parent, backup.stat().st_size)
                 _copy(backup, unfinished, report)
                 kept = self._set_aside()
@@ -76,6 +72,16 @@ class SqliteCopies(Copies):
         return kept
 
 
+def _copy_database(path: Path, copy: Path, report: Report) -> None:
+    with closing(_reading(path)) as source:
+        size = _size(source)
+        _check_room(copy.parent, size)
+        with closing(sqlite3.connect(copy)) as target, _reported(copy, size, report):
+            source.backup(target, pages=-1)
+            # One file, without a WAL beside it; the server that gets it goes back to one.
+            target.execute("PRAGMA journal_mode = DELETE")
+
+
 def _reading(path: Path) -> sqlite3.Connection:
     """Open a database without ever writing its WAL into it, which is the server's business."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
@@ -95,21 +101,6 @@ def _check_room(folder: Path, size: int) -> None:
 
 def _mib(size: int) -> int:
     return -(-size >> 20)
-
-
-@contextmanager
-def _made(unfinished: Path) -> Iterator[None]:
-    """Make a file that only its owner can read, and leave none behind when the block fails."""
-    unfinished.unlink(missing_ok=True)
-    try:
-        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OURS_ALONE))
-        yield
-    except OSError as error:
-        raise CopyRefused(f"cannot write {error.filename or unfinished}: {error.strerror}") from error
-    except sqlite3.Error as error:
-        raise CopyRefused(f"the copy failed: {error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _check_whole(path: Path) -> None:
