@@ -12,7 +12,7 @@ from typing import Any, Final
 # gRPC reads this when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-from bench import http_rows, live, load, push_rows, read_rows, table
+from bench import http_rows, live, load, many_rows, push_rows, read_rows, table
 from bench.measure import Row
 from bench.plan import DEFAULT, FULL, QUICK, Bench, Plan
 from bench.processes import Databases, interruptible
@@ -26,6 +26,10 @@ ROWS: Final[dict[str, Callable[[Bench], Awaitable[list[Row]]]]] = {
     "push-1-postgresql": partial(push_rows.push_one, kind="postgresql"),
     "push-100-sqlite": partial(push_rows.push_many, kind="sqlite"),
     "push-100-postgresql": partial(push_rows.push_many, kind="postgresql"),
+    "one-user-sqlite": partial(many_rows.one_user, kind="sqlite"),
+    "one-user-postgresql": partial(many_rows.one_user, kind="postgresql"),
+    "projects-sqlite": partial(many_rows.many_projects, kind="sqlite"),
+    "projects-postgresql": partial(many_rows.many_projects, kind="postgresql"),
     "stream-sqlite": partial(read_rows.stream, kind="sqlite"),
     "stream-postgresql": partial(read_rows.stream, kind="postgresql"),
     "page-grpc-sqlite": partial(read_rows.page, kind="sqlite"),

@@ -9,7 +9,7 @@ from bench import load
 from bench.driver import Driver, connected, upserts_per_second
 from bench.live import Streams, delays_ms, open_idle, p99
 from bench.load import Unary
-from bench.measure import Measure
+from bench.measure import Measure, Measured
 from bench.plan import Bench
 from bench.processes import KINDS, Process, server
 from bench.push_rows import pushes_of
@@ -122,7 +122,7 @@ async def over_streams(bench: Bench, amounts: Sequence[int]) -> Chart:
 
 
 async def _measure(bench: Bench, curve: Curve, amount: int, measure: Measure) -> None:
-    curve.points.append(Point(amount, [await measure() for _ in range(bench.plan.rounds)]))
+    curve.points.append(Point(amount, [(await measure()).figure for _ in range(bench.plan.rounds)]))
 
 
 def _by_turns(pushes: Unary, subject: Process) -> Load:
@@ -131,7 +131,7 @@ def _by_turns(pushes: Unary, subject: Process) -> Load:
 
 
 def _upserting(bench: Bench, driver: Driver, batch: int) -> Measure:
-    async def rate() -> float:
-        return await upserts_per_second(driver, bench.plan.seconds, batch)
+    async def rate() -> Measured:
+        return Measured(await upserts_per_second(driver, bench.plan.seconds, batch))
 
     return rate

@@ -38,7 +38,7 @@ async def page(bench: Bench) -> list[Row]:
                 bench.http_tool,
                 bench.plan.rounds,
                 await answers_per_second(bench, loading(bench, pulls, constant), answer),
-                await answers_per_second(bench, loading(bench, pulls, subject), answer),
+                await answers_per_second(bench, loading(bench, pulls, subject, process), answer),
             )
     return [row]
 
@@ -59,7 +59,7 @@ async def push_one(bench: Bench) -> list[Row]:
                 bench.http_tool,
                 bench.plan.rounds,
                 await answers_per_second(bench, loading(bench, pushes, constant), answer),
-                await changes_per_second(bench, loading(bench, pushes, subject), counter, 1),
+                await changes_per_second(bench, loading(bench, pushes, subject, process), counter, 1),
             )
     return [row]
 

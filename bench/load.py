@@ -62,10 +62,17 @@ class Done:
     seconds: float
     received_bytes: int
     """How many bytes the answers had."""
+    cpu_seconds: float = 0
+    """Processor time of who answered, as far as that was looked at."""
 
     @property
     def per_second(self) -> float:
         return self.calls / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        """Processor time a call."""
+        return self.cpu_seconds * 1e6 / max(self.calls, 1)
 
 
 def grpc_tool(wanted: str | None = None) -> str:

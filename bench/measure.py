@@ -3,10 +3,19 @@
 import statistics
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-Measure = Callable[[], Awaitable[float]]
-"""Measures once and returns the figure, in the row's unit."""
+
+class Measured(NamedTuple):
+    """What was measured once."""
+
+    figure: float
+    """In the row's unit."""
+    cpu_us: float = 0
+    """Processor time of the processes that are ours, for one unit of work; 0: it was not looked at."""
+
+
+Measure = Callable[[], Awaitable[Measured]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +44,8 @@ class Row:
     """Ratios of subject and floor, one a round; or the figures themselves."""
     unit: str
     """The unit of what the subject and the floor do, or of the figures."""
-    subject: Sequence[float] = ()
-    floors: Sequence[float] = ()
+    subject: Sequence[Measured] = ()
+    floors: Sequence[Measured] = ()
     load: str = ""
     """Where the load came from."""
 
@@ -44,15 +53,23 @@ class Row:
     def median(self) -> float:
         return statistics.median(self.figures)
 
+    def rates(self) -> tuple[Measured, Measured]:
+        """Return the medians of the subject and of the floor."""
+        return _median(self.subject), _median(self.floors)
+
 
 class NothingMeasured(Exception):
     """A round was too short."""
 
 
-async def by_turns(rounds: int, floor: Measure, subject: Measure) -> tuple[list[float], list[float]]:
-    """Return the figures of the floor and of the subject."""
-    floors: list[float] = []
-    subjects: list[float] = []
+def _median(measured: Sequence[Measured]) -> Measured:
+    return Measured(*(statistics.median(column) for column in zip(*measured, strict=True)))
+
+
+async def by_turns(rounds: int, floor: Measure, subject: Measure) -> tuple[list[Measured], list[Measured]]:
+    """Return what was measured of the floor and of the subject."""
+    floors: list[Measured] = []
+    subjects: list[Measured] = []
     for _ in range(rounds):
         floors.append(await floor())
         subjects.append(await subject())
@@ -64,9 +81,9 @@ async def ratio_row(
 ) -> Row:
     """Measure a ratio."""
     floors, subjects = await by_turns(rounds, floor, subject)
-    if not all(floors):
+    if not all(base.figure for base in floors):
         raise NothingMeasured(
             f"{against}: nothing was done in the time; the machine is too busy, or the time too short"
         )
-    ratios = [mine / base for mine, base in zip(subjects, floors, strict=True)]
+    ratios = [mine.figure / base.figure for mine, base in zip(subjects, floors, strict=True)]
     return Row(work, against, wanted, ratios, unit, subjects, floors, load)

@@ -25,6 +25,7 @@ from syncline_server.operate import projects
 from syncline_server.operate.migration import migrate
 from syncline_server.store.catalogue import project_named
 from syncline_server.store.database import database
+from syncline_server.store.engine import Engines
 from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.opening import opened_engines
 from syncline_server.store.registry import SqlRegistry
@@ -33,7 +34,6 @@ KINDS: Final = ("sqlite", "postgresql")
 _START_SECONDS: Final = 60
 _STOP_SECONDS: Final = 30
 _TOKEN_SECONDS: Final = 24 * 3600
-_PROJECT: Final = "bench"
 
 T = TypeVar("T")
 
@@ -67,6 +67,12 @@ class Process:
         assert found is not None
         return int(found[1]) / 1024
 
+    def cpu_seconds(self) -> float:
+        """Return how much processor time it has taken, in all its threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        user, system = fields[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
 
 class Databases:
     """Makes new databases; use as `async with`."""
@@ -92,12 +98,15 @@ class Databases:
 
     async def project(self, kind: str) -> Project:
         """Make a new, migrated database of this kind with one project."""
+        (made,) = await self.projects(kind, 1)
+        return made
+
+    async def projects(self, kind: str, count: int) -> list[Project]:
+        """Make a new, migrated database of this kind with so many projects."""
         url = await self._url(kind)
         async with opened_engines(database(url, self._folder)) as engines:
             await migrate(engines)
-            made = await projects.create(SqlRegistry(engines), _PROJECT)
-            found = await project_named(EngineCatalogue(engines), _PROJECT)
-        return Project(url, found.id, made.client_key.text, made.server_key.text, found.session_secret)
+            return [await _made(engines, url, f"bench-{number}") for number in range(count)]
 
     async def _url(self, kind: str) -> str:
         name = f"bench_{uuid4().hex[:12]}"
@@ -116,6 +125,12 @@ class Databases:
             await connection.close()
         url: str = self._postgres.get_uri(database=name)
         return url
+
+
+async def _made(engines: Engines, url: str, name: str) -> Project:
+    made = await projects.create(SqlRegistry(engines), name)
+    found = await project_named(EngineCatalogue(engines), name)
+    return Project(url, found.id, made.client_key.text, made.server_key.text, found.session_secret)
 
 
 def interruptible(work: Coroutine[Any, Any, T]) -> T:

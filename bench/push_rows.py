@@ -8,7 +8,7 @@ from bench import messages
 from bench.answers import grpc_floor
 from bench.driver import connected, upserts_per_second
 from bench.load import Unary
-from bench.measure import Row, Wanted, ratio_row
+from bench.measure import Measured, Row, Wanted, ratio_row
 from bench.plan import Bench
 from bench.processes import Process, Project, server
 from bench.rates import answers_per_second, changes_per_second, loading
@@ -54,8 +54,8 @@ async def push_many(bench: Bench, kind: str) -> list[Row]:
         connected(await bench.databases.project(kind)) as driver,
     ):
 
-        async def floor_rate(seconds: float = bench.plan.seconds) -> float:
-            return await upserts_per_second(driver, seconds, _BATCH)
+        async def floor_rate(seconds: float = bench.plan.seconds) -> Measured:
+            return Measured(await upserts_per_second(driver, seconds, _BATCH))
 
         if bench.plan.warm_up_seconds:
             await floor_rate(bench.plan.warm_up_seconds)

@@ -9,7 +9,7 @@ from bench.answers import grpc_floor
 from bench.checks import WrongAnswers, answered
 from bench.driver import connected, fetched_per_second
 from bench.load import Unary
-from bench.measure import Measure, Row, Wanted, ratio_row
+from bench.measure import Measure, Measured, Row, Wanted, ratio_row
 from bench.plan import Bench
 from bench.processes import Process, server
 from bench.rates import answers_per_second, loading
@@ -53,10 +53,10 @@ async def delta(bench: Bench, kind: str) -> list[Row]:
         small_rate = await pulls_per_second(bench, small, floor, _DELTA)
         large_rate = await pulls_per_second(bench, large, subject, _DELTA)
 
-        async def small_us() -> float:
+        async def small_us() -> Measured:
             return _call_us(await small_rate())
 
-        async def large_us() -> float:
+        async def large_us() -> Measured:
             return _call_us(await large_rate())
 
         row = await ratio_row(
@@ -82,15 +82,15 @@ async def stream(bench: Bench, kind: str) -> list[Row]:
     async with server(seeded.project) as subject, connected(seeded.project) as driver:
         grown = await grown_by(subject, seeded.project, READER, after, changes)
 
-        async def fetched() -> float:
+        async def fetched() -> Measured:
             rate, rows = await fetched_per_second(driver, READER, after, _FETCHED_AT_ONCE)
             if rows != changes:
                 raise WrongAnswers(f"{rows} rows instead of {changes}")
-            return rate
+            return Measured(rate)
 
-        async def streamed() -> float:
+        async def streamed() -> Measured:
             one = load.once(pulls, subject.address, _STREAM_SECONDS, bench.grpc_tool)
-            return changes / (await answered(one, grown.received_bytes)).seconds
+            return Measured(changes / (await answered(one, grown.received_bytes)).seconds)
 
         row = await ratio_row(
             f"stream pull of {changes:,} changes, {kind}",
@@ -106,8 +106,8 @@ async def stream(bench: Bench, kind: str) -> list[Row]:
     return [row, Row(work, "", Wanted(64, "at most"), [grown.mib], "MiB", load="python")]
 
 
-def _call_us(rate: float) -> float:
-    return _MICROSECONDS / rate if rate else 0.0
+def _call_us(rate: Measured) -> Measured:
+    return Measured(_MICROSECONDS / rate.figure if rate.figure else 0.0, rate.cpu_us)
 
 
 async def pulls_of_last(seeded: Seeded, subject: Process, changes: int) -> tuple[Unary, bytes]:

@@ -3,12 +3,11 @@
 import json
 import os
 import platform
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.measure import Row
+from bench.measure import Measured, Row
 
 
 def lines(row: Row) -> list[str]:
@@ -18,8 +17,16 @@ def lines(row: Row) -> list[str]:
         figure += f"  [{min(row.figures):.2f}–{max(row.figures):.2f}]"
     if not row.floors:
         return [row.work, f"    {figure} {row.unit}{_verdict(row)}"]
-    rates = f"{statistics.median(row.subject):,.0f} of {statistics.median(row.floors):,.0f} {row.unit}"
+    subject, floor = row.rates()
+    rates = f"{subject.figure:,.0f} of {floor.figure:,.0f} {row.unit}{_cpu(subject, floor)}"
     return [row.work, f"    {figure} × {row.floor}{_verdict(row)}; {rates}; load: {row.load}"]
+
+
+def _cpu(subject: Measured, floor: Measured) -> str:
+    """Spell the processor time of a unit of work."""
+    if not subject.cpu_us:
+        return ""
+    return f", {subject.cpu_us:,.0f} {f'of {floor.cpu_us:,.0f} ' if floor.cpu_us else ''}µs of processor time each"
 
 
 def _verdict(row: Row) -> str:
@@ -43,8 +50,9 @@ def as_json(rows: Sequence[Row], minutes: float, busy: float) -> dict[str, Any]:
                 "median": row.median,
                 "figures": list(row.figures),
                 "unit": row.unit,
-                "subject": list(row.subject),
-                "floors": list(row.floors),
+                "subject": [one.figure for one in row.subject],
+                "floors": [one.figure for one in row.floors],
+                "cpu_us": [[round(one.cpu_us, 1) for one in turns] for turns in (row.subject, row.floors)],
                 "load": row.load,
             }
             for row in rows

@@ -6,11 +6,11 @@ import pytest
 
 from bench import __main__ as command
 from bench import table
-from bench.measure import Row, Wanted
+from bench.measure import Measured, Row, Wanted
 from bench.plan import QUICK
 
 # Each kind of row, floor and load once.
-WITH_TOOLS = ("push-100-postgresql", "stream-sqlite", "page-http", "delta-postgresql", "live-users")
+WITH_TOOLS = ("push-100-postgresql", "stream-sqlite", "page-http", "delta-postgresql", "live-users", "projects-sqlite")
 WITH_PYTHON = ("push-1-sqlite", "push-1-http")
 
 
@@ -19,16 +19,18 @@ async def test_every_row_of_the_benchmark_is_measured(postgres: Any):
     rows = await command.run(QUICK, WITH_TOOLS, postgres=postgres)
     rows += await command.run(QUICK, WITH_PYTHON, "python")
     shown = table.as_json(rows, minutes=0, busy=0)["rows"]
-    assert len(shown) == 9
+    assert len(shown) == 10
     assert all(row["figures"] and row["median"] >= 0 and row["wanted"] for row in shown)
     assert all(table.lines(row) for row in rows)
 
 
 def test_a_wanted_figure_is_met_or_not():
-    slow = Row("push", "floor", Wanted(0.75, "at least"), [0.8, 0.7, 0.6], "calls/s", [8, 7, 6], [10, 10, 10], "h2load")
+    subject, floor = [Measured(8, 90), Measured(7, 110), Measured(6, 100)], [Measured(10, 50)] * 3
+    slow = Row("push", "floor", Wanted(0.75, "at least"), [0.8, 0.7, 0.6], "calls/s", subject, floor, "h2load")
+    verdict = "    0.70  [0.60–0.80] × floor  (wanted ≥ 0.75: NOT MET)"
     assert table.lines(slow) == [
         "push",
-        "    0.70  [0.60–0.80] × floor  (wanted ≥ 0.75: NOT MET); 7 of 10 calls/s; load: h2load",
+        f"{verdict}; 7 of 10 calls/s, 100 of 50 µs of processor time each; load: h2load",
     ]
     grown = Row("full pull", "", Wanted(64, "at most"), [12.5], "MiB")
     assert table.lines(grown) == ["full pull", "    12.50 MiB  (wanted ≤ 64: met)"]
