@@ -77,6 +77,23 @@ def _retire_secrets(arguments: argparse.Namespace) -> None:
     print(f"{retired} session secrets are retired: their tokens are refused within 30 s, and their streams end.")
 
 
+def _bind_options(parser: Parser) -> None:
+    _secret_options(parser)
+    parser.add_argument("--off", action="store_true", help="Take any device again that a session names.")
+
+
+def _bind_devices(arguments: argparse.Namespace) -> None:
+    from syncline_command.databases import change, registry_of
+    from syncline_server.operate import projects
+
+    async def bind(engines: "Engines") -> None:
+        await projects.bind_devices(*registry_of(engines), arguments.name, bound=not arguments.off)
+
+    change(place_of(arguments), bind)
+    taken = "any device" if arguments.off else "no device but the one in their tokens"
+    print(f"Within 30 s, sessions of {arguments.name} may name {taken}.")
+
+
 COMMANDS: Final = {
     "create": Command(
         about="Make a project and print its keys, this once.",
@@ -108,5 +125,12 @@ COMMANDS: Final = {
         examples=("syncline project retire-secrets notes",),
         add_options=_secret_options,
         run=_retire_secrets,
+    ),
+    "bind-devices": Command(
+        about="Let sessions name no device but the one in their tokens (device_id).\n\n"
+        "Without it a device id is a name that any session of its user may say, and not a credential.",
+        examples=("syncline project bind-devices notes", "syncline project bind-devices notes --off"),
+        add_options=_bind_options,
+        run=_bind_devices,
     ),
 }

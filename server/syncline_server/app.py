@@ -231,7 +231,7 @@ def _service(
     quotas: Quotas,
 ) -> SyncService:
     return SyncService(
-        authenticator=Authenticator(keys, Devices(settings.devices_per_user, settings.bound_device_projects)),
+        authenticator=Authenticator(keys, Devices(settings.devices_per_user)),
         tickets=Tickets(keys),
         limiter=CallLimiter(settings.calls_per_minute, settings.push_bytes_per_minute),
         quotas=quotas,

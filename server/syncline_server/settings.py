@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from syncline import words
 
@@ -99,9 +99,6 @@ class ServerSettings(BaseSettings):
     devices_per_user: Annotated[int, Field(ge=0)] = 1000
     """Most devices that the sessions of a user may name in a day; 0: any number."""
 
-    bound_device_projects: Annotated[tuple[str, ...], NoDecode] = ()
-    """Projects, separated by commas (`*`: all), in which a session may name no device but the one in its token."""
-
     max_user_bytes: Annotated[int, Field(ge=0)] = 0
     """Most data that is kept of a user; 0: any number of bytes."""
 
@@ -137,10 +134,3 @@ class ServerSettings(BaseSettings):
 
     log_format: Literal["json", "console"] = "console"
     """How log lines look: json for machines, console for people."""
-
-    @field_validator("bound_device_projects", mode="before")
-    @classmethod
-    def _projects_are_a_comma_list(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(name.strip() for name in value.split(",") if name.strip())
-        return value

@@ -157,6 +157,18 @@ async def test_a_new_session_secret_signs_while_those_before_verify_until_they_a
         assert await is_let_in(after)
 
 
+async def test_devices_are_bound_and_freed_beside_a_server(commands: Commands, server: Server):
+    project = server.project
+    token = issue_token(project.session_secret, "ada", ttl_seconds=3600)
+    metadata = {"x-api-key": project.client_key, "authorization": f"Bearer {token}", "x-device-id": "phone"}
+    async with Client(server.address, metadata) as unbound:
+        assert await is_let_in(unbound)
+        assert "no device but" in await run(commands, server, "project", "bind-devices", "notes")
+        await until_refused(unbound, "REQUEST_INVALID")
+        assert "any device" in await run(commands, server, "project", "bind-devices", "notes", "--off")
+        await until(lambda: is_let_in(unbound), within_seconds=SOON)
+
+
 async def test_the_last_day_of_use_is_kept(commands: Commands, server: Server):
     key = id_of(server.project.client_key)
     assert (await keys_of(commands, server))[key]["last_used"] is None

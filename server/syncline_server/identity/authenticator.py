@@ -9,7 +9,7 @@ from cachetools import TTLCache
 
 from syncline import words
 from syncline_server.identity.credentials import Credentials
-from syncline_server.identity.devices import Devices
+from syncline_server.identity.devices import Devices, check_header
 from syncline_server.identity.ids import check_id
 from syncline_server.identity.key_cache import CACHE_SECONDS, REFUSAL_SECONDS, KeyCache
 from syncline_server.identity.principal import Principal
@@ -69,7 +69,7 @@ class Authenticator:
         named = _device_of_header(credentials.device_id)
         device = (claims.device if claims else "") or named
         if claims is not None:
-            self._devices.check_header(key.project.name, named, claims.device)
+            check_header(key.project, named, claims.device)
             self._devices.check_number(key.project.id, claims.user_id, device)
         return Principal(
             project_id=key.project.id,

@@ -34,6 +34,8 @@ class Project:
     session_secrets: tuple[str, ...]
     """HS256 secrets of the project's session tokens, newest first: the first one signs, all of them verify."""
     created_at_us: int
+    bound_devices: bool = False
+    """Whether a session may name no device but the one in its token."""
 
     @property
     def session_secret(self) -> str:
@@ -111,6 +113,9 @@ class ProjectMaker(Protocol):
 
     async def retire_secrets(self, project: Project) -> int:
         """Drop all session secrets but the newest; returns how many. Raises StoreUnavailable."""
+
+    async def bind_devices(self, project: Project, *, bound: bool) -> None:
+        """Say whether sessions may name no device but the one in their tokens. Raises StoreUnavailable."""
 
 
 def check_key_name(name: str) -> None:

@@ -36,3 +36,11 @@ async def retire_session_secrets(maker: ProjectMaker, looked_at: Catalogue, name
     StoreUnavailable.
     """
     return await maker.retire_secrets(await catalogue.project_named(looked_at, name))
+
+
+async def bind_devices(maker: ProjectMaker, looked_at: Catalogue, name: str, *, bound: bool) -> None:
+    """Say whether sessions may name no device but the one in their tokens; servers know within 30 s.
+
+    Raises NoSuchProject and StoreUnavailable.
+    """
+    await maker.bind_devices(await catalogue.project_named(looked_at, name), bound=bound)

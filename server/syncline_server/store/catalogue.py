@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 from syncline_server.identity.projects import KeyKind, NoSuchProject, Project
 
 _PROJECTS: Final = """
-    SELECT projects.id, name, secret, projects.created_at_us
+    SELECT projects.id, name, secret, projects.created_at_us, bound_devices
     FROM projects JOIN session_secrets ON session_secrets.project_id = projects.id"""
 _SECRETS_IN_ORDER: Final = (
     "ORDER BY projects.created_at_us, projects.id, session_secrets.created_at_us DESC, session_secrets.id"
@@ -72,6 +72,12 @@ def _projects(rows: Sequence[Mapping[str, Any]]) -> list[Project]:
         secrets.setdefault(row["id"], []).append(row["secret"])
     first = {row["id"]: row for row in reversed(rows)}
     return [
-        Project(project_id, first[project_id]["name"], tuple(its_secrets), first[project_id]["created_at_us"])
+        Project(
+            project_id,
+            first[project_id]["name"],
+            tuple(its_secrets),
+            first[project_id]["created_at_us"],
+            bound_devices=bool(first[project_id]["bound_devices"]),
+        )
         for project_id, its_secrets in secrets.items()
     ]

@@ -115,6 +115,13 @@ class SqlRegistry:
             async with self._engines.writing.begin() as connection:
                 return (await connection.execute(delete(session_secrets).where(*others))).rowcount
 
+    async def bind_devices(self, project: Project, *, bound: bool) -> None:
+        """Say whether sessions may name no device but the one in their tokens. Raises StoreUnavailable."""
+        said = update(projects).where(projects.c.id == project.id).values(bound_devices=bound)
+        with translated():
+            async with self._engines.writing.begin() as connection:
+                await connection.execute(said)
+
 
 async def _insert_project(connection: AsyncConnection, project_id: int, name: str, epoch_id: int, now_us: int) -> None:
     await connection.execute(insert(projects).values(id=project_id, name=name, created_at_us=now_us))

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     event,
+    false,
 )
 
 metadata: Final = MetaData(
@@ -45,6 +46,13 @@ projects: Final = Table(
     Column("id", BigKey, primary_key=True, autoincrement=False, comment="random: no two databases share one"),
     Column("name", Name, nullable=False, unique=True),
     Column("created_at_us", BigInteger, nullable=False),
+    Column(
+        "bound_devices",
+        Boolean(create_constraint=False),
+        nullable=False,
+        server_default=false(),
+        comment="whether a session may name no device but the one in its token",
+    ),
 )
 
 session_secrets: Final = Table(

@@ -56,9 +56,7 @@ async def test_a_session_and_its_ticket_look_their_key_up_once():
     keys = KeyCache(registry)
     tickets = Tickets(keys)
     token = issue_token(SECRET, "ada", ttl_seconds=60)
-    principal = await Authenticator(keys, Devices(0, ())).authenticate(
-        Credentials(MADE.text, f"Bearer {token}", "", "")
-    )
+    principal = await Authenticator(keys, Devices(0)).authenticate(Credentials(MADE.text, f"Bearer {token}", "", ""))
     redeemed = await tickets.redeem(tickets.issue(principal).text)
     assert (redeemed.user_id, redeemed.session) == (principal.user_id, principal.session)
     assert registry.asked == [KEY.id]
@@ -69,7 +67,7 @@ async def test_a_ticket_of_a_key_that_is_withdrawn_is_refused(monkeypatch: pytes
     registry = Registry()
     tickets = Tickets(KeyCache(registry))
     token = issue_token(SECRET, "ada", ttl_seconds=60)
-    principal = await Authenticator(KeyCache(registry), Devices(0, ())).authenticate(
+    principal = await Authenticator(KeyCache(registry), Devices(0)).authenticate(
         Credentials(MADE.text, f"Bearer {token}", "", "")
     )
     ticket = tickets.issue(principal).text

@@ -1,12 +1,18 @@
 """What one user may do and keep: limits with an error that names them, over gRPC and HTTP."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bridge.bridged import bridged_on
 from bridge.dialects.checkpoint_sync.app import App, edit
-from harness import Client, change, failure, outcomes, refused, settings_for, started_server
+from harness import Client, change, failure, make_project, outcomes, refused, settings_for, started_server
+from syncline_server.operate import projects
+from syncline_server.store.database import database
+from syncline_server.store.looking import EngineCatalogue
+from syncline_server.store.opening import existing_engines
+from syncline_server.store.registry import SqlRegistry
 
 
 def named(server: Any, said: str, /, **token: Any) -> Client:
@@ -65,11 +71,16 @@ async def test_a_user_cannot_invent_devices_without_end(database_url: str):
             await eve.pull()
 
 
-@pytest.mark.parametrize("projects", [("default",), ("*",), ("other", "default")])
-async def test_a_project_may_take_no_device_but_the_one_that_a_token_names(
-    database_url: str, projects: tuple[str, ...]
-):
-    async with started_server(settings_for(database_url, bound_device_projects=projects)) as server:
+async def bind(database_url: str, project: str, *, bound: bool = True) -> None:
+    async with existing_engines(database(database_url, Path())) as engines:
+        await projects.bind_devices(SqlRegistry(engines), EngineCatalogue(engines), project, bound=bound)
+
+
+async def test_a_project_may_take_no_device_but_the_one_that_a_token_names(database_url: str):
+    settings = settings_for(database_url)
+    made = await make_project(settings)
+    await bind(database_url, made.name)
+    async with started_server(settings, made) as server:
         for client, is_taken in (
             (named(server, "d1"), False),
             (named(server, "d1", device="d2"), False),
@@ -87,9 +98,20 @@ async def test_a_project_may_take_no_device_but_the_one_that_a_token_names(
             await service.pull(user_id="ada")
 
 
+async def test_a_project_takes_any_device_again_when_it_binds_none_any_more(database_url: str):
+    settings = settings_for(database_url)
+    made = await make_project(settings)
+    await bind(database_url, made.name)
+    await bind(database_url, made.name, bound=False)
+    async with started_server(settings, made) as server, named(server, "d1", device="d2") as client:
+        await client.pull()
+
+
 async def test_other_projects_take_any_device(database_url: str):
-    settings = settings_for(database_url, bound_device_projects=("other",))
-    async with started_server(settings) as server, named(server, "d1", device="d2") as client:
+    settings = settings_for(database_url)
+    made, other = await make_project(settings), await make_project(settings, "other")
+    await bind(database_url, other.name)
+    async with started_server(settings, made) as server, named(server, "d1", device="d2") as client:
         await client.pull()
 
 

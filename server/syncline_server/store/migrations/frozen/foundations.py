@@ -71,6 +71,13 @@ def make_tables(on: Operations) -> None:
     )
 
 
+def bind_devices(on: Operations) -> None:
+    """Let projects say whether sessions may name any device."""
+    default, comment = sa.false(), "whether a session may name no device but the one in its token"
+    kind = sa.Boolean(create_constraint=False)
+    on.add_column("projects", there("bound_devices", kind, server_default=default, comment=comment))
+
+
 def split_projects(on: Operations) -> None:
     """Give heads and session secrets tables of their own."""
     on.create_table(

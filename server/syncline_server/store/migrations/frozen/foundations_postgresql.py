@@ -7,6 +7,7 @@ from alembic.operations import Operations
 
 from syncline_server.store.migrations.frozen.foundations import (
     KEPT_POSITIONS_US,
+    bind_devices,
     make_tables,
     owner_prefix,
     split_projects,
@@ -60,7 +61,7 @@ def _separate_heads(on: Operations) -> None:
         FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION syncline_refuse_head()""")
 
 
-EXPAND = (make_tables, _widen_entities, _widen_positions, _widen_keys, _separate_heads)
+EXPAND = (make_tables, bind_devices, _widen_entities, _widen_positions, _widen_keys, _separate_heads)
 CONCURRENTLY = {
     "pk_entities_0004": "UNIQUE INDEX {} ON entities (entity_key, project_id)",
     "pk_session_positions_0004": "UNIQUE INDEX {} ON session_positions (session_key, entity_type, project_id)",

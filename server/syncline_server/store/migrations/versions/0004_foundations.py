@@ -17,6 +17,7 @@ from syncline_server.store.migrations.frozen import foundations_postgresql
 from syncline_server.store.migrations.frozen.foundations import (
     KEPT_POSITIONS_US,
     Name,
+    bind_devices,
     make_tables,
     owner_prefix,
     split_projects,
@@ -45,6 +46,7 @@ def upgrade() -> None:
     _copy("project_keys", _project_keys("project_keys_0004"), "*, NULL, NULL, NULL, NULL")
     _index_positions(on)
     split_projects(on)
+    bind_devices(on)
     for column in ("head", "session_secret", "epoch_id"):
         op.drop_column("projects", column)
 
