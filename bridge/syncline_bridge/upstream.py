@@ -1,9 +1,9 @@
 """How the bridge calls the server: its channels, a deadline on every call, the caller's credentials as metadata."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from grpc import aio
@@ -22,6 +22,19 @@ _DETAIL_PREFIX = "x-syncline-"
 
 # A connection of their own, or open streams would keep other calls waiting.
 _STREAM_OPTIONS = (*words.CHANNEL_OPTIONS, words.OWN_CONNECTION)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Method:
+    """A call of SyncService with one request and one response."""
+
+    name: str
+
+
+PUSH: Final = Method("Push")
+PULL: Final = Method("Pull")
+GET: Final = Method("Get")
+CREATE_TICKET: Final = Method("CreateTicket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +56,11 @@ class Upstream:
         pull_deadline_seconds: float,
         ready_deadline_seconds: float,
     ) -> None:
-        self._sync = sync_pb2_grpc.SyncServiceStub(channel)
+        # Bytes in, bytes out: without a serializer, gRPC leaves them alone.
+        self._unary: Mapping[Method, aio.UnaryUnaryMultiCallable[bytes, bytes]] = {
+            method: channel.unary_unary(f"/{_SERVICE}/{method.name}") for method in (PUSH, PULL, GET, CREATE_TICKET)
+        }
+        self._deadline_seconds = dict.fromkeys(self._unary, pull_deadline_seconds) | {PUSH: push_deadline_seconds}
         self._relay = relay_pb2_grpc.RelayServiceStub(channel)
         self._streams = sync_pb2_grpc.SyncServiceStub(stream_channel)
         self._check: aio.UnaryUnaryMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
@@ -53,8 +70,6 @@ class Upstream:
                 response_deserializer=health_pb2.HealthCheckResponse.FromString,
             )
         )
-        self._push_deadline_seconds = push_deadline_seconds
-        self._pull_deadline_seconds = pull_deadline_seconds
         self._ready_deadline_seconds = ready_deadline_seconds
 
     async def check_caller(self, caller: Caller) -> None:
@@ -65,39 +80,31 @@ class Upstream:
         except aio.AioRpcError as error:
             raise RefusedError(failure_of(error)) from error
 
+    def call(self, method: Method, request: bytes, caller: Caller) -> Awaitable[bytes]:
+        """Call a method; request and response are serialized. Awaiting it raises RefusedError.
+
+        The request names its user itself: `caller.user_id`, where the message has that field.
+        """
+        return self._call_alone(method, request, caller)
+
     async def push(self, request: sync_pb2.PushRequest, caller: Caller) -> sync_pb2.PushResponse:
         """Push a batch."""
         request.user_id = caller.user_id
-        try:
-            return await self._sync.Push(request, timeout=self._push_deadline_seconds, metadata=caller.metadata())
-        except aio.AioRpcError as error:
-            raise RefusedError(failure_of(error)) from error
+        return sync_pb2.PushResponse.FromString(await self.call(PUSH, request.SerializeToString(), caller))
 
     async def pull(self, request: sync_pb2.PullRequest, caller: Caller) -> sync_pb2.PullResponse:
         """Pull a page."""
         request.user_id = caller.user_id
-        try:
-            return await self._sync.Pull(request, timeout=self._pull_deadline_seconds, metadata=caller.metadata())
-        except aio.AioRpcError as error:
-            raise RefusedError(failure_of(error)) from error
+        return sync_pb2.PullResponse.FromString(await self.call(PULL, request.SerializeToString(), caller))
 
     async def get(self, request: sync_pb2.GetRequest, caller: Caller) -> sync_pb2.GetResponse:
         """Read entities by their ids."""
         request.user_id = caller.user_id
-        try:
-            return await self._sync.Get(request, timeout=self._pull_deadline_seconds, metadata=caller.metadata())
-        except aio.AioRpcError as error:
-            raise RefusedError(failure_of(error)) from error
+        return sync_pb2.GetResponse.FromString(await self.call(GET, request.SerializeToString(), caller))
 
     async def create_ticket(self, caller: Caller) -> sync_pb2.CreateTicketResponse:
         """Make a ticket."""
-        request = sync_pb2.CreateTicketRequest()
-        try:
-            return await self._sync.CreateTicket(
-                request, timeout=self._pull_deadline_seconds, metadata=caller.metadata()
-            )
-        except aio.AioRpcError as error:
-            raise RefusedError(failure_of(error)) from error
+        return sync_pb2.CreateTicketResponse.FromString(await self.call(CREATE_TICKET, b"", caller))
 
     async def stream(
         self, request: sync_pb2.StreamPullRequest, caller: Caller
@@ -122,6 +129,14 @@ class Upstream:
             trailing: Any = error.trailing_metadata()  # pairs; the stub packages for gRPC disagree
             return Readiness(False, _shown(trailing))
         return Readiness(serving, _shown(await call.trailing_metadata()))
+
+    async def _call_alone(self, method: Method, request: bytes, caller: Caller) -> bytes:
+        try:
+            return await self._unary[method](
+                request, timeout=self._deadline_seconds[method], metadata=caller.metadata()
+            )
+        except aio.AioRpcError as error:
+            raise RefusedError(failure_of(error)) from error
 
 
 @asynccontextmanager
