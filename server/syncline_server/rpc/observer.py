@@ -18,7 +18,7 @@ from syncline import words
 from syncline_server.rpc.incoming import Incoming
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.server_time import server_time
-from syncline_server.rpc.status import internal_status, status_of
+from syncline_server.rpc.status import forget_frames, internal_status, status_of
 from syncline_server.sync.errors import StoreUnavailable, SyncError
 
 _TELL_SECONDS: Final = 5.0
@@ -138,6 +138,7 @@ class _Call:
             status = internal_status(request_id)
             self._served.log.error("call failed", request_id=request_id, exc_info=error)
         self.end(status.code.name)
+        forget_frames(error)
         try:
             async with asyncio.timeout(_TELL_SECONDS):
                 await self._context.abort_with_status(status)

@@ -18,7 +18,7 @@ from syncline_server.identity.credentials import credentials_of
 from syncline_server.identity.principal import Principal
 from syncline_server.rpc.pushes import BegunPush, Pushes
 from syncline_server.rpc.server_time import server_time
-from syncline_server.rpc.status import rich_internal_status, rich_status_of
+from syncline_server.rpc.status import forget_frames, rich_internal_status, rich_status_of
 from syncline_server.sync.errors import Draining, ReaderTooSlow, SyncError
 
 _log = logging.getLogger(__name__)
@@ -173,10 +173,12 @@ class _PushStream:
             self._pushes.answer(answer.response, one.begun, one.principal)
         except SyncError as error:
             answer.status = rich_status_of(error).SerializeToString()
+            forget_frames(error)
         except Exception as error:
             request_id = uuid.uuid4().hex
             _log.error("a push of a stream failed, request_id=%s", request_id, exc_info=error)
             answer.status = rich_internal_status(request_id).SerializeToString()
+            forget_frames(error)
 
     def _end(self, error: Exception | None) -> None:
         """Take in no more; the first reason counts."""

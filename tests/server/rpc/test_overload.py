@@ -1,11 +1,15 @@
 """While nothing can be written, pushes wait up to a bound; what comes beyond it is refused at once."""
 
 import asyncio
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from harness import Client, FailedCall, Server, change, ids, make_project, refused, settings_for, started_server
 from metrics import metric
 from ports import free_address
 from storage import nothing_can_be_written
+from syncline_server.sync.changes import Push
 from waiting import until
 
 KIB = 1024
@@ -23,6 +27,16 @@ async def pushed(client: Client, **data: str) -> tuple[list[FailedCall], Waiting
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         told += [task.result() for task in done]
     return told, waiting
+
+
+@contextmanager
+def no_search_for_cycles() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def is_overloaded(told: FailedCall) -> bool:
@@ -61,6 +75,15 @@ async def test_another_project_has_room_of_its_own(database_url: str):
             _, waiting = await pushed(client)
             assert (await refused(neighbour.push(change()))).reason == "STORE_UNAVAILABLE"
             await asyncio.wait(waiting)
+
+
+async def test_what_was_refused_is_let_go_of_at_once(database_url: str):
+    async with started_server(settings_for(database_url)) as server, server.client(device="a") as client:
+        with no_search_for_cycles():
+            async with nothing_can_be_written(database_url):
+                told = await asyncio.gather(*(refused(client.push(change("create", f"e{at}"))) for at in range(20)))
+            assert {each.code for each in told} == {"UNAVAILABLE"}
+            assert not [kept for kept in gc.get_objects() if isinstance(kept, Push)]
 
 
 async def test_metrics_show_what_waits_and_what_was_refused(database_url: str):
