@@ -13,20 +13,22 @@ from syncline.channel_tls import channel_credentials
 from syncline.descriptors import descriptors_left
 from syncline.words import is_loopback, split_address
 from syncline_bridge.describe.openapi import DocumentedApp
-from syncline_bridge.describe.operation import Operation, router_of
+from syncline_bridge.describe.operation import Operation, handler_of, router_of
 from syncline_bridge.dialect import Dialect
 from syncline_bridge.dialects import DIALECTS
 from syncline_bridge.edge.access import Access
 from syncline_bridge.edge.admission import Admission
 from syncline_bridge.edge.areas import Areas
-from syncline_bridge.edge.bodies import Bodies, BodyLimits
+from syncline_bridge.edge.bodies import Bodies, BodyLimits, BodyRoom
 from syncline_bridge.edge.callers import Callers
-from syncline_bridge.edge.compression import CompressedAnswers, CompressedBodies
+from syncline_bridge.edge.compression import CompressedAnswers, CompressedBodies, ReadyAnswers, send_plainly
 from syncline_bridge.edge.connections import Crowd, protocol_of
+from syncline_bridge.edge.credentials import KnownCallers
 from syncline_bridge.edge.cross_origin import CrossOrigin
 from syncline_bridge.edge.event_stream import EventStreams
 from syncline_bridge.edge.failures import answer_failures
 from syncline_bridge.edge.heads import Heads
+from syncline_bridge.edge.lean import Bounds, HotRoute, LeanEdge
 from syncline_bridge.edge.listener import listening
 from syncline_bridge.edge.probes import LIVENESS_PATH, READINESS_PATH, Health, probes
 from syncline_bridge.edge.semantics import HeadRequests, OneHost
@@ -88,15 +90,18 @@ def build(settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Seq
     if settings.compress_answers:
         app = CompressedAnswers(app, _stream_paths(dialects))
     app = CompressedBodies(app, areas.answer_failure, settings.max_body_bytes)
-    app = Admission(app, areas.answer_failure, settings.limit_concurrency, (*_PROBE_PATHS, *_stream_paths(dialects)))
-    limits = BodyLimits(
-        settings.body_read_timeout_seconds, settings.body_min_bytes_per_second, settings.limit_body_bytes
-    )
-    callers = Callers(upstream.check_caller)
-    app = Bodies(app, areas.answer_failure, _heads(settings, dialects), callers, limits)
+    uncounted_paths = (*_PROBE_PATHS, *_stream_paths(dialects))
+    app = admission = Admission(app, areas.answer_failure, settings.limit_concurrency, uncounted_paths)
+    limits = BodyLimits(settings.body_read_timeout_seconds, settings.body_min_bytes_per_second)
+    callers, room = Callers(upstream.check_caller), BodyRoom(settings.limit_body_bytes)
+    app = Bodies(app, areas.answer_failure, _heads(settings, dialects), callers, limits, room)
     app = SlashAtTheEnd(OneHost(HeadRequests(app), areas.answer_failure))
     with_loopback = is_loopback(split_address(settings.http_address)[0])
     app = CrossOrigin(app, settings.cors_origins, areas, with_loopback=with_loopback)
+    send_answer = ReadyAnswers().send if settings.compress_answers else send_plainly
+    app = LeanEdge(
+        app, _hot_routes(settings, callers, dialects), Bounds(admission, room), areas.answer_failure, send_answer
+    )
     return Access(app, areas.answer_failure, quiet_paths=_PROBE_PATHS)
 
 
@@ -126,8 +131,22 @@ def documented(
 def _heads(settings: OwnSettings, dialects: Sequence[ServedDialect]) -> Heads:
     heads = Heads()
     for each in dialects:
-        heads.expect(each.operations, each.dialect.caller_of, settings.max_body_bytes)
+        heads.expect(each.operations, each.dialect.credentials, settings.max_body_bytes)
     return heads
+
+
+def _hot_routes(
+    settings: OwnSettings, callers: Callers, dialects: Sequence[ServedDialect]
+) -> dict[tuple[str, str], HotRoute]:
+    routes: dict[tuple[str, str], HotRoute] = {}
+    for each in dialects:
+        known = KnownCallers(each.dialect.credentials, callers)
+        for one in each.operations:
+            if one.is_hot:
+                handler = handler_of(one, each.dialect.security_schemes)
+                route = HotRoute(handler, known, settings.max_body_bytes if one.body is not None else 0)
+                routes.update(dict.fromkeys(((one.method, path) for path in one.paths), route))
+    return routes
 
 
 def _crowd(settings: OwnSettings) -> Crowd:

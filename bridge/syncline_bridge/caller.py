@@ -1,6 +1,8 @@
 """Who is calling: the credentials a client sent, unchecked, on their way to the server that checks them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 
 from starlette.requests import Request
 
@@ -24,6 +26,10 @@ class Caller:
     user_id: str = ""
     """Whom the call is about; the server takes it from the holder of a server key alone."""
 
+    def in_request(self, request_id: str) -> "Caller":
+        """Return the same caller, in a request of his."""
+        return Caller(request_id, self.api_key, self.authorization, self.device_id, self.ticket, self.user_id)
+
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """Spell it as gRPC metadata; what is empty is left out, and the server decides what that means."""
         pairs = (
@@ -39,6 +45,20 @@ class Caller:
                 invalid(f"The credentials are larger than {MAX_METADATA_BYTES} bytes.", limit_bytes=MAX_METADATA_BYTES)
             )
         return present
+
+
+def once_a_request(read: Callable[[Request], Caller]) -> Callable[[Request], Caller]:
+    """Read who is calling once a request: the edge has done so, on the head, before a handler asks."""
+
+    @wraps(read)
+    def caller_of(request: Request) -> Caller:
+        state = request.scope["state"]
+        caller: Caller | None = state.get("caller")
+        if caller is None:
+            caller = state["caller"] = read(request)
+        return caller
+
+    return caller_of
 
 
 def header(request: Request, name: str) -> str:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from syncline_bridge.caller import Caller
 from syncline_bridge.describe.operation import Described, Operation
 from syncline_bridge.edge.areas import Area
+from syncline_bridge.edge.credentials import Credentials
 from syncline_bridge.edge.event_stream import EventStreams
 from syncline_bridge.failure import Failure
 from syncline_bridge.knobs import Knobs
@@ -30,8 +31,10 @@ class Dialect(Generic[S]):
     """Its knobs; `Knobs` itself for none."""
     operations: Callable[[Upstream, EventStreams, S], Sequence[Operation]]
     """Make what it serves: methods, paths, handlers and their documentation."""
+    credential_headers: tuple[str, ...]
+    """The headers that say who is calling, and whom the call is about."""
     caller_of: Callable[[Request], Caller]
-    """Take the credentials from a request's headers; raises RefusedError. Not asked for streams."""
+    """Take the credentials from these; raises RefusedError. Not asked for streams. No other header is shown to it."""
     answer_failure: Callable[[Failure], Response]
     request_headers: tuple[str, ...]
     """What a browser on another origin may send, besides what every dialect takes."""
@@ -41,6 +44,11 @@ class Dialect(Generic[S]):
     """The structs that its documentation names. All dialects share one document, so no two may have the same name."""
     security_schemes: Mapping[str, Described]
     """Its credentials, as OpenAPI has them; a name that two dialects use has to mean the same to both."""
+
+    @property
+    def credentials(self) -> Credentials:
+        """How its callers say who they are."""
+        return Credentials(self.credential_headers, self.caller_of)
 
     def area(self, operations: Sequence[Operation]) -> Area:
         """Return the part of the paths that is this dialect's."""

@@ -61,6 +61,8 @@ class Operation:
     """The headers of an answer that went well."""
     is_stream: bool = False
     """Whether an answer lasts: such requests are bounded by the limit of streams, not by that of requests."""
+    is_hot: bool = False
+    """Whether it is asked for so often that the edge is to take the short way to it."""
 
     @property
     def is_page(self) -> bool:
@@ -68,7 +70,10 @@ class Operation:
         return self.method == "GET" and not self.is_stream
 
     def __post_init__(self) -> None:
-        assert not (self.is_stream and "{" in "".join(self.paths)), "the edge knows streams by their whole path"
+        by_whole_path = self.is_stream or self.is_hot
+        assert not (by_whole_path and "{" in "".join(self.paths)), "the edge knows these by their whole path"
+        assert not (self.is_hot and self.is_stream), "the short way waits for the whole answer"
+        assert not self.is_hot or self.method == "GET" or self.body is not None, "the short way knows a body or none"
 
 
 def json_of(*models: type[msgspec.Struct]) -> Described:
@@ -86,7 +91,7 @@ def router_of(name: str, operations: Sequence[Operation], security_schemes: Mapp
     """Serve operations, under a name that groups them in the document."""
     router = APIRouter(tags=[name])
     for operation in operations:
-        handler = _handler(operation, security_schemes)
+        handler = handler_of(operation, security_schemes)
         for path in operation.paths:
             router.add_api_route(
                 path,
@@ -99,7 +104,7 @@ def router_of(name: str, operations: Sequence[Operation], security_schemes: Mapp
     return router
 
 
-def _handler(operation: Operation, security_schemes: Mapping[str, Described]) -> Handler:
+def handler_of(operation: Operation, security_schemes: Mapping[str, Described]) -> Handler:
     """Return the handler with what every operation gets."""
     schemes = [security_schemes[name] for needed in operation.security for name in needed]
     described = (*operation.parameters, *schemes)

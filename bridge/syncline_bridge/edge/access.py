@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +19,7 @@ from syncline_bridge.logs import described
 AnswerFailure = Callable[[str, Failure], Response]
 """Renders a failure in the dialect that the path belongs to."""
 
+_ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _MAX_LOGGED_PATH = 200
 _CLIENT_GONE = 499
 _CLIENT_ERROR = 400
@@ -90,19 +90,26 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["x-request-id"] = self.request_id
-            headers.update(self.state.get("shown_headers", {}))
-            headers["cache-control"] = "no-store"
-            headers["x-content-type-options"] = "nosniff"
+            own = self._own_headers()
+            names = {name for name, _ in own}
+            kept = [header for header in message["headers"] if header[0] not in names]
+            message = {**message, "headers": [*kept, *own]}  # what a layer below sends may be shared by its answers
         elif message["type"] == "http.response.body":
             self.complete = not message.get("more_body", False)
         await self._send(message)
 
+    def _own_headers(self) -> list[tuple[bytes, bytes]]:
+        shown = self.state.get("shown_headers", {}).items()
+        named = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in shown]
+        return [(b"x-request-id", self.request_id.encode()), *named, *_ALWAYS]
+
 
 def _request_id(scope: Scope) -> str:
-    sent = Headers(scope=scope).get("x-request-id", "")
-    return sent if words.match_request_id(sent) else secrets.token_hex(16)
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            sent: str = value.decode("latin-1")
+            return sent if words.match_request_id(sent) else secrets.token_hex(16)
+    return secrets.token_hex(16)
 
 
 def _log_defect(defect: Exception, request_id: str) -> None:

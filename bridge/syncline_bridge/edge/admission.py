@@ -29,17 +29,16 @@ class Admission:
         if scope["path"] in self._uncounted_paths:
             await self._app(scope, receive, send)
             return
-        if self._in_progress >= self._limit:
+        if not self.enter():
             await self._answer_failure(scope["path"], OVERLOADED)(scope, receive, send)
             return
         holds = True
-        self._in_progress += 1
 
         def leave() -> None:
             nonlocal holds
             if holds:
                 holds = False
-                self._in_progress -= 1
+                self.leave()
 
         async def send_without_a_place(message: Message) -> None:
             leave()
@@ -49,3 +48,14 @@ class Admission:
             await self._app(scope, receive, send_without_a_place)
         finally:
             leave()
+
+    def enter(self) -> bool:
+        """Take a place; False when there is none."""
+        if self._in_progress >= self._limit:
+            return False
+        self._in_progress += 1
+        return True
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._in_progress -= 1

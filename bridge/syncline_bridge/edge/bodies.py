@@ -5,7 +5,6 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,8 +23,32 @@ class BodyLimits:
 
     timeout_seconds: float
     min_bytes_per_second: int
-    all_bytes: int
-    """All bodies at once; one caller may have half of it."""
+
+
+class BodyRoom:
+    """How much of bodies is in memory at once; one caller may have half of it."""
+
+    def __init__(self, all_bytes: int) -> None:
+        self._all_bytes = all_bytes
+        self._held: Counter[bytes] = Counter()
+        self._held_in_all = 0
+
+    def has(self, holder: bytes, size: int) -> bool:
+        """Tell whether there is room for a piece of a body."""
+        most = self._all_bytes
+        return self._held_in_all + size <= most and self._held[holder] + size <= most // 2
+
+    def take(self, holder: bytes, size: int) -> None:
+        """Fill room that there is."""
+        self._held_in_all += size
+        self._held[holder] += size
+
+    def release(self, holder: bytes, size: int) -> None:
+        """Give room back."""
+        self._held_in_all -= size
+        self._held[holder] -= size
+        if not self._held[holder]:
+            del self._held[holder]
 
 
 class Bodies:
@@ -36,15 +59,20 @@ class Bodies:
     """
 
     def __init__(
-        self, app: ASGIApp, answer_failure: AnswerFailure, heads: Heads, callers: Callers, limits: BodyLimits
+        self,
+        app: ASGIApp,
+        answer_failure: AnswerFailure,
+        heads: Heads,
+        callers: Callers,
+        limits: BodyLimits,
+        room: BodyRoom,
     ) -> None:
         self._app = app
         self._answer_failure = answer_failure
         self._heads = heads
         self._callers = callers
         self._limits = limits
-        self._held: Counter[bytes] = Counter()
-        self._held_in_all = 0
+        self._room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -60,16 +88,16 @@ class Bodies:
         if announced == 0:
             await self._app(scope, receive, send)
         elif expected is not None:
-            await self._serve_with_body(_Body(self, name, expected.max_body_bytes), scope, receive, send)
+            await self._serve_with_body(_Body(self._room, name, expected.max_body_bytes), scope, receive, send)
 
     async def _admit(self, expected: Expected | None, announced: int | None, scope: Scope) -> bytes:
         if expected is None:
             return _NOBODY
         if announced is not None and announced > expected.max_body_bytes:
             raise RefusedError(body_too_large(expected.max_body_bytes))
-        if expected.caller_of is None:
+        if expected.credentials is None:
             return _NOBODY
-        return await self._callers.admit(expected.caller_of(Request(scope)))
+        return await self._callers.admit(expected.credentials.caller_of(scope))
 
     async def _serve_with_body(self, body: "_Body", scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -78,7 +106,7 @@ class Bodies:
         except RefusedError as refused:
             await self._refuse(refused, True, scope, receive, send)
         finally:
-            self.release(body.holder, len(body.content))
+            self._room.release(body.holder, len(body.content))
 
     async def _refuse(self, refused: RefusedError, has_body: bool, scope: Scope, receive: Receive, send: Send) -> None:
         response = self._answer_failure(scope["path"], refused.failure)
@@ -88,26 +116,11 @@ class Bodies:
         linger_seconds = 0.0 if refused.failure is BODY_TOO_SLOW else _LINGER_SECONDS
         await _answer_and_linger(response, linger_seconds, scope, receive, send)
 
-    def reserve(self, holder: bytes, size: int) -> None:
-        """Make room for a piece of a body; raises RefusedError."""
-        most = self._limits.all_bytes
-        if self._held_in_all + size > most or self._held[holder] + size > most // 2:
-            raise RefusedError(OVERLOADED)
-        self._held_in_all += size
-        self._held[holder] += size
-
-    def release(self, holder: bytes, size: int) -> None:
-        """Give room back."""
-        self._held_in_all -= size
-        self._held[holder] -= size
-        if not self._held[holder]:
-            del self._held[holder]
-
 
 class _Body:
     """A body that is coming."""
 
-    def __init__(self, room: Bodies, holder: bytes, max_bytes: int) -> None:
+    def __init__(self, room: BodyRoom, holder: bytes, max_bytes: int) -> None:
         self.holder = holder
         self.content = bytearray()
         self._room = room
@@ -135,17 +148,24 @@ class _Body:
     def _add(self, piece: bytes) -> None:
         if len(self.content) + len(piece) > self._max_bytes:
             raise RefusedError(body_too_large(self._max_bytes))
-        self._room.reserve(self.holder, len(piece))
+        if not self._room.has(self.holder, len(piece)):
+            raise RefusedError(OVERLOADED)
+        self._room.take(self.holder, len(piece))
         self.content += piece
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+def replay(message: Message, receive: Receive) -> Receive:
+    """Return what receives a message, again, before whatever comes after it."""
+    pending = [message]
 
-    async def replay() -> Message:
+    async def receive_again() -> Message:
         return pending.pop() if pending else await receive()
 
-    return replay
+    return receive_again
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    return replay({"type": "http.request", "body": body, "more_body": False}, receive)
 
 
 async def _without_its_body(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

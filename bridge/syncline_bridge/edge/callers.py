@@ -26,13 +26,22 @@ class Callers:
         self._refused: TTLCache[bytes, Failure] = TTLCache(_REMEMBERED, _REFUSED_SECONDS)
         self._asked = 0
 
+    @staticmethod
+    def name_of(caller: Caller) -> bytes:
+        """Return a name for the credentials of a caller."""
+        return sha256("\0".join((caller.api_key, caller.authorization, caller.device_id)).encode()).digest()
+
+    def knows(self, name: bytes) -> bool:
+        """Tell whether a caller of this name was let in."""
+        return name in self._known
+
     async def admit(self, caller: Caller) -> bytes:
         """Return a name for the credentials of a caller who may be listened to. Raises RefusedError.
 
         A server that cannot be asked refuses nobody here: it will be asked again, and answer for itself.
         """
-        name = sha256("\0".join((caller.api_key, caller.authorization, caller.device_id)).encode()).digest()
-        if name in self._known:
+        name = self.name_of(caller)
+        if self.knows(name):
             return name
         if (failure := self._refused.get(name)) is not None:
             raise RefusedError(failure)

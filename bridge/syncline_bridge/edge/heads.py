@@ -1,15 +1,14 @@
 """What the edge knows of a request from its head: which operation it asks for, whose it is, what may come with it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.routing import compile_path
 from starlette.types import Scope
 
-from syncline_bridge.caller import Caller
+from syncline_bridge.edge.credentials import Credentials
 
 _UNREAD_BYTES = 1024
 """A body that nobody reads may be so large where a method has one by its nature."""
@@ -40,7 +39,7 @@ class Expected:
     """What an operation expects of a request."""
 
     max_body_bytes: int
-    caller_of: Callable[[Request], Caller] | None
+    credentials: Credentials | None
     """None: the operation finds out itself, before anything else."""
 
 
@@ -51,14 +50,12 @@ class Heads:
         self._exact: dict[tuple[str, str], Expected] = {}
         self._templates: list[tuple[str, str, Expected]] = []
 
-    def expect(
-        self, operations: Iterable[Operation], caller_of: Callable[[Request], Caller], max_body_bytes: int
-    ) -> None:
+    def expect(self, operations: Iterable[Operation], credentials: Credentials, max_body_bytes: int) -> None:
         """Expect operations of a dialect."""
         for operation in operations:
             has_body = operation.body is not None
             most = max_body_bytes if has_body else 0 if operation.method == "GET" else _UNREAD_BYTES
-            expected = Expected(most, None if operation.is_stream else caller_of)
+            expected = Expected(most, None if operation.is_stream else credentials)
             for path in operation.paths:
                 if "{" in path:
                     self._templates.append((operation.method, path, expected))

@@ -3,11 +3,18 @@
 from typing import Any
 
 import httptools
+from starlette.types import Receive
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 _MAX_PIPELINED = 32
 _NOT_OFFERED = frozenset({b"upgrade", b"http2-settings"})
 """Headers of an offer to change the protocol, and what `Connection` calls them."""
+
+
+def has_come(receive: Receive) -> bool:
+    """Tell whether a request is complete already, so that `receive` does not wait: ASGI itself cannot say."""
+    cycle = getattr(receive, "__self__", None)
+    return isinstance(cycle, RequestResponseCycle) and not cycle.more_body
 
 
 class RequestEndsProtocol(HttpToolsProtocol):

@@ -55,6 +55,11 @@ class OneHost:
         await response(scope, receive, send)
 
 
+def is_host(value: bytes) -> bool:
+    """Tell whether this is the form of a host."""
+    return _HOST.fullmatch(value.decode("latin-1")) is not None
+
+
 def _host_problem(hosts: list[str], http_version: str) -> str | None:
     if len(hosts) > 1:
         return "was sent more than once"

@@ -2,7 +2,7 @@
 
 from syncline_bridge.dialect import Dialect
 from syncline_bridge.dialects.checkpoint_sync import errors, models, routes
-from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
+from syncline_bridge.dialects.checkpoint_sync.credentials import CREDENTIAL_HEADERS, caller_of
 from syncline_bridge.knobs import Knobs
 
 DIALECT = Dialect(
@@ -10,6 +10,7 @@ DIALECT = Dialect(
     prefixes=("/client", "/v1/client"),
     settings=Knobs,
     operations=routes.operations,
+    credential_headers=CREDENTIAL_HEADERS,
     caller_of=caller_of,
     answer_failure=errors.answer,
     request_headers=("X-Api-Key", "Authorization", "X-Device-Id", "Last-Event-ID"),

@@ -2,9 +2,12 @@
 
 from starlette.requests import Request
 
-from syncline_bridge.caller import Caller, header, id_header
+from syncline_bridge.caller import Caller, header, id_header, once_a_request
+
+CREDENTIAL_HEADERS = ("X-Api-Key", "Authorization", "X-Device-Id", "X-User-Id")
 
 
+@once_a_request
 def caller_of(request: Request) -> Caller:
     """Take the credentials from a request's headers."""
     return Caller(

@@ -107,6 +107,7 @@ def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[
         security=(_BY_SESSION,),
         parameters=(_DEVICE,),
         body=PushBody,
+        is_hot=True,
     )
     return (
         push,
@@ -128,6 +129,7 @@ def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[
             parameters=(_ENTITY_TYPES, _LAST_EVENT_ID, _CHECKPOINT_TOKEN, _DEVICE),
             body=None,
             is_stream=True,
+            is_hot=False,
         ),
         replace(push, paths=_ENTITIES, handler=handlers.get, content=json_of(GetAnswer), body=GetBody),
         replace(
@@ -139,6 +141,7 @@ def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[
             failures=_FAILURES_OF_ONE,
             parameters=(_TYPE_IN_PATH, _ID_IN_PATH, _DEVICE),
             body=None,
+            is_hot=False,
         ),
         replace(
             push,
@@ -146,6 +149,7 @@ def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[
             handler=live.ticket,
             content=json_of(TicketAnswer),
             body=None,
+            is_hot=False,
         ),
     )
 

@@ -9,6 +9,7 @@ DIALECT = Dialect(
     prefixes=("/v1/sync", "/auth"),
     settings=MutationSyncSettings,
     operations=routes.operations,
+    credential_headers=("X-Client-Id", "X-Auth-Token", "Authorization", "X-User-Id"),
     caller_of=routes.caller_of,
     answer_failure=errors.answer,
     request_headers=("X-Auth-Token", "X-Client-Id", "Authorization", routes.KEY_HEADER),

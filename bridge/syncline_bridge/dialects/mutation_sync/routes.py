@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from syncline import words
-from syncline_bridge.caller import Caller, header, id_header
+from syncline_bridge.caller import Caller, header, id_header, once_a_request
 from syncline_bridge.describe.operation import Described, Failures, Operation, json_of
 from syncline_bridge.describe.pieces import FAILURES, PROJECT_KEY, SESSION_TOKEN, api_key, parameter
 from syncline_bridge.dialects.mutation_sync import mutations, parameters, translate
@@ -105,6 +105,7 @@ def operations(upstream: Upstream, _: EventStreams, settings: MutationSyncSettin
             security=_SECURITY,
             parameters=_pull_parameters(settings),
             headers=_HEADERS,
+            is_hot=True,
         ),
         Operation(
             method="POST",
@@ -116,10 +117,12 @@ def operations(upstream: Upstream, _: EventStreams, settings: MutationSyncSettin
             parameters=(_LAST_MUTATION_AT, _KEY),
             body=MutationBatch,
             headers=_HEADERS,
+            is_hot=True,
         ),
     )
 
 
+@once_a_request
 def caller_of(request: Request) -> Caller:
     """Take the credentials from a request's headers."""
     client_id = header(request, "X-Client-Id")

@@ -9,6 +9,7 @@ DIALECT = Dialect(
     prefixes=("/echo",),
     settings=EchoSettings,
     operations=routes.operations,
+    credential_headers=("X-Echo-Key", "Authorization"),
     caller_of=routes.caller_of,
     answer_failure=errors.answer,
     request_headers=("X-Echo-Key", "Authorization"),

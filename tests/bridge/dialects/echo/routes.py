@@ -78,6 +78,7 @@ def operations(upstream: Upstream, streams: EventStreams, settings: EchoSettings
             content=json_of(Echoes),
             failures=_FAILURES,
             security=_SECURITY,
+            is_hot=True,
         ),
         Operation(
             method="GET",
