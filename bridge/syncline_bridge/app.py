@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from syncline.certificates import certificates, client_tls
 from syncline.channel_tls import channel_credentials
 from syncline.descriptors import descriptors_left
+from syncline.proxies import Proxies
 from syncline.words import is_loopback, split_address
 from syncline_bridge.describe.openapi import DocumentedApp
 from syncline_bridge.describe.operation import Operation, handler_of, router_of
@@ -21,6 +22,7 @@ from syncline_bridge.edge.admission import Admission
 from syncline_bridge.edge.areas import Areas
 from syncline_bridge.edge.bodies import Bodies, BodyLimits, BodyRoom
 from syncline_bridge.edge.callers import Callers
+from syncline_bridge.edge.clients import Clients, HeldRefusals
 from syncline_bridge.edge.compression import CompressedAnswers, CompressedBodies, ReadyAnswers, send_plainly
 from syncline_bridge.edge.connections import Crowd, protocol_of
 from syncline_bridge.edge.credentials import KnownCallers
@@ -93,16 +95,18 @@ def build(settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Seq
     uncounted_paths = (*_PROBE_PATHS, *_stream_paths(dialects))
     app = admission = Admission(app, areas.answer_failure, settings.limit_concurrency, uncounted_paths)
     limits = BodyLimits(settings.body_read_timeout_seconds, settings.body_min_bytes_per_second)
-    callers, room = Callers(upstream.check_caller), BodyRoom(settings.limit_body_bytes)
+    clients = Clients(Proxies(settings.trusted_proxies))
+    callers, room = Callers(upstream.check_caller, clients), BodyRoom(settings.limit_body_bytes)
     app = Bodies(app, areas.answer_failure, _heads(settings, dialects), callers, limits, room)
     app = SlashAtTheEnd(OneHost(HeadRequests(app), areas.answer_failure))
     with_loopback = is_loopback(split_address(settings.http_address)[0])
     app = CrossOrigin(app, settings.cors_origins, areas, with_loopback=with_loopback)
+    app = HeldRefusals(app, clients, settings.failure_delay_seconds)
     send_answer = ReadyAnswers().send if settings.compress_answers else send_plainly
     app = LeanEdge(
         app, _hot_routes(settings, callers, dialects), Bounds(admission, room), areas.answer_failure, send_answer
     )
-    return Access(app, areas.answer_failure, quiet_paths=_PROBE_PATHS)
+    return Access(app, areas.answer_failure, clients, quiet_paths=_PROBE_PATHS)
 
 
 def documented(
@@ -151,7 +155,7 @@ def _hot_routes(
 
 def _crowd(settings: OwnSettings) -> Crowd:
     most = min(settings.limit_connections, descriptors_left(_RESERVED_DESCRIPTORS))
-    return Crowd(most, settings.slow_client_seconds)
+    return Crowd(most, settings.slow_client_seconds, Proxies(settings.trusted_proxies))
 
 
 def _stream_paths(dialects: Sequence[ServedDialect]) -> list[str]:

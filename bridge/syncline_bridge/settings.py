@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 from syncline import words
+from syncline.proxies import Proxies
 from syncline_bridge.dialect import Dialect
 from syncline_bridge.dialects import DIALECTS
 from syncline_bridge.knobs import Knobs
@@ -82,6 +83,12 @@ class OwnSettings(Knobs):
     shutdown_grace_seconds: Annotated[int, Field(ge=0)] = 12
     """How long requests in progress may take to finish after SIGTERM."""
 
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Proxies whose X-Forwarded-For is believed: addresses and networks (10.0.0.0/8), separated by commas."""
+
+    failure_delay_seconds: Annotated[float, Field(ge=0)] = 1.0
+    """How long an address waits for a refusal, once it has been refused 20 times within 10 s; 0: never."""
+
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Browser origins that may call, separated by commas; `*` for all. Those of this machine may while it alone can."""
 
@@ -106,11 +113,17 @@ class OwnSettings(Knobs):
         words.split_address(value)
         return value
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
-    def _origins_are_a_comma_list(cls, value: object) -> object:
+    def _list_has_commas(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+            return tuple(one.strip() for one in value.split(",") if one.strip())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        Proxies(value)
         return value
 
 

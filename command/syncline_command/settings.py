@@ -18,6 +18,7 @@ _METAVARS: Final = {
     "dir": "DIR",
     "database": "URL",
     "origins": "ORIGINS",
+    "proxies": "NETWORKS",
 }
 _PYDANTIC_PREFIX: Final = "Value error, "
 
@@ -60,11 +61,15 @@ def _add_setting(parser: Parser, name: str, field: FieldInfo) -> None:
         parser.add_argument(_option(name), dest=name, action=action, default=None, help=about)
     elif get_origin(field.annotation) is tuple:
         # One at a time, or a list as in the environment.
-        names = (_option(name), _option(name.removesuffix("s")))
+        names = (_option(name), _option(_one_of(name)))
         parser.add_argument(*names, dest=name, action="append", metavar=_metavar(name, field), help=about)
     else:
         # Text: the settings read it with the same rules as the environment.
         parser.add_argument(_option(name), dest=name, metavar=_metavar(name, field), help=about)
+
+
+def _one_of(name: str) -> str:
+    return f"{name.removesuffix('ies')}y" if name.endswith("ies") else name.removesuffix("s")
 
 
 def _joined(value: Any) -> Any:

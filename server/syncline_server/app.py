@@ -16,11 +16,12 @@ from prometheus_client import start_http_server
 from syncline import words
 from syncline.certificates import certificates
 from syncline.descriptors import descriptors_left
+from syncline.proxies import Proxies
+from syncline.refusals import Refusals
 from syncline_server.health import HealthReport
 from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.call_limits import CallLimiter
 from syncline_server.identity.devices import Devices
-from syncline_server.identity.failures import Failures
 from syncline_server.identity.key_cache import KeyCache
 from syncline_server.identity.key_use import KeyUse
 from syncline_server.identity.quotas import Quotas
@@ -30,6 +31,7 @@ from syncline_server.rpc.codec import LAYOUT
 from syncline_server.rpc.connections import Connections
 from syncline_server.rpc.incoming import Incoming
 from syncline_server.rpc.metrics import Metrics
+from syncline_server.rpc.peers import Peers
 from syncline_server.rpc.public import HealthService
 from syncline_server.rpc.requests import RequestLimits, Requests
 from syncline_server.rpc.server import AddressInUse, ServerOptions, serving
@@ -241,12 +243,17 @@ def _service(
         store=rules.store,
         feed=rules.feed,
         metrics=metrics,
-        failures=Failures(settings.failure_delay_seconds),
+        refusals=Refusals(settings.failure_delay_seconds, _tell_of_refusals),
+        peers=Peers(Proxies(settings.trusted_proxies)),
         withdrawals=withdrawals,
         connections=connections,
         max_user_streams=settings.max_user_streams,
         slow_reader_seconds=settings.slow_reader_seconds,
     )
+
+
+def _tell_of_refusals(address: str) -> None:
+    _log.info("an address is refused again and again: it waits for its refusals", address=address)
 
 
 def _options(settings: ServerSettings, local_socket: Path | None) -> ServerOptions:

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from syncline import words
+from syncline.proxies import Proxies
 
 _KIB = 1024
 _MIB = 1024 * 1024
@@ -17,6 +18,15 @@ def _checked_address(value: str) -> str:
     return value
 
 
+def _checked_networks(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    networks = tuple(network.strip() for network in value.split(",") if network.strip())
+    Proxies(networks)
+    return networks
+
+
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_checked_networks)]
 Address = Annotated[str, AfterValidator(_checked_address)]
 
 
@@ -113,6 +123,9 @@ class ServerSettings(BaseSettings):
 
     failure_delay_seconds: Annotated[float, Field(ge=0)] = 1.0
     """How long an address waits for a refusal, once it has been refused 20 times within 10 s; 0: never."""
+
+    trusted_proxies: Networks = ()
+    """Proxies whose X-Forwarded-For is believed: addresses and networks (10.0.0.0/8), separated by commas."""
 
     heartbeat_seconds: Annotated[float, Field(gt=0)] = 15.0
     """How often an idle stream gets a checkpoint."""

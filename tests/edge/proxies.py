@@ -26,6 +26,7 @@ http {{
             proxy_http_version 1.1;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection "upgrade";
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_buffering {buffering};
             proxy_request_buffering {buffering};
         }}
@@ -41,6 +42,7 @@ defaults
     timeout client 60s
     timeout server 60s
     http-reuse always
+    option forwardfor
 frontend front
     bind {address}
     default_backend bridge

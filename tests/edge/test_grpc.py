@@ -10,8 +10,9 @@ from sqlalchemy import text
 
 from edge import http2
 from harness import Client, Server, change, opened_engines, refused, settings_for, started_server
+from syncline import refusals
 from syncline.v1 import sync_pb2
-from syncline_server.identity import failures, withdrawals
+from syncline_server.identity import withdrawals
 from syncline_server.rpc import connections, incoming, observer
 from waiting import until
 
@@ -72,7 +73,7 @@ async def test_what_would_be_millions_of_objects_is_refused_before_it_is_any(
 async def test_refusals_of_an_address_wait_and_those_who_are_let_in_do_not(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(failures, "_FREE", 3)
+    monkeypatch.setattr(refusals, "_FREE", 3)
     async with (
         started_server(settings_for(sqlite_url, failure_delay_seconds=60)) as server,
         Client(server.address, STRANGER) as stranger,

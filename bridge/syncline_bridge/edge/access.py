@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from syncline import words
+from syncline_bridge.edge.clients import Clients
 from syncline_bridge.failure import DEFECT, STOPPING, Failure
 from syncline_bridge.logs import described
 
@@ -29,9 +30,12 @@ _SERVER_ERROR = 500
 class Access:
     """Wrap the whole application, so that nothing is answered past it."""
 
-    def __init__(self, app: ASGIApp, answer_failure: AnswerFailure, quiet_paths: Sequence[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, answer_failure: AnswerFailure, clients: Clients, quiet_paths: Sequence[str] = ()
+    ) -> None:
         self._app = app
         self._answer_failure = answer_failure
+        self._clients = clients
         self._quiet_paths = frozenset(quiet_paths)
         self._logger = structlog.get_logger(__name__).bind()
 
@@ -70,6 +74,7 @@ class Access:
             method=scope["method"],
             path=scope["path"][:_MAX_LOGGED_PATH],
             status=status,
+            client=self._clients.address_of(scope),
             duration_ms=round((time.perf_counter() - exchange.started) * 1000, 1),
             request_id=exchange.request_id,
         )

@@ -97,7 +97,7 @@ class Bodies:
             raise RefusedError(body_too_large(expected.max_body_bytes))
         if expected.credentials is None:
             return _NOBODY
-        return await self._callers.admit(expected.credentials.caller_of(scope))
+        return await self._callers.admit(expected.credentials.caller_of(scope), scope)
 
     async def _serve_with_body(self, body: "_Body", scope: Scope, receive: Receive, send: Send) -> None:
         try:

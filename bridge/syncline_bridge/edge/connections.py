@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 import structlog
 
+from syncline.proxies import Proxies, holder_of
 from syncline_bridge.edge.request_heads import HeadLimitsProtocol
 
 _EVICTED_AT_ONCE: Final = 16
@@ -20,8 +21,12 @@ class Crowd:
     Those of the address that has the most go first. So silence costs nothing but its own connection.
     """
 
-    def __init__(self, most: int, stalled_seconds: float) -> None:
-        """Let `most` be open. What takes nothing of its answers for `stalled_seconds` is cut off."""
+    def __init__(self, most: int, stalled_seconds: float, proxies: Proxies) -> None:
+        """Let `most` be open. What takes nothing of its answers for `stalled_seconds` is cut off.
+
+        How many connections one of `proxies` has says nothing of its clients, and is not held against it.
+        """
+        self._proxies = proxies
         self.stalled_seconds = stalled_seconds
         self._most = most
         self._all: dict[ConnectionProtocol, None] = {}
@@ -44,13 +49,17 @@ class Crowd:
 
     def _unused(self) -> "list[ConnectionProtocol]":
         """Return the connections in no request, those first that are one of many of an address, and the oldest."""
-        of_address: defaultdict[str, list[ConnectionProtocol]] = defaultdict(list)
+        of_holder: defaultdict[object, list[ConnectionProtocol]] = defaultdict(list)
         newest = next(reversed(self._all))
         for connection in self._all:
             if not connection.is_serving and connection is not newest:
-                of_address[connection.address].append(connection)
-        ranked = [(len(own) - rank, one) for own in of_address.values() for rank, one in enumerate(own)]
+                of_holder[self._holder_of(connection)].append(connection)
+        ranked = [(len(own) - rank, one) for own in of_holder.values() for rank, one in enumerate(own)]
         return [one for _, one in sorted(ranked, key=lambda pair: -pair[0])]
+
+    def _holder_of(self, connection: "ConnectionProtocol") -> object:
+        address = connection.address
+        return connection if self._proxies.trusts(address) else holder_of(address)
 
     def _tell(self, ended: int) -> None:
         if time.monotonic() - self._logged_at >= _LOG_SECONDS:

@@ -7,6 +7,7 @@ from contextlib import aclosing, contextmanager, suppress
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from syncline_bridge.edge.clients import note_refusal
 from syncline_bridge.failure import OVERLOADED, STOPPING, Failure, RefusedError
 
 _HEADERS = [
@@ -14,6 +15,7 @@ _HEADERS = [
     (b"x-accel-buffering", b"no"),  # proxies must pass events on at once
 ]
 
+_UNAUTHENTICATED = 401
 _START: Message = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
 
 
@@ -99,6 +101,8 @@ class EventStream(Response):
             except RefusedError as refused:
                 if self._refusal is None:
                     raise
+                if refused.failure.http_status == _UNAUTHENTICATED:
+                    note_refusal(scope)
                 await send(_START)
                 await send({"type": "http.response.body", "body": self._refusal(refused.failure)})
 

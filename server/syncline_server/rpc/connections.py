@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import unquote
 
 import structlog
+
+from syncline.proxies import holder_of
+from syncline_server.rpc.peers import parsed
 
 _LOOK_SECONDS: Final = 5.0
 _STRANGER_SECONDS: Final = 10.0
@@ -124,12 +126,8 @@ def _shut_down(connection: socket.socket) -> None:
 
 
 def _parsed(peer: str) -> Peer:
-    """Read `ipv4:127.0.0.1:1` or `ipv6:%5B::1%5D:1`, as gRPC writes it; anything else is nobody."""
-    address, _, port = unquote(peer).partition(":")[2].rpartition(":")
-    try:
-        return _normal(address.strip("[]"), int(port))
-    except ValueError:
-        return "", 0
+    address, port = parsed(peer)
+    return _normal(address, port) if address else ("", 0)
 
 
 def _normal(address: str, port: int) -> Peer:
@@ -138,9 +136,9 @@ def _normal(address: str, port: int) -> Peer:
 
 
 def _first_of_the_greediest(peers: list[Peer]) -> list[Peer]:
-    """Sort peers so that addresses come in turns from the one with the most on."""
+    """Sort peers so that addresses come in turns from the one with the most on; a network of IPv6 is one."""
     of_address: defaultdict[str, list[Peer]] = defaultdict(list)
     for peer in peers:
-        of_address[peer[0]].append(peer)
+        of_address[holder_of(peer[0])].append(peer)
     ranked = [(len(own) - rank, peer) for own in of_address.values() for rank, peer in enumerate(own)]
     return [peer for _, peer in sorted(ranked, reverse=True)]

@@ -4,11 +4,11 @@ import asyncio
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from syncline.refusals import Refusals
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.call_limits import CallLimiter
 from syncline_server.identity.credentials import credentials_of
-from syncline_server.identity.failures import Failures
 from syncline_server.identity.principal import Principal
 from syncline_server.identity.quotas import Quotas
 from syncline_server.identity.shares import Shares
@@ -17,6 +17,7 @@ from syncline_server.identity.withdrawals import Withdrawals
 from syncline_server.rpc import codec
 from syncline_server.rpc.connections import Connections
 from syncline_server.rpc.metrics import Metrics
+from syncline_server.rpc.peers import Peers
 from syncline_server.rpc.push_streams import PushStreams
 from syncline_server.rpc.pushes import Pushes
 from syncline_server.rpc.requests import Requests
@@ -44,7 +45,8 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         store: Store,
         feed: Feed,
         metrics: Metrics,
-        failures: Failures,
+        refusals: Refusals,
+        peers: Peers,
         withdrawals: Withdrawals,
         connections: Connections,
         max_user_streams: int,
@@ -60,7 +62,8 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         self._puller = puller
         self._store = store
         self._feed = feed
-        self._failures = failures
+        self._refusals = refusals
+        self._peers = peers
         self._withdrawals = withdrawals
         self._connections = connections
         self._user_streams = Shares("streams of this user", each=max_user_streams)
@@ -73,7 +76,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
             ticket = credentials.ticket
             caller = await (self._tickets.check(ticket) if ticket else self._authenticator.authenticate(credentials))
         except IdentityError:
-            await self._failures.hold(context.peer().rpartition(":")[0])
+            await self._refusals.hold(self._peers.address_of(context))
             raise
         self._connections.let_in(context.peer())
         return caller
