@@ -17,7 +17,8 @@ from bench.processes import Project
 from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store.postgresql.sql import POSTGRESQL
 from syncline_server.store.sqlite.sql import SQLITE
-from syncline_server.sync.changes import Version, entity_key
+from syncline_server.sync.changes import Version
+from syncline_server.sync.keys import entity_key
 
 _COLUMNS: Final = "user_id, entity_type, entity_id, deleted, data, client_timestamp_us, created_revision, revision"
 """All that a reader gets of a version."""

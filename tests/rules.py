@@ -11,9 +11,10 @@ from syncline_server.store.catalogue import project_named
 from syncline_server.store.engine import Engines
 from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
-from syncline_server.sync.changes import Change, Push, PushOutcome, entity_key, session_key
+from syncline_server.sync.changes import Change, Push, PushOutcome
 from syncline_server.sync.checkpoint import CheckpointCodec
 from syncline_server.sync.circle import FROM_START, Checkpoint, at_rest, kinds_of
+from syncline_server.sync.keys import entity_key, session_key
 from syncline_server.sync.pull import Puller
 from syncline_server.sync.push import Pusher
 from syncline_server.sync.reading import Page, PageSize, Reading

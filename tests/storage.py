@@ -15,7 +15,8 @@ from syncline_server.store.catalogue import project_named
 from syncline_server.store.engine import Engines
 from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
-from syncline_server.sync.changes import Version, entity_key, push_key
+from syncline_server.sync.changes import Version
+from syncline_server.sync.keys import entity_key, push_key
 from syncline_server.sync.reading import Page
 from syncline_server.sync.store import PageQuery, RememberedPush, ShownPosition, Store, StoredPage
 

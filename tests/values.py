@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from syncline_server.sync.changes import Action, Change, Push, Version, entity_key
+from syncline_server.sync.changes import Action, Change, Push, Version
+from syncline_server.sync.keys import entity_key
 from syncline_server.sync.resolve import PushLimits, Resolution, resolve
 from syncline_server.sync.revision import RevisionAllocator
 

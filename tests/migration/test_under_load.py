@@ -21,7 +21,8 @@ from syncline_server.identity.projects import KeyKind, hash_key, new_key
 from syncline_server.rpc.codec import LAYOUT
 from syncline_server.store import phases, schema
 from syncline_server.store.engine import Engines
-from syncline_server.sync.changes import Version, entity_key
+from syncline_server.sync.changes import Version
+from syncline_server.sync.keys import entity_key
 from waiting import until
 
 ENTITIES = int(os.environ.get("MIGRATION_ENTITIES", "20000"))

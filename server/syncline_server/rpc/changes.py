@@ -10,8 +10,9 @@ from syncline import words
 from syncline.v1 import sync_pb2
 from syncline_server.rpc.counts import Count
 from syncline_server.rpc.json_object import json_problem
-from syncline_server.sync.changes import Action, Change, entity_key
+from syncline_server.sync.changes import Action, Change
 from syncline_server.sync.errors import ChangeInvalid
+from syncline_server.sync.keys import entity_key
 from syncline_server.sync.retries import made_id
 
 ENTITY_TYPE_PROBLEM: Final = f"must be {words.ENTITY_TYPE_FORM}"

@@ -14,10 +14,11 @@ from syncline_server.identity.ids import check_id
 from syncline_server.identity.principal import Principal
 from syncline_server.rpc.changes import CHANGE_COUNTS, ENTITY_TYPE_PROBLEM, changes_of
 from syncline_server.rpc.counts import Count, CountedFields
-from syncline_server.sync.changes import Push, entity_key, session_key
+from syncline_server.sync.changes import Push
 from syncline_server.sync.checkpoint import CheckpointCodec, ScopeTag
 from syncline_server.sync.circle import FROM_START, SHOWS_NONE, Checkpoint, kinds_of
 from syncline_server.sync.errors import RequestInvalid
+from syncline_server.sync.keys import entity_key, session_key
 from syncline_server.sync.reading import PageSize, Reading
 from syncline_server.sync.store import EntitiesQuery
 

@@ -4,8 +4,8 @@ import time
 from dataclasses import replace
 from typing import Final
 
-from syncline_server.sync.changes import session_key
 from syncline_server.sync.errors import AnswerTooLarge
+from syncline_server.sync.keys import session_key
 from syncline_server.sync.store import PageQuery, ShownPosition, Store, StoredPage
 
 _TOTAL: Final = "total"

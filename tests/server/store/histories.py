@@ -15,9 +15,9 @@ from syncline_server.store.engine import Engines
 from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.opening import prepare_schema
 from syncline_server.store.registry import SqlRegistry
-from syncline_server.sync.changes import session_key
 from syncline_server.sync.circle import FROM_START, Checkpoint, expired
 from syncline_server.sync.errors import CheckpointExpired
+from syncline_server.sync.keys import session_key
 from syncline_server.sync.reading import PageSize, Reading
 from values import edit
 
