@@ -49,6 +49,7 @@ TABLE: Mapping[tuple[StatusCode, str], Row] = MappingProxyType(
         (StatusCode.PERMISSION_DENIED, "SERVER_KEY_REQUIRED"): Row(403, "This needs a server key."),
         (StatusCode.PERMISSION_DENIED, "USER_FORBIDDEN"): Row(403, "The session may only name its own user."),
         (StatusCode.PERMISSION_DENIED, "TYPE_FORBIDDEN"): Row(403, "The session may not use this entity type."),
+        (StatusCode.PERMISSION_DENIED, "PROJECT_DISABLED"): Row(403),
         (StatusCode.PERMISSION_DENIED, ""): Row(403, "The credentials do not allow this."),
         (StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED"): Row(429, retry_after_seconds=1),
         (StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_OPEN"): Row(429, retry_after_seconds=1),

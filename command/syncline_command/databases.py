@@ -57,7 +57,19 @@ def registry_of(engines: "Engines") -> "tuple[SqlRegistry, EngineCatalogue]":
     from syncline_server.store.looking import EngineCatalogue
     from syncline_server.store.registry import SqlRegistry
 
-    return SqlRegistry(engines), EngineCatalogue(engines)
+    return SqlRegistry(engines, by_command()), EngineCatalogue(engines)
+
+
+def by_command() -> str:
+    """Return who runs this command, for the audit: the account of this machine."""
+    import getpass
+
+    try:
+        return f"command:{getpass.getuser()}"
+    except (KeyError, OSError):  # in a container, an account may have no name
+        import os
+
+        return f"command:{os.getuid()}"
 
 
 def _work(place: Place, opened: "Opened", work: "Callable[[Engines], Awaitable[T]]") -> T:
@@ -85,7 +97,8 @@ def explained(place: Place) -> Iterator[None]:
 
 def _sentence(error: Exception, place: Place) -> str | None:
     """Return what to tell the user; None: it is a defect."""
-    from syncline_server.identity.projects import NoSuchKey, NoSuchProject, ProjectExists
+    from syncline_server.identity.operators import NoSuchOperator
+    from syncline_server.identity.projects import NoSuchKey, NoSuchProject, ProjectDeleting, ProjectExists
     from syncline_server.store.copies import CopyRefused
     from syncline_server.store.database import DatabaseUrlInvalid
     from syncline_server.store.sqlite.file import DatabaseInUse, DatabaseMissing, NoDatabaseFile
@@ -103,6 +116,10 @@ def _sentence(error: Exception, place: Place) -> str | None:
             sentence = f"cannot reach the database {_shown(place)}: {getattr(cause, 'orig', None) or cause}"
         case ProjectExists():
             sentence = f"there is a project {error} in {_shown(place)} already"
+        case ProjectDeleting():
+            sentence = f"the project {error} is being deleted, which has no way back"
+        case NoSuchOperator():
+            sentence = f"there is no operator {error} that is in force; `syncline operator list` lists those there are"
         case NoSuchKey():
             sentence = f"the project has no key {error} that is in force; `syncline key list` lists those there are"
         case NoSuchProject():

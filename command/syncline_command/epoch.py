@@ -10,10 +10,11 @@ from syncline_command.parsing import Command, Parser
 
 
 def _new(arguments: argparse.Namespace) -> None:
-    from syncline_command.databases import change
+    from syncline_command.databases import by_command, change
     from syncline_server.operate import epochs
 
-    print(f"Epoch {change(place_of(arguments), epochs.begin).number} has begun.")
+    begun = change(place_of(arguments), lambda engines: epochs.begin(engines, by_command()))
+    print(f"Epoch {begun.number} has begun.")
 
 
 def _list_options(parser: Parser) -> None:

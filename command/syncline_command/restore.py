@@ -22,14 +22,15 @@ def _options(parser: Parser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from syncline_command.databases import explained
+    from syncline_command.databases import by_command, explained
     from syncline_command.progress import progress_of
     from syncline_server.operate import backups
     from syncline_server.store.database import database
 
     place = place_of(arguments)
     with explained(place), progress_of("Restoring") as report:
-        restored = asyncio.run(backups.restore(database(place.database, place.data_dir), arguments.file, report))
+        where = database(place.database, place.data_dir)
+        restored = asyncio.run(backups.restore(where, arguments.file, report, by_command()))
     print(f"Restored {arguments.file}; {_newest(restored)}")
     print(f"Epoch {restored.epoch} has begun: clients that have read what is not in it are told, and start over.")
     if restored.kept:

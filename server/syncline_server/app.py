@@ -27,6 +27,7 @@ from syncline_server.identity.key_use import KeyUse
 from syncline_server.identity.quotas import Quotas
 from syncline_server.identity.tickets import Tickets
 from syncline_server.identity.withdrawals import Withdrawals
+from syncline_server.operate.deletion import Deletions
 from syncline_server.rpc.codec import LAYOUT
 from syncline_server.rpc.connections import Connections
 from syncline_server.rpc.incoming import Incoming
@@ -37,7 +38,7 @@ from syncline_server.rpc.requests import RequestLimits, Requests
 from syncline_server.rpc.server import AddressInUse, ServerOptions, serving
 from syncline_server.rpc.service import SyncService
 from syncline_server.settings import ServerSettings
-from syncline_server.store import schema
+from syncline_server.store import checkpoint_secrets, schema
 from syncline_server.store.database import database
 from syncline_server.store.engine import Engines
 from syncline_server.store.opening import opened_engines, prepare_schema
@@ -94,6 +95,8 @@ async def running_server(
         store = engines.open_store(LAYOUT, clock_us)
         backlog = _backlog(settings, metrics)
         checkpoints = await schema.open_checkpoints(engines)
+        reading_keys = asyncio.create_task(checkpoint_secrets.keep_reading(engines, checkpoints), name="token keys")
+        stack.push_async_callback(_cancel, reading_keys)
         rules = _Rules(
             stack,
             settings,
@@ -110,6 +113,8 @@ async def running_server(
         _join_other_processes(stack, engines, rules, health)
         stack.push_async_callback(_cancel, asyncio.create_task(keep_forgetting(engines, clock_us), name="retention"))
         stack.push_async_callback(_cancel, asyncio.create_task(engines.backfill(), name="backfill"))
+        deletions = Deletions(engines, rules.pusher)
+        stack.push_async_callback(_cancel, asyncio.create_task(deletions.keep_deleting(), name="deletions"))
         registry = SqlRegistry(engines)
         options = _options(settings, local_socket)
         connections = Connections(options.max_connections)

@@ -170,6 +170,7 @@ ERROR_OF_REASON: Final[Mapping[str, type[SynclineError]]] = {
     "SERVER_KEY_REQUIRED": PermissionDenied,
     "USER_FORBIDDEN": PermissionDenied,
     "TYPE_FORBIDDEN": PermissionDenied,
+    "PROJECT_DISABLED": PermissionDenied,
     "RATE_LIMITED": RateLimited,
     "TOO_MANY_OPEN": TooManyOpen,
     "READER_TOO_SLOW": ReaderTooSlow,

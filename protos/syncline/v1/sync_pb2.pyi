@@ -49,6 +49,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_PUSH_ID_REUSED: _ClassVar[ErrorReason]
     ERROR_REASON_TOO_MANY_OPEN: _ClassVar[ErrorReason]
     ERROR_REASON_ENTITY_DIFFERS: _ClassVar[ErrorReason]
+    ERROR_REASON_PROJECT_DISABLED: _ClassVar[ErrorReason]
 ACTION_UNSPECIFIED: Action
 ACTION_CREATE: Action
 ACTION_UPDATE: Action
@@ -80,6 +81,7 @@ ERROR_REASON_OVERLOADED: ErrorReason
 ERROR_REASON_PUSH_ID_REUSED: ErrorReason
 ERROR_REASON_TOO_MANY_OPEN: ErrorReason
 ERROR_REASON_ENTITY_DIFFERS: ErrorReason
+ERROR_REASON_PROJECT_DISABLED: ErrorReason
 
 class Change(_message.Message):
     __slots__ = ("entity_type", "entity_id", "action", "data", "client_timestamp", "base_revision", "revision", "created_revision", "user_id", "required_entities", "only_if_absent", "retained_members", "identifying_members")

@@ -16,7 +16,14 @@ from syncline_server.identity.principal import Principal
 from syncline_server.identity.projects import KeyKind
 from syncline_server.identity.scopes import Scopes
 from syncline_server.identity.session_tokens import read_session_token
-from syncline_server.sync.errors import IdentityError, RequestInvalid, SessionInvalid, SyncError, TypeForbidden
+from syncline_server.sync.errors import (
+    IdentityError,
+    ProjectDisabled,
+    RequestInvalid,
+    SessionInvalid,
+    SyncError,
+    TypeForbidden,
+)
 
 _CACHED_PRINCIPALS: Final = 20_000
 _CACHED_REFUSALS: Final = 20_000
@@ -37,8 +44,8 @@ class Authenticator:
     async def authenticate(self, credentials: Credentials) -> Principal:
         """Return the principal of a call.
 
-        Raises KeyInvalid, SessionInvalid, SessionExpired, TypeForbidden, RequestInvalid (device id), RateLimited
-        (devices), Overloaded and StoreUnavailable.
+        Raises KeyInvalid, ProjectDisabled, SessionInvalid, SessionExpired, TypeForbidden, RequestInvalid (device id),
+        RateLimited (devices), Overloaded and StoreUnavailable.
         """
         principal, until = self._principals.get(credentials, (None, 0.0))
         if principal is None or time.monotonic() >= until:
@@ -47,7 +54,7 @@ class Authenticator:
                 raise _again(refusal)
             try:
                 principal = await self._identify(credentials)
-            except (IdentityError, TypeForbidden) as error:
+            except (IdentityError, TypeForbidden, ProjectDisabled) as error:
                 self._refusals[name] = _again(error)
                 raise
             self._remember(credentials, principal)
@@ -62,6 +69,7 @@ class Authenticator:
 
     async def _identify(self, credentials: Credentials) -> Principal:
         key = await self._keys.of_text(credentials.api_key)
+        key.project.check_read()
         token = credentials.bearer_token
         if not token and key.kind is KeyKind.CLIENT:
             raise _no_token(credentials.authorization)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
-from syncline_server.sync.errors import RequestInvalid
+from syncline_server.sync.errors import ProjectDisabled, RequestInvalid
 
 _KEY_ID_BYTES: Final = 6
 _KEY_SECRET_BYTES: Final = 32
@@ -25,6 +25,16 @@ class KeyKind(StrEnum):
     """Internal services; may act for any user and read the whole project."""
 
 
+class ProjectState(StrEnum):
+    """What may be done with a project."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    """All its calls are refused, and its streams end; its rows stay."""
+    DELETING = "deleting"
+    """Its entities become tombstones, which can be read until its rows go; it takes no pushes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """A tenant: one app, its keys, its users, its log."""
@@ -36,6 +46,27 @@ class Project:
     created_at_us: int
     bound_devices: bool = False
     """Whether a session may name no device but the one in its token."""
+    disabled_at_us: int | None = None
+    delete_at_us: int | None = None
+    """When its rows go; None: it is not being deleted."""
+
+    @property
+    def state(self) -> ProjectState:
+        """What may be done with it."""
+        if self.delete_at_us is not None:
+            return ProjectState.DELETING
+        return ProjectState.ACTIVE if self.disabled_at_us is None else ProjectState.DISABLED
+
+    def check_read(self) -> None:
+        """Raise ProjectDisabled where all calls are refused."""
+        if self.state is ProjectState.DISABLED:
+            raise ProjectDisabled
+
+    def check_written(self) -> None:
+        """Raise ProjectDisabled unless pushes are taken."""
+        self.check_read()
+        if self.state is ProjectState.DELETING:
+            raise ProjectDisabled("The project is being deleted; it takes no pushes.")
 
     @property
     def session_secret(self) -> str:
@@ -76,6 +107,10 @@ class NoSuchProject(Exception):
     """There is no project of this name."""
 
 
+class ProjectDeleting(Exception):
+    """A project is being deleted, which has no way back."""
+
+
 class NoSuchKey(Exception):
     """A project has no key of this id that is in force."""
 
@@ -113,6 +148,15 @@ class ProjectMaker(Protocol):
 
     async def retire_secrets(self, project: Project) -> int:
         """Drop all session secrets but the newest; returns how many. Raises StoreUnavailable."""
+
+    async def rename(self, project: Project, name: str) -> None:
+        """Give a project another name. Raises ProjectExists and StoreUnavailable."""
+
+    async def set_disabled(self, project: Project, *, disabled: bool) -> None:
+        """Refuse all calls of a project, or take them again. Raises ProjectDeleting and StoreUnavailable."""
+
+    async def begin_deletion(self, project: Project, delete_at_us: int) -> None:
+        """Let the rows of a project go at a time. Raises ProjectDeleting and StoreUnavailable."""
 
     async def bind_devices(self, project: Project, *, bound: bool) -> None:
         """Say whether sessions may name no device but the one in their tokens. Raises StoreUnavailable."""

@@ -81,6 +81,7 @@ class Tickets:
         key = await self._keys.of_id(key_id) if key_id else None
         if key is None:
             raise SessionInvalid(_NOT_VALID, cause="ticket")
+        key.project.check_read()
         claims = _claims(text, key.project.session_secrets)
         if claims["jti"] in self._used:
             raise SessionInvalid("x-ticket: the ticket has been used; make a new one", cause="used")

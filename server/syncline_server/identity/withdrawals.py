@@ -1,18 +1,18 @@
-"""That what a credential has opened ends when the credential is withdrawn: its key, or the secret of its session."""
+"""That what a credential has opened ends when it is withdrawn: its key, the secret of its session, its project."""
 
 import asyncio
 from types import TracebackType
 from typing import Final
 
 from syncline_server.identity.principal import Principal
-from syncline_server.identity.projects import ProjectKey, Registry, secret_id
-from syncline_server.sync.errors import IdentityError, KeyInvalid, SessionInvalid, StoreUnavailable
+from syncline_server.identity.projects import ProjectKey, ProjectState, Registry, secret_id
+from syncline_server.sync.errors import KeyInvalid, ProjectDisabled, SessionInvalid, StoreUnavailable, SyncError
 
 LOOK_SECONDS: Final = 10.0
 
 
 class Watched:
-    """A call that lasts; use as `with`. When its credential is withdrawn, the block ends with an IdentityError."""
+    """A call that lasts; use as `with`. When its credential is withdrawn, the block ends with its SyncError."""
 
     __slots__ = ("_error", "_others", "_task", "principal")
 
@@ -21,7 +21,7 @@ class Watched:
         self.principal = principal
         self._others = others
         self._task: asyncio.Task[object] | None = None
-        self._error: IdentityError | None = None
+        self._error: SyncError | None = None
 
     def __enter__(self) -> None:
         """Begin."""
@@ -37,7 +37,7 @@ class Watched:
             task.uncancel()
             raise self._error from None
 
-    def withdraw(self, error: IdentityError) -> None:
+    def withdraw(self, error: SyncError) -> None:
         """End the block with an error."""
         if self._task is not None and self._error is None:
             self._error = error
@@ -78,9 +78,11 @@ class Withdrawals:
                     one.withdraw(error)
 
 
-def _withdrawn(key: ProjectKey | None, principal: Principal) -> IdentityError | None:
+def _withdrawn(key: ProjectKey | None, principal: Principal) -> SyncError | None:
     if key is None:
         return KeyInvalid("x-api-key: the API key has been withdrawn", cause="withdrawn")
+    if key.project.state is ProjectState.DISABLED:
+        return ProjectDisabled()
     if principal.secret_id and all(secret_id(secret) != principal.secret_id for secret in key.project.session_secrets):
         return SessionInvalid("authorization: the secret of the session has been withdrawn", cause="withdrawn")
     return None

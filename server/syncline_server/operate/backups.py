@@ -32,15 +32,15 @@ async def back_up(where: Database, into: Path, report: Report) -> None:
     await asyncio.to_thread(where.copies(where.url).back_up, into, report)
 
 
-async def restore(where: Database, backup: Path, report: Report) -> Restored:
-    """Put a copy in place and begin an epoch.
+async def restore(where: Database, backup: Path, report: Report, by: str = "server") -> Restored:
+    """Put a copy in place and begin an epoch; `by` is who does so, for the audit.
 
     Raises CopyRefused, DatabaseInUse, SchemaNotCurrent (the backup is of another version) and StoreUnavailable.
     """
     kept = await asyncio.to_thread(where.copies(where.url).restore, backup, report)
     async with current_engines(where) as engines:
         async with engines.writing_alone():
-            begun = await epochs.begin_by_hand(engines)
+            begun = await epochs.begin_by_hand(engines, by=by)
         return Restored(await _head_us(engines), begun.number, kept)
 
 

@@ -5,9 +5,9 @@ from syncline_server.store.engine import Engines
 from syncline_server.store.epochs import RecordedEpoch
 
 
-async def begin(engines: Engines) -> RecordedEpoch:
-    """Begin an epoch. Raises StoreUnavailable."""
-    return await epochs.begin_by_hand(engines)
+async def begin(engines: Engines, by: str) -> RecordedEpoch:
+    """Begin an epoch; `by` is who does so, for the audit. Raises StoreUnavailable."""
+    return await epochs.begin_by_hand(engines, by=by)
 
 
 async def recorded(engines: Engines) -> list[RecordedEpoch]:

@@ -1,8 +1,13 @@
-"""Projects: an operator makes them, lists them, and reads the secret of their session tokens."""
+"""Projects: an operator makes, lists, renames, disables and deletes them, and sees to their session secrets."""
+
+import time
+from typing import Final
 
 from syncline_server.identity.projects import NewProject, Project, ProjectMaker, check_project_name
 from syncline_server.store import catalogue
 from syncline_server.store.catalogue import Catalogue
+
+_US_PER_SECOND: Final = 1_000_000
 
 
 async def create(maker: ProjectMaker, name: str) -> NewProject:
@@ -44,3 +49,29 @@ async def bind_devices(maker: ProjectMaker, looked_at: Catalogue, name: str, *, 
     Raises NoSuchProject and StoreUnavailable.
     """
     await maker.bind_devices(await catalogue.project_named(looked_at, name), bound=bound)
+
+
+async def rename(maker: ProjectMaker, looked_at: Catalogue, name: str, new_name: str) -> None:
+    """Give a project another name; keys and tokens go on as they are.
+
+    Raises RequestInvalid, NoSuchProject, ProjectExists, ProjectDeleting and StoreUnavailable.
+    """
+    check_project_name(new_name)
+    await maker.rename(await catalogue.project_named(looked_at, name), new_name)
+
+
+async def set_disabled(maker: ProjectMaker, looked_at: Catalogue, name: str, *, disabled: bool) -> None:
+    """Refuse all calls of a project and end its streams within 30 s, or take calls again.
+
+    Raises NoSuchProject, ProjectDeleting and StoreUnavailable.
+    """
+    await maker.set_disabled(await catalogue.project_named(looked_at, name), disabled=disabled)
+
+
+async def delete(maker: ProjectMaker, looked_at: Catalogue, name: str, *, grace_seconds: int) -> None:
+    """Delete a project: its servers leave tombstones, which followers can read for a grace, and then nothing.
+
+    It takes no pushes from 30 s on. See deletion.py. Raises NoSuchProject, ProjectDeleting and StoreUnavailable.
+    """
+    delete_at_us = time.time_ns() // 1000 + grace_seconds * _US_PER_SECOND
+    await maker.begin_deletion(await catalogue.project_named(looked_at, name), delete_at_us)

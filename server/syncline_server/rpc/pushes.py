@@ -31,7 +31,9 @@ class Pushes:
         self._conflicts = metrics.changes.labels("conflict")
 
     async def check(self, request: sync_pb2.PushRequest, principal: Principal) -> None:
-        """Hold a push against what its user may do and keep. Raises RateLimited and StoreUnavailable."""
+        """Hold a push against what its user may do and keep. Raises ProjectDisabled, RateLimited, StoreUnavailable."""
+        if principal.key is not None:
+            principal.key.project.check_written()
         self._limiter.check(principal)
         size_bytes = request.ByteSize()
         self._limiter.count_push(principal, len(request.changes), size_bytes)

@@ -31,6 +31,7 @@ STATUS_OF: Final[dict[type[errors.SyncError], tuple[StatusCode, sync_pb2.ErrorRe
     errors.ServerKeyRequired: (StatusCode.PERMISSION_DENIED, sync_pb2.ERROR_REASON_SERVER_KEY_REQUIRED),
     errors.UserForbidden: (StatusCode.PERMISSION_DENIED, sync_pb2.ERROR_REASON_USER_FORBIDDEN),
     errors.TypeForbidden: (StatusCode.PERMISSION_DENIED, sync_pb2.ERROR_REASON_TYPE_FORBIDDEN),
+    errors.ProjectDisabled: (StatusCode.PERMISSION_DENIED, sync_pb2.ERROR_REASON_PROJECT_DISABLED),
     errors.RateLimited: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_RATE_LIMITED),
     errors.TooManyOpen: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_TOO_MANY_OPEN),
     errors.ReaderTooSlow: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_READER_TOO_SLOW),

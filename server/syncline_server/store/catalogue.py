@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 from syncline_server.identity.projects import KeyKind, NoSuchProject, Project
 
 _PROJECTS: Final = """
-    SELECT projects.id, name, secret, projects.created_at_us, bound_devices
+    SELECT projects.id, name, secret, projects.created_at_us, bound_devices, disabled_at_us, delete_at_us
     FROM projects JOIN session_secrets ON session_secrets.project_id = projects.id"""
 _SECRETS_IN_ORDER: Final = (
     "ORDER BY projects.created_at_us, projects.id, session_secrets.created_at_us DESC, session_secrets.id"
@@ -54,9 +54,9 @@ async def project_named(catalogue: Catalogue, name: str) -> Project:
     return _projects(found)[0]
 
 
-async def project_of_id(catalogue: Catalogue, project_id: int) -> Project:
-    """Return a project that there is. Raises StoreUnavailable."""
-    return _projects(await catalogue.rows(_PROJECT_OF_ID, project_id))[0]
+async def project_of_id(catalogue: Catalogue, project_id: int) -> Project | None:
+    """Return a project; None: it is gone. Raises StoreUnavailable."""
+    return next(iter(_projects(await catalogue.rows(_PROJECT_OF_ID, project_id))), None)
 
 
 async def keys_of(catalogue: Catalogue, project: Project) -> list[RecordedKey]:
@@ -78,6 +78,8 @@ def _projects(rows: Sequence[Mapping[str, Any]]) -> list[Project]:
             tuple(its_secrets),
             first[project_id]["created_at_us"],
             bound_devices=bool(first[project_id]["bound_devices"]),
+            disabled_at_us=first[project_id]["disabled_at_us"],
+            delete_at_us=first[project_id]["delete_at_us"],
         )
         for project_id, its_secrets in secrets.items()
     ]

@@ -15,6 +15,8 @@ from typing import Any, Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from syncline_server.store import audit
+from syncline_server.store.audit import Act
 from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
 from syncline_server.store.tables import epochs
@@ -51,17 +53,21 @@ class RecordedEpoch:
     """Of the database in which it began; empty when not known."""
 
 
-async def begin_by_hand(engines: Engines, clock_us: Callable[[], int] | None = None) -> RecordedEpoch:
+async def begin_by_hand(
+    engines: Engines, clock_us: Callable[[], int] | None = None, *, by: str = "server"
+) -> RecordedEpoch:
     """Begin an epoch whatever the database's incarnation; `clock_us` takes the place of its clock, in tests.
 
-    Raises StoreUnavailable.
+    `by` is who does so, for the audit. Raises StoreUnavailable.
     """
     with translated():
         async with engines.writing.begin() as connection:
             await engines.lock(connection, LOCK)
             execute = partial(engines.execute, connection)
             now_us = clock_us() if clock_us else await engines.clock_us(connection)
-            return await begin(execute, Cause.COMMAND, await recorded_incarnation(execute), now_us)
+            begun = await begin(execute, Cause.COMMAND, await recorded_incarnation(execute), now_us)
+            await audit.record(connection, by, Act("epoch.begin", subject=str(begun.number)))
+            return begun
 
 
 async def recorded(engines: Engines) -> list[RecordedEpoch]:

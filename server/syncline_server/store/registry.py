@@ -14,13 +14,15 @@ from syncline_server.identity.projects import (
     NewProject,
     NoSuchKey,
     Project,
+    ProjectDeleting,
     ProjectExists,
     ProjectKey,
     hash_key,
     new_key,
     new_session_secret,
 )
-from syncline_server.store import epochs
+from syncline_server.store import audit, epochs
+from syncline_server.store.audit import Act
 from syncline_server.store.catalogue import project_of_id
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
@@ -43,9 +45,10 @@ _NOTE_USE: Final = """
 class SqlRegistry:
     """Finds keys and makes projects; see identity.projects.Registry and ProjectMaker."""
 
-    def __init__(self, engines: Engines) -> None:
-        """Use these engines."""
+    def __init__(self, engines: Engines, by: str = "server") -> None:
+        """Use these engines; `by` is who makes and ends things, for the audit."""
         self._engines = engines
+        self._by = by
 
     async def find_key(self, key_id: str) -> ProjectKey | None:
         """Return the key of this public id, if it is in force. Raises StoreUnavailable."""
@@ -55,6 +58,8 @@ class SqlRegistry:
             return None
         (key,) = found
         project = await project_of_id(looked_at, key["project_id"])
+        if project is None:
+            return None
         return ProjectKey(key["id"], project, KeyKind(key["kind"]), key["secret_hash"])
 
     async def create(self, name: str) -> NewProject:
@@ -67,6 +72,7 @@ class SqlRegistry:
                     epoch_id = await epochs.in_force(self._engines, connection)
                     await _insert_project(connection, project_id, name, epoch_id, now_us)
                     await _insert_keys(connection, project_id, (made.client_key, made.server_key), now_us)
+                    await audit.record(connection, self._by, Act("project.create", name))
             except IntegrityError:
                 raise ProjectExists(name) from None
         return made
@@ -85,6 +91,7 @@ class SqlRegistry:
             async with self._engines.writing.begin() as connection:
                 ends = {"name": name or None, "expires_at_us": expires_at_us}
                 await _insert_keys(connection, project.id, (made,), system_clock_us(), **ends)
+                await audit.record(connection, self._by, Act("key.create", project.name, made.id))
         return made
 
     async def end_key(self, project: Project, key_id: str, at_us: int | None) -> None:
@@ -101,11 +108,14 @@ class SqlRegistry:
             async with self._engines.writing.begin() as connection:
                 if not (await connection.execute(ended)).rowcount:
                     raise NoSuchKey(key_id)
+                act = "key.revoke" if at_us is None else "key.expire"
+                await audit.record(connection, self._by, Act(act, project.name, key_id))
 
     async def add_secret(self, project: Project) -> str:
         """Make a session secret that signs from now on; those before verify on. Raises StoreUnavailable."""
         with translated():
             async with self._engines.writing.begin() as connection:
+                await audit.record(connection, self._by, Act("secret.create", project.name))
                 return await _insert_secret(connection, project.id, system_clock_us())
 
     async def retire_secrets(self, project: Project) -> int:
@@ -113,14 +123,38 @@ class SqlRegistry:
         others = (session_secrets.c.project_id == project.id, session_secrets.c.secret != project.session_secret)
         with translated():
             async with self._engines.writing.begin() as connection:
+                await audit.record(connection, self._by, Act("secret.retire", project.name))
                 return (await connection.execute(delete(session_secrets).where(*others))).rowcount
 
     async def bind_devices(self, project: Project, *, bound: bool) -> None:
         """Say whether sessions may name no device but the one in their tokens. Raises StoreUnavailable."""
-        said = update(projects).where(projects.c.id == project.id).values(bound_devices=bound)
+        act = Act("project.bind-devices" if bound else "project.free-devices", project.name)
+        await self._change(project, act, bound_devices=bound)
+
+    async def rename(self, project: Project, name: str) -> None:
+        """Give a project another name. Raises ProjectExists and StoreUnavailable."""
+        await self._change(project, Act("project.rename", project.name, name), name=name)
+
+    async def set_disabled(self, project: Project, *, disabled: bool) -> None:
+        """Refuse all calls of a project, or take them again. Raises ProjectDeleting and StoreUnavailable."""
+        act = Act("project.disable" if disabled else "project.enable", project.name)
+        await self._change(project, act, disabled_at_us=system_clock_us() if disabled else None)
+
+    async def begin_deletion(self, project: Project, delete_at_us: int) -> None:
+        """Let the rows of a project go at a time. Raises ProjectDeleting and StoreUnavailable."""
+        await self._change(project, Act("project.delete", project.name), delete_at_us=delete_at_us)
+
+    async def _change(self, project: Project, act: Act, **columns: str | int | None) -> None:
+        """Change a project that is not being deleted. Raises ProjectExists, ProjectDeleting and StoreUnavailable."""
+        here = (projects.c.id == project.id, projects.c.delete_at_us.is_(None))
         with translated():
-            async with self._engines.writing.begin() as connection:
-                await connection.execute(said)
+            try:
+                async with self._engines.writing.begin() as connection:
+                    if not (await connection.execute(update(projects).where(*here).values(**columns))).rowcount:
+                        raise ProjectDeleting(project.name)
+                    await audit.record(connection, self._by, act)
+            except IntegrityError:
+                raise ProjectExists(columns["name"]) from None
 
 
 async def _insert_project(connection: AsyncConnection, project_id: int, name: str, epoch_id: int, now_us: int) -> None:

@@ -2,11 +2,12 @@
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, insert, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from syncline_server.store import checkpoint_secrets
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
 from syncline_server.store.epochs import Cause
@@ -14,9 +15,6 @@ from syncline_server.store.errors import translated
 from syncline_server.store.tables import checkpoint_keys, epochs, migrations
 from syncline_server.store.wanted_schema import WANTED, SchemaNotCurrent, require_current
 from syncline_server.sync.checkpoint import CheckpointCodec
-
-_SECRET_BYTES: Final = 32
-_KEY_IDS: Final = 255
 
 
 async def migrate(engines: Engines, progress: Callable[[int, int], None] | None = None) -> str:
@@ -54,21 +52,15 @@ async def found(engines: Engines) -> str | None:
 
 
 async def open_checkpoints(engines: Engines) -> CheckpointCodec:
-    """Return the codec of this database's tokens: it signs with the newest of its keys, and reads those of all."""
-    newest_first = select(checkpoint_keys).order_by(checkpoint_keys.c.created_at_us.desc(), checkpoint_keys.c.id)
-    with translated():
-        async with engines.reading.connect() as connection:
-            keys = (await connection.execute(newest_first)).all()
-    assert keys, "migrate makes one"
-    return CheckpointCodec({key.id: key.secret for key in keys})
+    """Return the codec of this database's tokens; see checkpoint_secrets.py. Raises StoreUnavailable."""
+    return CheckpointCodec(await checkpoint_secrets.in_order(engines))
 
 
 async def ensure_history(connection: AsyncConnection) -> None:
     """Make the first epoch and the first key of tokens where there are none."""
     now: dict[str, Any] = {"created_at_us": system_clock_us()}
     if (await connection.execute(select(checkpoint_keys.c.id))).first() is None:
-        key = {"id": 1 + secrets.randbelow(_KEY_IDS), "secret": secrets.token_bytes(_SECRET_BYTES)}
-        await connection.execute(insert(checkpoint_keys).values(**key, **now))
+        await connection.execute(insert(checkpoint_keys).values(**checkpoint_secrets.new_key(()), **now))
     if (await connection.execute(select(epochs.c.id))).first() is None:
         first = {"number": 1, "id": secrets.randbits(63), "started_at_us": now["created_at_us"]}
         await connection.execute(insert(epochs).values(**first, cause=Cause.MADE, incarnation=""))

@@ -53,6 +53,8 @@ projects: Final = Table(
         server_default=false(),
         comment="whether a session may name no device but the one in its token",
     ),
+    Column("disabled_at_us", BigInteger, comment="since when all its calls are refused"),
+    Column("delete_at_us", BigInteger, comment="when its rows go; until then it can be read"),
 )
 
 session_secrets: Final = Table(
@@ -215,4 +217,28 @@ migrations: Final = Table(
     Column("steps_done", Integer, nullable=False),
     Column("expanded_at_us", BigInteger),
     Column("finished_at_us", BigInteger),
+)
+
+operators: Final = Table(
+    "operators",
+    metadata,
+    Column("id", Name, primary_key=True),
+    Column("name", Name, nullable=False, comment="as the audit knows them"),
+    Column("role", Name, CheckConstraint("role IN ('viewer', 'operator')", name="ck_operators_role"), nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("revoked_at_us", BigInteger),
+)
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("at_us", BigInteger, nullable=False),
+    Column("id", Name, nullable=False, comment="random: of acts at one time"),
+    Column("by", Name, nullable=False, comment="who"),
+    Column("act", Name, nullable=False, comment="what, as `key.revoke`"),
+    Column("project", Name, nullable=False, comment="name of the project that it concerned; empty: none"),
+    Column("subject", Name, nullable=False, comment="id of what it concerned; empty: the project, or all"),
+    PrimaryKeyConstraint("at_us", "id", name="pk_audit"),
+    Index("ix_audit_project", "project", "at_us", "id"),
 )

@@ -41,6 +41,10 @@ class CheckpointCodec:
 
     def __init__(self, secrets: Mapping[int, bytes]) -> None:
         """Read tokens of all these keys, by their ids (0 to 255), and sign with the first of them."""
+        self.use(secrets)
+
+    def use(self, secrets: Mapping[int, bytes]) -> None:
+        """Go on with these keys, as if it were new."""
         # A copy of one that is keyed costs half of a new one.
         self._keyed = {key_id: hmac.new(secret, digestmod="sha256") for key_id, secret in secrets.items()}
         self._key_id = next(iter(secrets))

@@ -20,7 +20,8 @@
     ├── ForbiddenError           the caller may not do this
     │   ├── ServerKeyRequired
     │   ├── UserForbidden
-    │   └── TypeForbidden
+    │   ├── TypeForbidden
+    │   └── ProjectDisabled
     ├── RateLimited
     ├── TooManyOpen
     ├── ReaderTooSlow
@@ -189,6 +190,12 @@ class TypeForbidden(ForbiddenError):
         super().__init__(
             message or f"The session's scopes do not cover the entity type {entity_type!r}.", entity_type=entity_type
         )
+
+
+class ProjectDisabled(ForbiddenError):
+    """The operator has disabled the project, or is deleting it."""
+
+    message = "The project is disabled."
 
 
 class RateLimited(SyncError):

@@ -5,6 +5,7 @@ import time
 import sqlalchemy as sa
 from alembic.operations import Operations
 
+from syncline_server.store.migrations.frozen.administration import make_administration
 from syncline_server.store.migrations.frozen.foundations import (
     KEPT_POSITIONS_US,
     bind_devices,
@@ -61,7 +62,15 @@ def _separate_heads(on: Operations) -> None:
         FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION syncline_refuse_head()""")
 
 
-EXPAND = (make_tables, bind_devices, _widen_entities, _widen_positions, _widen_keys, _separate_heads)
+EXPAND = (
+    make_tables,
+    bind_devices,
+    _widen_entities,
+    _widen_positions,
+    _widen_keys,
+    _separate_heads,
+    make_administration,
+)
 CONCURRENTLY = {
     "pk_entities_0004": "UNIQUE INDEX {} ON entities (entity_key, project_id)",
     "pk_session_positions_0004": "UNIQUE INDEX {} ON session_positions (session_key, entity_type, project_id)",

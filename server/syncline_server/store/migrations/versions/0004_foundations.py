@@ -14,6 +14,7 @@ from alembic import op
 from alembic.operations import Operations
 
 from syncline_server.store.migrations.frozen import foundations_postgresql
+from syncline_server.store.migrations.frozen.administration import make_administration
 from syncline_server.store.migrations.frozen.foundations import (
     KEPT_POSITIONS_US,
     Name,
@@ -47,6 +48,7 @@ def upgrade() -> None:
     _index_positions(on)
     split_projects(on)
     bind_devices(on)
+    make_administration(on)
     for column in ("head", "session_secret", "epoch_id"):
         op.drop_column("projects", column)
 
