@@ -7,7 +7,7 @@ PROTO := protos/syncline/v1/sync.proto protos/syncline/relay/v1/relay.proto
 # A test run starts some hundred processes; each takes a second of a core, and four where nothing may be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: audit lock sbom edge migration partitioned help install serve test model-long lint format proto bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
+.PHONY: audit lock sbom edge migration partitioned help install serve test model-long lint format proto demo picture bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -32,6 +32,12 @@ serve: .venv/.product ## Run Syncline on this machine; installs what that needs,
 
 test: install ## Run every check and every test
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+demo: install ## Build examples/two-windows into the bridge, which serves it at /demo
+	PYTHONPATH=tests $(BIN)/python -m demo.building
+
+picture: install ## Take the README's picture of the demo
+	PICTURE=$(CURDIR)/docs/images/two-windows.png $(BIN)/pytest tests/demo -k shows_what_waits -q
 
 migration: install ## Migrate ENTITIES=1000000 on PostgreSQL beside servers and clients, and see how long these wait
 	MIGRATION_ENTITIES=$(or $(ENTITIES),1000000) $(BIN)/pytest tests/migration -s -q

@@ -37,6 +37,7 @@ from syncline_bridge.edge.semantics import HeadRequests, OneHost
 from syncline_bridge.edge.slashes import SlashAtTheEnd
 from syncline_bridge.edge.tls import ServerTls
 from syncline_bridge.failure import MALFORMED
+from syncline_bridge.pages.routes import pages
 from syncline_bridge.settings import OwnSettings
 from syncline_bridge.upstream import Upstream, open_upstream
 
@@ -113,18 +114,21 @@ def documented(
     settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Sequence[ServedDialect]
 ) -> DocumentedApp:
     """Build what routes requests and describes itself."""
+    openapi_path = "/openapi.json" if settings.docs_enabled else None
     app = DocumentedApp(
         [Health, *(model for each in dialects for model in each.dialect.models)],
         {name: scheme for each in dialects for name, scheme in each.dialect.security_schemes.items()},
         title="Syncline",
         version=version("syncline"),
-        openapi_url="/openapi.json" if settings.docs_enabled else None,
+        openapi_url=openapi_path,
+        docs_url=None,  # FastAPI's own page loads its program from a host elsewhere
         redoc_url=None,
         redirect_slashes=False,  # edge.slashes serves both spellings
         telemetry={"tracing": False, "metrics": False, "logs": False},  # its spans would carry tokens in the query
     )
     answer_failures(app, areas)
     for router in (
+        pages(version("syncline"), openapi_path, has_demo=settings.demo_enabled),
         probes(upstream),
         *(router_of(each.dialect.name, each.operations, each.dialect.security_schemes) for each in dialects),
     ):

@@ -96,7 +96,10 @@ class OwnSettings(Knobs):
     """Whether answers of 1 KiB and more are compressed for clients that ask for it; a proxy may do so instead."""
 
     docs_enabled: bool = True
-    """Whether /docs and /openapi.json are served."""
+    """Whether what tells of this server is served: a page at /, /docs and /openapi.json."""
+
+    demo_enabled: bool = True
+    """Whether /demo is served, a list in two windows; it holds no key: who opens it brings one."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log line that is written."""

@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 
 import structlog
 
+from syncline_command.links import reachable
 from syncline_command.parsing import CommandFailed
 
 _START_SECONDS: Final = 20
@@ -21,10 +22,8 @@ _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def running_bridge(
-    http_address: str, environment: Mapping[str, str]
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the bridge for the time of the block; it ends with this process, however that ends. Raises CommandFailed."""
+async def running_bridge(environment: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the bridge for the time of the block, not waited for at its start; ends with this process at the latest."""
     bridge = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "syncline_command", "bridge"),
         # A pipe that this process alone holds: it is closed when this process ends.
@@ -32,21 +31,14 @@ async def running_bridge(
         env={**_inherited(os.environ), **environment, "SYNCLINE_EXIT_WITH_PARENT": "1"},
     )
     try:
-        await _wait_started(http_address, bridge)
         yield bridge
     finally:
-        await _end(bridge)
+        await end_bridge(bridge)
 
 
 async def bridge_ends(bridge: asyncio.subprocess.Process) -> NoReturn:
     """Wait for the end of the bridge. Raises CommandFailed then."""
     raise CommandFailed(f"the HTTP bridge ended with code {await bridge.wait()}")
-
-
-def reachable(address: str) -> str:
-    """Return where a server that listens on `address` is reached from this machine."""
-    host, _, port = address.rpartition(":")
-    return f"{ {'0.0.0.0': '127.0.0.1', '': '127.0.0.1', '[::]': '[::1]'}.get(host, host) }:{port}"  # noqa: S104  # read, not bound
 
 
 def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
@@ -64,7 +56,7 @@ def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-async def _wait_started(http_address: str, bridge: asyncio.subprocess.Process) -> None:
+async def bridge_started(http_address: str, bridge: asyncio.subprocess.Process) -> None:
     """Wait until the bridge accepts connections. Raises CommandFailed."""
     host, _, port = reachable(http_address).rpartition(":")
     try:
@@ -84,8 +76,8 @@ async def _wait_started(http_address: str, bridge: asyncio.subprocess.Process) -
     raise CommandFailed(f"the HTTP bridge did not start on {http_address}")
 
 
-async def _end(bridge: asyncio.subprocess.Process) -> None:
-    """End the bridge: politely, then not."""
+async def end_bridge(bridge: asyncio.subprocess.Process) -> None:
+    """End the bridge, unless it has: politely, then not."""
     if bridge.returncode is not None:
         return
     bridge.terminate()

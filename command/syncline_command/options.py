@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 DATA_DIR: Final = "syncline-data"
 GRPC_ADDRESS: Final = "127.0.0.1:50051"
+HTTP_ADDRESS: Final = "127.0.0.1:8080"
 _TLS: Final = {
     "ca": "PEM file of the authorities of the server's certificate; without it, the server is spoken to in the clear.",
     "certificate": "PEM file of the certificate to show to the server, if it asks for one.",

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from syncline_command.parsing import Command, Parser
 
 if TYPE_CHECKING:
+    import asyncio
+
     from syncline_server.app import RunningServer
     from syncline_server.settings import ServerSettings
 
@@ -40,48 +43,91 @@ def _run(arguments: argparse.Namespace) -> None:
 
     settings = read_settings(ServerSettings, arguments)
     addresses = {"grpc_address": settings.grpc_address}
+    bridge = None
     if not settings.no_http:
-        read_settings(BridgeSettings, arguments)  # the bridge would refuse them, later and less clearly
+        of_bridge = read_settings(BridgeSettings, arguments)  # it would refuse them, later and less clearly
+        bridge = _Bridge(environment_of(given_settings(BridgeSettings, arguments)), of_bridge.demo_enabled)
         addresses["http_address"] = settings.http_address
     check_exposure(settings, **addresses)
-    run_process(settings, partial(run_all, environment_of(given_settings(BridgeSettings, arguments))))
+    run_process(settings, partial(run_all, bridge))
 
 
-async def run_all(bridge_environment: Mapping[str, str], settings: "ServerSettings") -> None:
-    """Run the gRPC server and the bridge until a stop signal.
+@dataclass(frozen=True, slots=True)
+class _Bridge:
+    """How the bridge is to be run."""
+
+    environment: Mapping[str, str]
+    has_demo: bool
+
+
+async def run_all(bridge: _Bridge | None, settings: "ServerSettings") -> None:
+    """Run the gRPC server, and the bridge if there is to be one, until a stop signal.
 
     Raises CommandFailed when the bridge fails, and what ends the server before.
     """
-    import asyncio
-
-    from syncline_command.bridge_process import bridge_ends, reachable, running_bridge
+    from syncline_command.bridge_process import running_bridge
     from syncline_command.exposure import warn_exposed
-    from syncline_command.serving import calm_collector
-    from syncline_command.stopping import stop_signal, wait_for
-    from syncline_server.app import running_server
+    from syncline_command.links import reachable
+    from syncline_command.stopping import stop_signal
 
     warn_exposed(settings, settings.grpc_address)
     stop = stop_signal(exit_with_parent=settings.exit_with_parent)
+    if bridge is None:
+        await _serve_alone(settings, stop)
+        return
     with _local_socket(settings) as local_socket:
-        async with running_server(settings, local_socket=local_socket) as server:
-            calm_collector()
-            if settings.no_http:
-                await _welcome(settings, server)
-                await wait_for(stop, server.ended)
-                return
-            target = f"unix:{local_socket}" if local_socket is not None else reachable(server.grpc_address)
-            # Variables for a server elsewhere do not speak of this one.
-            own = dict.fromkeys((f"SYNCLINE_{name.upper()}" for name in _OF_A_SERVER_ELSEWHERE), "")
-            environment = {**bridge_environment, **own, "SYNCLINE_GRPC_TARGET": target}
-            async with running_bridge(settings.http_address, environment) as bridge:
-                await _welcome(settings, server)
-                await wait_for(stop, server.ended, asyncio.ensure_future(bridge_ends(bridge)))
+        target = f"unix:{local_socket}" if local_socket is not None else reachable(settings.grpc_address)
+        # Variables for a server elsewhere do not speak of this one.
+        own = dict.fromkeys((f"SYNCLINE_{name.upper()}" for name in _OF_A_SERVER_ELSEWHERE), "")
+        environment = {**bridge.environment, **own, "SYNCLINE_GRPC_TARGET": target}
+        # Side by side: each takes a second of a core to load.
+        async with running_bridge(environment) as process:
+            await _serve_beside(process, settings, stop, local_socket, has_demo=bridge.has_demo)
+
+
+async def _serve_alone(settings: "ServerSettings", stop: "asyncio.Event") -> None:
+    from syncline_command.serving import calm_collector
+    from syncline_command.stopping import wait_for
+    from syncline_server.app import running_server
+
+    async with running_server(settings) as server:
+        calm_collector()
+        await _welcome(settings, server, has_demo=False)
+        await wait_for(stop, server.ended)
+
+
+async def _serve_beside(
+    bridge: "asyncio.subprocess.Process",
+    settings: "ServerSettings",
+    stop: "asyncio.Event",
+    local_socket: Path | None,
+    *,
+    has_demo: bool,
+) -> None:
+    import asyncio
+
+    from syncline_command.bridge_process import bridge_ends, bridge_started, end_bridge
+    from syncline_command.serving import calm_collector
+    from syncline_command.stopping import wait_for
+    from syncline_server.app import running_server
+
+    async with running_server(settings, local_socket=local_socket) as server:
+        calm_collector()
+        try:
+            await bridge_started(settings.http_address, bridge)
+            await _welcome(settings, server, has_demo=has_demo)
+            await wait_for(stop, server.ended, asyncio.ensure_future(bridge_ends(bridge)))
+        finally:
+            await end_bridge(bridge)  # before the server: what the bridge has begun, it answers
 
 
 @contextmanager
 def _local_socket(settings: "ServerSettings") -> Iterator[Path | None]:
-    """Yield where the bridge reaches a server that speaks TLS: a socket in a folder of this user alone."""
-    if settings.tls_certificate is None or settings.no_http:
+    """Yield where the bridge reaches a server that speaks TLS, or whose port is not known before it has one.
+
+    It is a socket in a folder of this user alone.
+    """
+    if settings.tls_certificate is None and not settings.grpc_address.endswith(":0"):
         yield None
         return
     import tempfile
@@ -90,19 +136,22 @@ def _local_socket(settings: "ServerSettings") -> Iterator[Path | None]:
         yield Path(folder) / "grpc.sock"
 
 
-async def _welcome(settings: "ServerSettings", server: "RunningServer") -> None:
-    """On an empty database, make the first project and say how to use it."""
-    from syncline_command.welcome import welcome
+async def _welcome(settings: "ServerSettings", server: "RunningServer", *, has_demo: bool) -> None:
+    """Say where it listens; on an empty database, make the first project and say how to use it."""
+    from syncline_command.welcome import running, welcome
     from syncline_server.operate import projects, tokens
     from syncline_server.store.looking import EngineCatalogue
     from syncline_server.store.registry import SqlRegistry
 
     catalogue = EngineCatalogue(server.engines)
-    if await projects.recorded(catalogue):
+    is_first = not await projects.recorded(catalogue)
+    if is_first or settings.log_format == "console":  # else a log line tells a program
+        print(running(settings, server.grpc_address), end="", flush=True)
+    if not is_first:
         return
     made = await projects.create(SqlRegistry(server.engines), _FIRST_PROJECT)
     token = await tokens.issue(catalogue, _FIRST_PROJECT, _FIRST_USER, ttl_seconds=_FIRST_TOKEN_SECONDS)
-    print(welcome(settings, server.grpc_address, made, token), flush=True)
+    print(welcome(settings, made, token, has_demo=has_demo), flush=True)
 
 
 COMMAND: Final = Command(

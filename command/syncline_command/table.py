@@ -36,6 +36,7 @@ ENTRIES: Final = {
     "audit": Entry("Print what operators did.", "audit", "server"),
     "token-key": Entry("Renew the key that signs checkpoint tokens.", "token_key", "server"),
     "token": Entry("Print a session token.", "token", "server"),
+    "demo": Entry("Print a link to the demo, a list in two windows, which is good for a day.", "demo", "server"),
     "backup": Entry("Make a copy of the database, of one moment, while servers go on.", "backup", "server"),
     "restore": Entry("Put a backup in the place of the database, while no server runs.", "restore", "server"),
     "epoch": Entry("Epochs: where the history of a database may have forked.", "epoch", "server"),

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 import shlex
 import shutil
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jwt
 import pytest
@@ -35,9 +37,36 @@ async def test_serve_on_an_empty_database_prints_keys_and_a_token_that_work(comm
         ended = await process.ended(signal.SIGTERM)
     assert ended.code == 0, str(ended)
     async with commands.running("serve", "--no-http", *FREE, "--database", database_url) as again:
-        # The log line with its address comes last of all.
-        await until(lambda: "serving gRPC" in again.err)
-        assert (await again.ended(signal.SIGTERM)).out == ""
+        out = await again.wrote("start over")
+    assert "sl_client_" not in out
+    assert re.search(r"gRPC on +127\.0\.0\.1:[1-9]", out), out
+    assert "Ctrl+C" in out
+
+
+async def test_a_later_start_says_nothing_to_people_where_logs_are_for_programs(commands: Commands, sqlite_url: str):
+    await make_project(settings_for(sqlite_url))
+    options = ("--no-http", *FREE, "--database", sqlite_url, "--log-format", "json")
+    async with commands.running("serve", *options) as process:
+        await until(lambda: "serving gRPC" in process.err)
+        assert (await process.ended(signal.SIGTERM)).out == ""
+
+
+async def test_demo_prints_a_link_whose_key_and_token_are_good_for_a_day(commands: Commands, server: Server):
+    database = ("--database", server.settings.database or "")
+    ended = await commands.run("demo", "--user", "ada", "--url", "https://sync.example/", *database)
+    assert ended.code == 0, str(ended)
+    address, _, fragment = ended.out.strip().partition("#")
+    assert address == "https://sync.example/demo"
+    brought = dict(parse_qsl(fragment))
+    async with Client(
+        server.address, {"x-api-key": brought["key"], "authorization": f"Bearer {brought['token']}"}
+    ) as client:
+        assert outcomes(await client.push(change(entity_id="a"))) == "a"
+    keys = await commands.run("key", "list", "default", "--json", *database)
+    [key] = [one for one in map(json.loads, keys.out.splitlines()) if one["name"] == "demo"]
+    assert key["kind"] == "client"
+    assert key["state"].startswith("expires ")
+    assert "127.0.0.1:8080/demo#key=" in (await commands.run("demo", *database)).out
 
 
 async def test_a_project_made_while_it_serves_works_at_once(commands: Commands, database_url: str):

@@ -114,3 +114,4 @@ async def test_a_variable_that_does_not_fit_is_named_as_one(commands: Commands):
 def test_commands_that_run_nothing_have_the_same_defaults():
     assert ServerSettings.model_fields["data_dir"].default.name == options.DATA_DIR
     assert ServerSettings.model_fields["grpc_address"].default == options.GRPC_ADDRESS
+    assert BridgeSettings.model_fields["http_address"].default == options.HTTP_ADDRESS

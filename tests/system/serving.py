@@ -25,7 +25,7 @@ class Welcome:
 
 
 def welcome_in(out: str) -> Welcome:
-    words = (r"gRPC on ([\d.:]+)", r"client key +(\S+)", r"server key +(\S+)", r"session token +(\S+)")
+    words = (r"gRPC on +([\d.:]+)", r"client key +(\S+)", r"server key +(\S+)", r"session token +(\S+)")
     found = [re.search(pattern, out) for pattern in words]
     assert all(found), out
     return Welcome(*(match.group(1) for match in found if match))

@@ -20,7 +20,9 @@ from syncline_bridge.logs import described
 AnswerFailure = Callable[[str, Failure], Response]
 """Renders a failure in the dialect that the path belongs to."""
 
-_ALWAYS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_KEEPING = b"cache-control"
+_NOT_KEPT = (_KEEPING, b"no-store")
+_NOT_GUESSED = (b"x-content-type-options", b"nosniff")
 _MAX_LOGGED_PATH = 200
 _CLIENT_GONE = 499
 _CLIENT_ERROR = 400
@@ -96,6 +98,8 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             own = self._own_headers()
+            if all(name != _KEEPING for name, _ in message["headers"]):  # files of the wheel say for themselves
+                own.append(_NOT_KEPT)
             names = {name for name, _ in own}
             kept = [header for header in message["headers"] if header[0] not in names]
             message = {**message, "headers": [*kept, *own]}  # what a layer below sends may be shared by its answers
@@ -106,7 +110,7 @@ class _Exchange:
     def _own_headers(self) -> list[tuple[bytes, bytes]]:
         shown = self.state.get("shown_headers", {}).items()
         named = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in shown]
-        return [(b"x-request-id", self.request_id.encode()), *named, *_ALWAYS]
+        return [(b"x-request-id", self.request_id.encode()), *named, _NOT_GUESSED]
 
 
 def _request_id(scope: Scope) -> str:

@@ -10,6 +10,7 @@ export type {
   Collections,
   ConflictOf,
   MembersOf,
+  Outgoing,
   Rejected,
   SyncEvents,
   SyncOptions,

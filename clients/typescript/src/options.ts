@@ -57,10 +57,14 @@ export interface SyncStatus {
   readonly leader: boolean;
 }
 
-/** Changes that the server refused: they are kept until `dismiss` is called with them. */
-export interface Rejected {
+/** Changes that wait for the server; the key names them. */
+export interface Outgoing {
   readonly key: string;
   readonly changes: readonly Pick<Change, "type" | "id" | "action" | "data">[];
+}
+
+/** Changes that the server refused: they are kept until `dismiss` is called with them. */
+export interface Rejected extends Outgoing {
   readonly message: string;
   readonly details: Readonly<Record<string, unknown>>;
 }

@@ -11,6 +11,7 @@ import type {
   Collections,
   ConflictOf,
   MembersOf,
+  Outgoing,
   Rejected,
   SyncEvents,
   SyncOptions,
@@ -158,6 +159,11 @@ export class SyncClient<T extends Types> {
   /** The changes that the server refused and that were not dismissed, oldest first. */
   get rejected(): readonly Rejected[] {
     return [...this.#replica.parked.values()];
+  }
+
+  /** What waits for the server, oldest first: changes that were made at once are one entry. */
+  get outbox(): readonly Outgoing[] {
+    return [...this.#replica.entries.values()].sort((one, other) => (one.key < other.key ? -1 : 1));
   }
 
   /** Forget refused changes. */
