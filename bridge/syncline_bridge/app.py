@@ -92,13 +92,14 @@ def build(settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Seq
     app: ASGIApp = documented(settings, upstream, areas, dialects)
     if settings.compress_answers:
         app = CompressedAnswers(app, _stream_paths(dialects))
-    app = CompressedBodies(app, areas.answer_failure, settings.max_body_bytes)
+    heads = _heads(settings, dialects)
+    app = CompressedBodies(app, areas.answer_failure, heads)
     uncounted_paths = (*_PROBE_PATHS, *_stream_paths(dialects))
     app = admission = Admission(app, areas.answer_failure, settings.limit_concurrency, uncounted_paths)
     limits = BodyLimits(settings.body_read_timeout_seconds, settings.body_min_bytes_per_second)
     clients = Clients(Proxies(settings.trusted_proxies))
     callers, room = Callers(upstream.check_caller, clients), BodyRoom(settings.limit_body_bytes)
-    app = Bodies(app, areas.answer_failure, _heads(settings, dialects), callers, limits, room)
+    app = Bodies(app, areas.answer_failure, heads, callers, limits, room)
     app = SlashAtTheEnd(OneHost(HeadRequests(app), areas.answer_failure))
     with_loopback = is_loopback(split_address(settings.http_address)[0])
     app = CrossOrigin(app, settings.cors_origins, areas, with_loopback=with_loopback)
@@ -139,7 +140,7 @@ def documented(
 def _heads(settings: OwnSettings, dialects: Sequence[ServedDialect]) -> Heads:
     heads = Heads()
     for each in dialects:
-        heads.expect(each.operations, each.dialect.credentials, settings.max_body_bytes)
+        heads.expect(each.operations, each.dialect.credentials, _max_body_bytes(settings, each.dialect))
     return heads
 
 
@@ -152,9 +153,14 @@ def _hot_routes(
         for one in each.operations:
             if one.is_hot:
                 handler = handler_of(one, each.dialect.security_schemes)
-                route = HotRoute(handler, known, settings.max_body_bytes if one.body is not None else 0)
+                most = _max_body_bytes(settings, each.dialect) if one.body is not None else 0
+                route = HotRoute(handler, known, most)
                 routes.update(dict.fromkeys(((one.method, path) for path in one.paths), route))
     return routes
+
+
+def _max_body_bytes(settings: OwnSettings, dialect: Dialect[Any]) -> int:
+    return settings.max_body_bytes if dialect.max_body_bytes is None else dialect.max_body_bytes(settings)
 
 
 def _crowd(settings: OwnSettings) -> Crowd:

@@ -44,6 +44,10 @@ class Dialect(Generic[S]):
     """The structs that its documentation names. All dialects share one document, so no two may have the same name."""
     security_schemes: Mapping[str, Described]
     """Its credentials, as OpenAPI has them; a name that two dialects use has to mean the same to both."""
+    max_body_bytes: Callable[[S], int] | None = None
+    """The largest body of a request; None: as the bridge is set."""
+    with_credentials: bool = False
+    """Its clients make browsers send credentials of their own: also to the loopback, it is said that they may."""
 
     @property
     def credentials(self) -> Credentials:
@@ -55,5 +59,10 @@ class Dialect(Generic[S]):
         methods = {operation.method for operation in operations}
         methods |= {"HEAD"} if "GET" in methods else set()
         return Area(
-            self.prefixes, self.answer_failure, tuple(sorted(methods)), self.request_headers, self.response_headers
+            self.prefixes,
+            self.answer_failure,
+            tuple(sorted(methods)),
+            self.request_headers,
+            self.response_headers,
+            self.with_credentials,
         )

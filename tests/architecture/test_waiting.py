@@ -23,7 +23,7 @@ PAUSES = {
     "waiting.py": "the look at what is waited for",
 }
 """Files in which a pause is what is tested, or the pace of what is."""
-FILES = sorted(TESTS.rglob("*.py"))
+FILES = sorted(path for path in TESTS.rglob("*.py") if "node_modules" not in path.parts)
 
 
 def sleeps(source: str) -> list[int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, get_args, get_origin
 
 import msgspec
 from fastapi import APIRouter
@@ -31,11 +31,15 @@ _IF_NONE_MATCH: Described = {
 }
 
 
+_A_LINE: Final[Described] = {"text/plain": {"schema": {"type": "string"}}}
+
+
 @dataclass(frozen=True, slots=True)
 class Failures:
     """How operations of one dialect fail: the struct that they answer with, and what each status means."""
 
-    model: type[msgspec.Struct]
+    model: type[msgspec.Struct] | None
+    """None: a line of plain text."""
     sentences: Mapping[int, str]
 
     def without(self, *statuses: int) -> "Failures":
@@ -56,34 +60,38 @@ class Operation:
     security: Sequence[Mapping[str, Sequence[str]]]
     """Each of these sets of credentials will do."""
     parameters: Sequence[Described] = ()
-    body: type[msgspec.Struct] | None = None
+    body: type[msgspec.Struct] | type[list[Any]] | None = None
+    """A struct, or a list of one kind of them."""
     headers: Described = field(default_factory=dict)
     """The headers of an answer that went well."""
     is_stream: bool = False
     """Whether an answer lasts: such requests are bounded by the limit of streams, not by that of requests."""
     is_hot: bool = False
     """Whether it is asked for so often that the edge is to take the short way to it."""
+    in_pieces: bool = False
+    """Whether an answer may be sent before all of it is known, so that it has no tag."""
 
     @property
     def is_page(self) -> bool:
         """Whether an answer is one that a client may hold already."""
-        return self.method == "GET" and not self.is_stream
+        return self.method == "GET" and not self.is_stream and not self.in_pieces
 
     def __post_init__(self) -> None:
-        by_whole_path = self.is_stream or self.is_hot
-        assert not (by_whole_path and "{" in "".join(self.paths)), "the edge knows these by their whole path"
-        assert not (self.is_hot and self.is_stream), "the short way waits for the whole answer"
+        assert not (self.is_hot and "{" in "".join(self.paths)), "the edge knows these by their whole path"
+        assert not (self.is_hot and (self.is_stream or self.in_pieces)), "the short way waits for the whole answer"
         assert not self.is_hot or self.method == "GET" or self.body is not None, "the short way knows a body or none"
 
 
-def json_of(*models: type[msgspec.Struct]) -> Described:
+def json_of(*models: type[msgspec.Struct] | type[list[Any]]) -> Described:
     """Describe a JSON body that is one of these structs."""
     references = [reference(model) for model in models]
     return {"application/json": {"schema": references[0] if len(references) == 1 else {"anyOf": references}}}
 
 
-def reference(model: type[msgspec.Struct]) -> Described:
-    """Name the schema of a struct."""
+def reference(model: type[msgspec.Struct] | type[list[Any]]) -> Described:
+    """Name the schema of a struct, or of a list of them."""
+    if get_origin(model) is list:
+        return {"type": "array", "items": reference(*get_args(model))}
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
@@ -114,7 +122,8 @@ def handler_of(operation: Operation, security_schemes: Mapping[str, Described]) 
 
 def _answers(operation: Operation) -> dict[int | str, dict[str, Any]]:
     headers = {**operation.headers, IGNORED_PARAMETERS: _IGNORED, **({"ETag": _TAG} if operation.is_page else {})}
-    failed = json_of(operation.failures.model)
+    model = operation.failures.model
+    failed = _A_LINE if model is None else json_of(model)
     unchanged: dict[int | str, dict[str, Any]] = {
         304: {"description": "The client has this answer already: its `If-None-Match` names it."}
     }

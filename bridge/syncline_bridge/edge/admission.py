@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from syncline_bridge.edge.access import AnswerFailure
+from syncline_bridge.edge.paths import Paths
 from syncline_bridge.failure import OVERLOADED
 
 
@@ -21,7 +22,7 @@ class Admission:
         self._app = app
         self._answer_failure = answer_failure
         self._limit = limit
-        self._uncounted_paths = frozenset(uncounted_paths)
+        self._uncounted_paths = Paths(uncounted_paths)
         self._in_progress = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,7 +15,11 @@ def json_answer(body: msgspec.Struct, status: int = 200, headers: Mapping[str, s
 
 def failure_answer(body: msgspec.Struct, status: int, failure: Failure) -> Response:
     """Answer with a struct that words a failure, and with how long to wait where trying again may help."""
-    response = json_answer(body, status)
+    return with_failure_headers(json_answer(body, status), failure)
+
+
+def with_failure_headers(response: Response, failure: Failure) -> Response:
+    """Add how long to wait, and which limit is used up, to the answer to a request that failed."""
     if failure.retry_after_seconds is not None:
         response.headers["retry-after"] = str(failure.retry_after_seconds)
     if failure.reason == "RATE_LIMITED":

@@ -40,6 +40,8 @@ class Area:
     """What they may send."""
     response_headers: tuple[str, ...] = ()
     """What they may see."""
+    with_credentials: bool = False
+    """Whether pages of this machine may have their browser send its own credentials."""
 
     def holds(self, path: str) -> bool:
         """Tell whether a path belongs to this area."""

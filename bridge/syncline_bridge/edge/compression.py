@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette_compress import CompressMiddleware
 
 from syncline_bridge.edge.access import AnswerFailure
+from syncline_bridge.edge.heads import Heads
+from syncline_bridge.edge.paths import Paths
 from syncline_bridge.failure import RefusedError, body_too_large, encoding_unknown, invalid
 
 _WORTH_IT_BYTES = 1024
@@ -31,7 +33,7 @@ class CompressedAnswers:
         """Leave the answers at `uncompressed_paths` alone."""
         self._app = app
         self._compressing = _compressing(app)
-        self._uncompressed_paths = frozenset(uncompressed_paths)
+        self._uncompressed_paths = Paths(uncompressed_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -71,10 +73,10 @@ def _compressing(app: ASGIApp) -> CompressMiddleware:
 class CompressedBodies:
     """Hand the application bodies as they were before a client compressed them; takes complete bodies only."""
 
-    def __init__(self, app: ASGIApp, answer_failure: AnswerFailure, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, answer_failure: AnswerFailure, heads: Heads) -> None:
         self._app = app
         self._answer_failure = answer_failure
-        self._max_bytes = max_bytes
+        self._heads = heads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -86,7 +88,8 @@ class CompressedBodies:
             if any(encoding not in _KNOWN for encoding in encodings) or len(encodings) > 1:
                 raise RefusedError(encoding_unknown(", ".join(encodings)))
             message = await receive()
-            body = _unzipped(message.get("body", b""), self._max_bytes)
+            expected = self._heads.expected(scope)
+            body = _unzipped(message.get("body", b""), expected.max_body_bytes if expected else 0)
         except RefusedError as refused:
             response = self._answer_failure(scope["path"], refused.failure)
             response.headers["accept-encoding"] = "gzip"

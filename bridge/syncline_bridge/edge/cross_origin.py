@@ -28,8 +28,8 @@ _ALWAYS_SHOWN = (
 class CrossOrigin:
     """Open the application to pages of some origins, and tell those of all others, and the log, what to do about it.
 
-    Listed origins may send credentials of the browser's own, too (a proxy's cookies); those that `*` or the loopback
-    lets in may not.
+    Listed origins may send credentials of the browser's own, too (a proxy's cookies); those that `*` lets in may not,
+    and those of the loopback may where the dialect's clients always do.
     """
 
     def __init__(self, app: ASGIApp, origins: Sequence[str], areas: Areas, *, with_loopback: bool) -> None:
@@ -104,7 +104,12 @@ class _Opened:
             app, allow_origins=(ANY,), allow_methods=methods, allow_headers=sent, expose_headers=shown
         )
         self.to_loopback = CORSMiddleware(
-            app, allow_origin_regex=_LOOPBACK, allow_methods=methods, allow_headers=sent, expose_headers=shown
+            app,
+            allow_origin_regex=_LOOPBACK,
+            allow_credentials=area.with_credentials,
+            allow_methods=methods,
+            allow_headers=sent,
+            expose_headers=shown,
         )
 
     def problem_of(self, method: str, headers: Headers) -> str | None:

@@ -16,7 +16,6 @@ _HEADERS = [
 ]
 
 _UNAUTHENTICATED = 401
-_START: Message = {"type": "http.response.start", "status": 200, "headers": _HEADERS}
 
 
 class EventStreams:
@@ -76,14 +75,14 @@ class EventStream(Response):
     """Answer with events. An error before the first one is an ordinary answer: it is raised as RefusedError.
 
     An EventSource, though, sees no answer but 200, and never comes back after any other: for one, `refusal` makes
-    events of an error.
+    events of an error, or None where an ordinary answer will do.
     """
 
     def __init__(
         self,
         streams: EventStreams,
         events: AsyncGenerator[bytes, None],
-        refusal: Callable[[Failure], bytes] | None = None,
+        refusal: Callable[[Failure], bytes | None] | None = None,
     ) -> None:
         super().__init__(media_type="text/event-stream")
         self._streams = streams
@@ -96,21 +95,32 @@ class EventStream(Response):
             try:
                 with self._streams.place():
                     first = await anext(self._events)
-                    await send(_START)
+                    await send(_start())
                     await self._streams.run(first, self._events, receive, send)
             except RefusedError as refused:
-                if self._refusal is None:
+                told = self._refusal(refused.failure) if self._refusal is not None else None
+                if told is None:
                     raise
                 if refused.failure.http_status == _UNAUTHENTICATED:
                     note_refusal(scope)
-                await send(_START)
-                await send({"type": "http.response.body", "body": self._refusal(refused.failure)})
+                await send(_start())
+                await send({"type": "http.response.body", "body": told})
 
 
 def event(data: bytes, *, name: str = "", event_id: str = "") -> bytes:
     """Write one event. `data` is JSON, in which line breaks are white space."""
     head = (f"event: {name}\n" if name else "") + (f"id: {event_id}\n" if event_id else "")
     return head.encode() + b"data: " + data.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n\n"
+
+
+def heartbeat(event_id: str) -> bytes:
+    """Write what dispatches no event, and still says where to resume: a comment, and an id."""
+    return f":\nid: {event_id}\n\n".encode()
+
+
+def _start() -> Message:
+    """Return the head of an answer, each time a new one: layers further out add to it what is one client's alone."""
+    return {"type": "http.response.start", "status": 200, "headers": [*_HEADERS]}
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from starlette.datastructures import Headers
-from starlette.routing import compile_path
 from starlette.types import Scope
 
 from syncline_bridge.edge.credentials import Credentials
+from syncline_bridge.edge.paths import Paths
 
 _UNREAD_BYTES = 1024
 """A body that nobody reads may be so large where a method has one by its nature."""
@@ -48,7 +48,7 @@ class Heads:
 
     def __init__(self) -> None:
         self._exact: dict[tuple[str, str], Expected] = {}
-        self._templates: list[tuple[str, str, Expected]] = []
+        self._templates: list[tuple[str, Paths, Expected]] = []
 
     def expect(self, operations: Iterable[Operation], credentials: Credentials, max_body_bytes: int) -> None:
         """Expect operations of a dialect."""
@@ -58,7 +58,7 @@ class Heads:
             expected = Expected(most, None if operation.is_stream else credentials)
             for path in operation.paths:
                 if "{" in path:
-                    self._templates.append((operation.method, path, expected))
+                    self._templates.append((operation.method, Paths([path]), expected))
                 else:
                     self._exact[operation.method, path] = expected
 
@@ -68,9 +68,7 @@ class Heads:
         found = self._exact.get((method, path))
         if found is not None or not self._templates:
             return found
-        return next(
-            (one for served, template, one in self._templates if served == method and _matches(template, path)), None
-        )
+        return next((one for served, template, one in self._templates if served == method and path in template), None)
 
 
 def announced_bytes(scope: Scope) -> int | None:
@@ -80,7 +78,3 @@ def announced_bytes(scope: Scope) -> int | None:
         return None
     length = headers.get("content-length", "0")
     return int(length) if length.isdecimal() else None
-
-
-def _matches(template: str, path: str) -> bool:
-    return compile_path(template)[0].match(path) is not None
