@@ -14,9 +14,12 @@ from grpc import StatusCode
 from grpc.aio import AioRpcError
 
 from bridge.bridged import Bridged, bridged_on
+from clients.typescript.building import installed, node
 from harness import Client, settings_for, started_server
 
 FOLDER = Path(__file__).parent
+GRPC_JS = FOLDER / "grpc_js"
+PROTOS = FOLDER.parents[2] / "protos"
 CHANGE = {"entity_type": "todo", "entity_id": "milk", "action": "create", "data": {"title": "Milk 🥛"}}
 BODY = json.dumps({"changes": [{**CHANGE, "client_timestamp": "2026-11-21T08:00:00Z"}]})
 CURL = ("bash", str(FOLDER / "client.sh"))
@@ -46,7 +49,7 @@ def needed(*programs: str) -> None:
         pytest.skip(f"not installed: {', '.join(missing)}")
 
 
-async def ran(bridged: Bridged, folder: Path, *command: str) -> tuple[int | None, str, str]:
+async def ran(bridged: Bridged, folder: Path, *command: str, **variables: str) -> tuple[int | None, str, str]:
     project = bridged.server.project
     environment = {
         **{name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
@@ -54,6 +57,7 @@ async def ran(bridged: Bridged, folder: Path, *command: str) -> tuple[int | None
         "KEY": project.client_key,
         "TOKEN": project.token(folder.name),
         "BODY": BODY,
+        **variables,
     }
     process = await asyncio.create_subprocess_exec(*command, env=environment, cwd=folder, stdout=PIPE, stderr=PIPE)
     async with asyncio.timeout(100):
@@ -74,6 +78,21 @@ async def test_it_pushes_pulls_follows_and_is_told_what_is_wrong(bridged: Bridge
     assert json.loads(streamed)["changes"] == [change]
     status, _, body = error.partition(" ")
     assert (status, json.loads(body)["error"]["details"]) == ("400", {"field": "entity_type"})
+
+
+async def test_grpc_js_pushes_pulls_follows_and_is_told_what_is_wrong(bridged: Bridged, tmp_path: Path):
+    installed(GRPC_JS)
+    variables = {"ADDRESS": bridged.server.address, "PROTOS": str(PROTOS)}
+    code, out, err = await ran(bridged, tmp_path, node(), str(GRPC_JS / "client.mjs"), **variables)
+    assert code == 0, (out, err)
+    outcome, is_replayed, pulled, streamed, answers, wrong, stranger = map(json.loads, out.splitlines())
+    assert (outcome, is_replayed) == ("OUTCOME_APPLIED", True)
+    [change] = pulled
+    assert (change["entityId"], change["data"]) == ("milk", CHANGE["data"])
+    assert streamed == pulled
+    assert answers["answers"][0]["response"]["results"][0]["outcome"] == "OUTCOME_APPLIED"
+    assert (wrong["code"], wrong["reason"]) == ("INVALID_ARGUMENT", "REQUEST_INVALID")
+    assert (stranger["code"], stranger["message"]) == ("UNAUTHENTICATED", "x-api-key: the API key is missing")
 
 
 async def test_curl_that_takes_http_2_for_granted_is_told_what_to_use(bridged: Bridged, tmp_path: Path):

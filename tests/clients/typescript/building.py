@@ -24,8 +24,7 @@ def built() -> Path:
     """Install what building needs, build, and return the folder of the modules; other processes wait meanwhile."""
     with (PACKAGE / ".building").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if _is_older(PACKAGE / "node_modules/.package-lock.json", [PACKAGE / "package.json"]):
-            npm("install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline")
+        _install(PACKAGE)
         sources = [*PACKAGE.glob("src/**/*"), PACKAGE / "tsconfig.json"]
         if _is_older(PACKAGE / "dist/index.js", sources):
             shutil.rmtree(PACKAGE / "dist", ignore_errors=True)
@@ -33,10 +32,19 @@ def built() -> Path:
     return PACKAGE / "dist"
 
 
-def npm(*arguments: str) -> str:
+@cache
+def installed(package: Path) -> None:
+    """Install what a package of ours needs; other processes wait meanwhile."""
+    with (package / ".installing").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _install(package)
+
+
+def npm(*arguments: str, package: Path = PACKAGE) -> str:
     if node() == shutil.which("node") and (found := shutil.which("npm")):
-        return _run(found, *arguments)
-    return _run(str(_wheel() / "bin/node"), str(_wheel() / "lib/node_modules/npm/bin/npm-cli.js"), *arguments)
+        return _run(found, *arguments, folder=package)
+    cli = _wheel() / "lib/node_modules/npm/bin/npm-cli.js"
+    return _run(str(_wheel() / "bin/node"), str(cli), *arguments, folder=package)
 
 
 def tool(name: str, *arguments: str) -> str:
@@ -44,10 +52,15 @@ def tool(name: str, *arguments: str) -> str:
     return _run(str(PACKAGE / "node_modules/.bin" / name), *arguments)
 
 
-def _run(*command: str) -> str:
+def _install(package: Path) -> None:
+    if _is_older(package / "node_modules/.package-lock.json", [package / "package.json"]):
+        npm("install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline", package=package)
+
+
+def _run(*command: str, folder: Path = PACKAGE) -> str:
     # Programs of npm packages ask `env` for their Node.
     environment = {**os.environ, "PATH": f"{Path(node()).parent}:{os.environ['PATH']}"}
-    ran = subprocess.run(command, cwd=PACKAGE, env=environment, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, f"{' '.join(command)}\n{ran.stdout}{ran.stderr}"
     return ran.stdout
 
