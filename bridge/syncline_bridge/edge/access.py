@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-import secrets
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ AnswerFailure = Callable[[str, Failure], Response]
 _KEEPING = b"cache-control"
 _NOT_KEPT = (_KEEPING, b"no-store")
 _NOT_GUESSED = (b"x-content-type-options", b"nosniff")
+_OWN = frozenset({b"x-request-id", _NOT_GUESSED[0]})
 _MAX_LOGGED_PATH = 200
 _CLIENT_GONE = 499
 _CLIENT_ERROR = 400
@@ -97,28 +98,35 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            kept = [header for header in message["headers"] if header[0] not in _OWN]
             own = self._own_headers()
-            if all(name != _KEEPING for name, _ in message["headers"]):  # files of the wheel say for themselves
+            if all(name != _KEEPING for name, _ in kept):  # files of the wheel say for themselves
                 own.append(_NOT_KEPT)
-            names = {name for name, _ in own}
-            kept = [header for header in message["headers"] if header[0] not in names]
-            message = {**message, "headers": [*kept, *own]}  # what a layer below sends may be shared by its answers
+            # Not changed where it is: what a layer below sends may be shared by all its answers.
+            message = {**message, "headers": [*kept, *own]}
         elif message["type"] == "http.response.body":
             self.complete = not message.get("more_body", False)
         await self._send(message)
 
     def _own_headers(self) -> list[tuple[bytes, bytes]]:
-        shown = self.state.get("shown_headers", {}).items()
-        named = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in shown]
-        return [(b"x-request-id", self.request_id.encode()), *named, _NOT_GUESSED]
+        request_id = (b"x-request-id", self.request_id.encode())
+        shown = self.state.get("shown_headers")
+        if shown is None:
+            return [request_id, _NOT_GUESSED]
+        named = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in shown.items()]
+        return [request_id, *named, _NOT_GUESSED]
 
 
 def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             sent: str = value.decode("latin-1")
-            return sent if words.match_request_id(sent) else secrets.token_hex(16)
-    return secrets.token_hex(16)
+            return sent if words.match_request_id(sent) else _new_id()
+    return _new_id()
+
+
+def _new_id() -> str:
+    return os.urandom(16).hex()
 
 
 def _log_defect(defect: Exception, request_id: str) -> None:

@@ -136,7 +136,7 @@ class PushAnswer(msgspec.Struct, frozen=True):
     data: Pushed
 
 
-class PulledChange(msgspec.Struct, frozen=True):
+class PulledChange(msgspec.Struct, frozen=True, gc=False):
     """The latest version of an entity."""
 
     entity_type: str

@@ -57,13 +57,16 @@ def push_request(body: PushBody) -> sync_pb2.PushRequest:
 
 def pushed(response: sync_pb2.PushResponse) -> Pushed:
     """Translate what became of a batch."""
-    conflicts = [result.change for result in response.results if result.outcome == sync_pb2.OUTCOME_CONFLICT]
-    return Pushed(
-        applied=len(response.results) - len(conflicts),
-        conflicts=[_conflict(change) for change in conflicts],
-        checkpoint_token=response.checkpoint_token,
-        revisions=[_applied_revision(result) for result in response.results],
-    )
+    conflicts: list[Conflict] = []
+    revisions: list[int] = []
+    for result in response.results:
+        change = result.change
+        if result.outcome == sync_pb2.OUTCOME_CONFLICT:
+            conflicts.append(_conflict(change))
+            revisions.append(0)
+        else:
+            revisions.append(change.revision if result.outcome == sync_pb2.OUTCOME_APPLIED else 0)
+    return Pushed(len(revisions) - len(conflicts), conflicts, response.checkpoint_token, revisions)
 
 
 def pull_request(query: Iterable[tuple[str, str]]) -> sync_pb2.PullRequest:
@@ -200,10 +203,6 @@ def single(query: Iterable[tuple[str, str]], name: str) -> str:
     if len(values) > 1:
         raise RefusedError(invalid(f"{name}: was given more than once.", field=name))
     return values[0] if values else ""
-
-
-def _applied_revision(result: sync_pb2.PushResult) -> int:
-    return result.change.revision if result.outcome == sync_pb2.OUTCOME_APPLIED else 0
 
 
 def _conflict(change: sync_pb2.Change) -> Conflict:
