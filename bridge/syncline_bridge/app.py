@@ -103,11 +103,11 @@ def build(settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Seq
     app = SlashAtTheEnd(OneHost(HeadRequests(app), areas.answer_failure))
     with_loopback = is_loopback(split_address(settings.http_address)[0])
     app = CrossOrigin(app, settings.cors_origins, areas, with_loopback=with_loopback)
-    app = HeldRefusals(app, clients, settings.failure_delay_seconds)
     send_answer = ReadyAnswers().send if settings.compress_answers else send_plainly
     app = LeanEdge(
         app, _hot_routes(settings, callers, dialects), Bounds(admission, room), areas.answer_failure, send_answer
     )
+    app = HeldRefusals(app, clients, settings.failure_delay_seconds)
     return Access(app, areas.answer_failure, clients, quiet_paths=_PROBE_PATHS)
 
 

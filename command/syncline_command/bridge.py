@@ -45,12 +45,14 @@ async def run_bridge(settings: "BridgeSettings") -> None:
     import structlog
 
     from syncline_bridge.app import serving
+    from syncline_command.collector import calm_collector
     from syncline_command.exposure import warn_exposed
 
     warn_exposed(settings, settings.http_address)
     stop = stop_signal(exit_with_parent=settings.exit_with_parent)
     log = structlog.get_logger(__name__)
     async with serving(settings) as address:
+        calm_collector()
         log.info("bridge started", http_address=address, grpc_target=settings.grpc_target, version=version("syncline"))
         await wait_for(stop)
         log.info("bridge stopping", grace_seconds=settings.shutdown_grace_seconds)

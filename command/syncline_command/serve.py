@@ -86,7 +86,7 @@ async def run_all(bridge: _Bridge | None, settings: "ServerSettings") -> None:
 
 
 async def _serve_alone(settings: "ServerSettings", stop: "asyncio.Event") -> None:
-    from syncline_command.serving import calm_collector
+    from syncline_command.collector import calm_collector
     from syncline_command.stopping import wait_for
     from syncline_server.app import running_server
 
@@ -107,7 +107,7 @@ async def _serve_beside(
     import asyncio
 
     from syncline_command.bridge_process import bridge_ends, bridge_started, end_bridge
-    from syncline_command.serving import calm_collector
+    from syncline_command.collector import calm_collector
     from syncline_command.stopping import wait_for
     from syncline_server.app import running_server
 

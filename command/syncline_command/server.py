@@ -32,8 +32,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
 async def run_server(settings: "ServerSettings") -> None:
     """Run the gRPC server until SIGTERM or SIGINT, or until its parent's end. Raises what ends it before."""
+    from syncline_command.collector import calm_collector
     from syncline_command.exposure import warn_exposed
-    from syncline_command.serving import calm_collector
     from syncline_command.stopping import stop_signal, wait_for
     from syncline_server.app import running_server
 

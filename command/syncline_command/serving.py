@@ -1,8 +1,7 @@
-"""How the gRPC server is run by a command: its logs, its loop, its garbage collector, its refusals."""
+"""How the gRPC server is run by a command: its logs, its loop, its refusals."""
 
-import gc
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from syncline_command.databases import explained
 from syncline_command.options import Place
@@ -10,9 +9,6 @@ from syncline_command.parsing import CommandFailed
 
 if TYPE_CHECKING:
     from syncline_server.settings import ServerSettings
-
-_OBJECTS_BETWEEN_COLLECTIONS: Final = 10_000
-"""By default 700: a few pushes."""
 
 
 def run_process(settings: "ServerSettings", work: "Callable[[ServerSettings], Coroutine[Any, Any, None]]") -> None:
@@ -33,10 +29,3 @@ def run_process(settings: "ServerSettings", work: "Callable[[ServerSettings], Co
             raise CommandFailed(str(error)) from error
         except AddressInUse as error:
             raise CommandFailed(f"cannot listen on {error}: is it in use?") from error
-
-
-def calm_collector() -> None:
-    """Let Python look for cycles less often, and not in what a server keeps to its end."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *gc.get_threshold()[1:])

@@ -300,6 +300,21 @@ async def test_places_and_room_are_given_back_by_whatever_fails():
         assert one.taken == [False] + [True] * 10
 
 
+@pytest.mark.parametrize("first", [(), ("origin: http://localhost",)], ids=["short", "long"])
+@pytest.mark.parametrize("second", [(), ("origin: http://localhost",)], ids=["short", "long"])
+async def test_refusals_of_both_ways_count_together_and_are_held(first: tuple[str, ...], second: tuple[str, ...]):
+    expired = pushed(push_id="SESSION_EXPIRED")
+    async with way(short=True, failure_delay_seconds=60, shutdown_grace_seconds=0) as one:
+        await one.answer(pull())
+        for _ in range(20):
+            assert (await one.answer(push(*first, body=expired))).startswith(b"HTTP/1.1 401 ")
+        held = asyncio.ensure_future(one.answer(push(*second, body=expired)))
+        await until(lambda: len(one.server.calls) == 22)
+        assert (await one.answer(pull())).startswith(b"HTTP/1.1 200 ")
+        assert not held.done()
+    await held
+
+
 async def test_requests_that_outlast_the_grace_get_the_same_last_words():
     async def last_words(*, short: bool) -> bytes:
         async with way(short=short, shutdown_grace_seconds=0) as one:
