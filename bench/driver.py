@@ -133,7 +133,7 @@ class PostgresqlDriver(Driver):
     async def write(self, rows: Sequence[Row]) -> None:
         columns = [list(column) for column in zip(*rows, strict=True)]
         async with self._connection.transaction():
-            await self._connection.execute(POSTGRESQL.write, self.project.id, *columns)
+            await self._connection.execute(POSTGRESQL.write, [self.project.id] * len(rows), *columns)
 
     async def load(self, rows: Iterator[Row]) -> None:
         columns = ["entity_key" if name == "key" else name for name in Version._fields]

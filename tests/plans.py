@@ -52,7 +52,7 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
     """Yield every statement of the stores."""
     sql = SQLITE if is_sqlite else POSTGRESQL
     many = [json.dumps(list(keys))] if is_sqlite else [list(keys)]
-    queries = [["user1", "user2"], ["device:phone", ""], [0, 5]]
+    queries = [[project, 1], ["user1", "user2"], ["device:phone", ""], [0, 5]]
     asked = [json.dumps([list(row) for row in zip(*queries, strict=True)])] if is_sqlite else queries
     devices = [["user1", "user2"], ["device:phone", ""]]
     swept = [json.dumps([list(row) for row in zip(*devices, strict=True)])] if is_sqlite else devices
@@ -75,28 +75,32 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
     def statement(name: str, text: str, parameters: Sequence[Any], *indexes: str, writes: bool = True) -> Statement:
         return Statement(name, text, tuple(parameters), writes, frozenset(indexes))
 
-    yield statement("lock_head", sql.lock_head, [project], primary["heads"])
-    yield statement("locked_head", sql.locked_head, [project], primary["heads"], *of_project)
+    projects = [json.dumps([project, 1, 2])] if is_sqlite else [[project, 1, 2]]
+    for wait in WAYS:
+        yield statement(f"lock_heads {spelled_wait(wait)}", sql.lock_heads(wait), projects, primary["heads"])
+    yield statement("locked_heads", sql.locked_heads, projects, primary["heads"], *of_project)
     if not is_sqlite:  # where nothing is polled
-        yield statement("heads", sql.heads, [[project]], primary["heads"], *of_project, writes=False)
-    yield statement("positions", sql.positions, [project, *many], primary["positions"])
-    yield statement("versions", sql.versions, [project, *many, 100], primary["entities"])
-    yield statement("large_data", sql.large_data, [project, *many], primary["entities"])
+        yield statement("heads", sql.heads, projects, primary["heads"], *of_project, writes=False)
     of_device = "ix_push_ids_device"
-    yield statement("remembered", sql.remembered, [project, *many], primary["pushes"], of_device)
+    for of_one in (True, False):
+        of, whose = ("of one project", [project]) if of_one else ("of several", [])
+        yield statement(f"positions {of}", sql.positions(of_one), [*whose, *many], primary["positions"])
+        yield statement(f"versions {of}", sql.versions(of_one), [*whose, *many, 100], primary["entities"])
+        yield statement(f"remembered {of}", sql.remembered(of_one), [*whose, *many], primary["pushes"], of_device)
+    yield statement("large_data", sql.large_data, [project, *many], primary["entities"])
     by_key = "INTEGER PRIMARY KEY" if is_sqlite else primary["pushes"]
     forget = statement("forget", sql.forget, [project, 5, *swept], by_key, of_device)
     yield replace(forget, sorts=not is_sqlite)
-    yield statement("news", sql.news, [project, *asked], "ix_entities_user_revision")
+    yield statement("news", sql.news, asked, "ix_entities_user_revision")
     version = ["key", "user1", "todo", "e", False, "{}", 2, 10**15, 10**15, 10**12, 5, "", False, b"d", b"o"]
     position = ["session", "todo", 5, "user1", True, 5]
     push = ["key", "user1", "device:phone", "push id", b"d", b"o", 5]
     if not is_sqlite:  # SQLite has no plan for what takes a row of values; its conflict target is the key itself.
-        yield statement("write", sql.write, [project, *[[one] for one in version]], primary["entities"])
+        yield statement("write", sql.write, [[project], *[[one] for one in version]], primary["entities"])
         yield statement(
-            "save_positions", sql.save_positions, [project, *[[one] for one in position]], primary["positions"]
+            "save_positions", sql.save_positions, [[project], *[[one] for one in position]], primary["positions"]
         )
-        yield statement("remember", sql.remember, [project, *[[one] for one in push]], primary["pushes"])
+        yield statement("remember", sql.remember, [[project], *[[one] for one in push]], primary["pushes"])
     for by_size in WAYS:
         used = {"ix_entities_project_revision", primary["heads"]}
         parameters = [project, 5, 101, 10**6]
@@ -157,6 +161,10 @@ def spelled(shape: PageShape) -> str:
     return "+".join(name for name, is_asked in asked.items() if is_asked) or "all"
 
 
+def spelled_wait(wait: bool) -> str:
+    return "wait" if wait else "skip"
+
+
 def spelled_way(by_size: bool) -> str:
     return "by size" if by_size else "at once"
 
@@ -173,6 +181,7 @@ async def sqlite_plan(engine: AsyncEngine, statement: Statement) -> Plan:
     of_sums = ("SCAN sizes", *(f"{scan}_of" for scan in of_circle))
     of_values = (
         "SCAN json_each",
+        "SCAN asked",
         "SCAN query",
         "SCAN counted",
         "SCAN swept",

@@ -69,15 +69,15 @@ class Log:
     async def remember(self, *pushes: RememberedPush) -> None:
         async with self.store.writing() as transaction:
             await transaction.lock_head(self.project)
-            await transaction.remember(self.project, pushes)
+            await transaction.remember({self.project: pushes})
 
     async def write(self, *versions: Version, positions: Iterable[ShownPosition] = ()) -> None:
         """Write as a push does: under the lock of the head."""
         async with self.store.writing() as transaction:
             await transaction.lock_head(self.project)
             if versions:
-                await transaction.write(self.project, versions)
-            await transaction.save_positions(self.project, positions) if positions else None
+                await transaction.write({self.project: versions})
+            await transaction.save_positions({self.project: positions}) if positions else None
 
     async def versions(self, *keys: str, max_inline_bytes: int = 1_000_000) -> dict[str, Version]:
         async with self.store.writing() as transaction:

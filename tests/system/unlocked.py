@@ -39,6 +39,6 @@ class UnlockedPusher(Pusher):
             before = await transaction.versions(push.project_id, set(push.entity_keys()), max_inline_bytes=1 << 20)
             resolution = resolve(push, before, 0, revisions, self._limits)
             if resolution.written:
-                await transaction.write(push.project_id, resolution.written.values())
+                await transaction.write({push.project_id: resolution.written.values()})
         self._on_commit(push.project_id)
         return PushOutcome(resolution.results, at_rest(stored_head.history, revisions.head), revisions.head)

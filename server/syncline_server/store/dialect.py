@@ -33,11 +33,13 @@ class SqlDialect:
     declared: str
     """A parameter has to be in a statement for PostgreSQL to know its type."""
 
-    def head_of(self, project_id: str) -> str:
-        """Return a project's head, in a statement that reads `heads`: the revision of its last version.
+    def head_of(self, project_id: str, floor: str = "heads.head") -> str:
+        """Return a project's head, in a statement that reads `heads`, or finds the floor there some other way.
+
+        It is the revision of its last version.
 
         No row is updated by every commit: while a snapshot is held, each of its old states would have to be walked over
         to find the one in force. What `heads` has is a floor, for a log whose last versions are gone.
         """
         last = f"(SELECT max(revision) FROM entities WHERE project_id = {project_id})"  # noqa: S608  # our own words
-        return f"{self.greatest}(heads.head, coalesce({last}, 0))"
+        return f"{self.greatest}({floor}, coalesce({last}, 0))"

@@ -1,145 +1,36 @@
-"""What the stores of both databases have in common: the statements, and the values that their rows become."""
+"""What the stores of both databases have in common: the statements that read, and the values that their rows become."""
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any, Final, TypeVar
 
 from syncline_server.store import circles
-from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import READ_CONNECTIONS
 from syncline_server.store.errors import ConnectionLost, translated
-from syncline_server.store.histories import EpochMoved, Histories
-from syncline_server.store.statements import PageShape, Statements
+from syncline_server.store.histories import EpochMoved
+from syncline_server.store.sql_transaction import LogSql, Row
+from syncline_server.store.statements import PageShape
 from syncline_server.store.wanted_schema import WANTED
-from syncline_server.sync.changes import Action, Version
-from syncline_server.sync.layout import Layout
+from syncline_server.sync.changes import Action
 from syncline_server.sync.store import (
     CircleQuery,
     EntitiesQuery,
-    LockedHead,
-    News,
-    NewsQuery,
     PageQuery,
     RecentPage,
     RecentVersion,
-    RememberedPush,
     SeenHead,
-    ShownPosition,
     StoredCircle,
     StoredEntities,
     StoredPage,
 )
 
-Row = Sequence[Any]
 T = TypeVar("T")
 
 _SMALL_BYTES: Final = 2048
-_KEPT_POSITIONS_US: Final = 90 * 24 * 3600 * 1_000_000
-"""A session that comes back later has shown nothing (P9), and reads some of its own changes again."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogSql:
-    """What a store and its transactions work with."""
-
-    statements: Statements
-    clock_us: Callable[[], int] | None
-    """None: the database's own."""
-    histories: Histories
-    layout: Layout
-
-
-class SqlTransaction(ABC):
-    """One transaction; what differs between databases is how many values go into a statement."""
-
-    _first_ordinal: int
-    _rows_schema: str
-    """The oldest schema that a row of the project may be of, once its head is locked."""
-
-    def __init__(self, log: LogSql) -> None:
-        self._log = log
-        self._sql = log.statements
-
-    async def lock_head(self, project_id: int) -> LockedHead:
-        """Lock the head, as sync.store.WriteTransaction says; so do all of these."""
-        rows = await self._rows(self._sql.lock_head, (project_id,))
-        epoch_id, self._rows_schema, *_ = the_row(rows)
-        head, clock_us = the_row(await self._rows(self._sql.locked_head, (project_id,)))
-        history = await self._log.histories.of(project_id, epoch_id, self._rows)
-        return LockedHead(head, self._log.clock_us() if self._log.clock_us else clock_us, history)
-
-    async def positions(self, project_id: int, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
-        """Return what sessions have shown."""
-        found: dict[str, dict[str, int]] = {}
-        rows = await self._rows(self._sql.positions, (project_id, self._sql.many(session_keys)), len(session_keys))
-        for key, entity_type, revision in rows:
-            found.setdefault(key, {})[entity_type] = revision
-        return found
-
-    async def news(self, project_id: int, queries: Collection[NewsQuery]) -> dict[NewsQuery, News]:
-        """Return what is news."""
-        asked = list(queries)
-        rows = await self._rows(self._sql.news, (project_id, *self._table(asked)), len(asked))
-        return {asked[ordinal - self._first_ordinal]: News(head, bool(by_others)) for ordinal, head, by_others in rows}
-
-    async def versions(self, project_id: int, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
-        """Return stored versions."""
-        rows = await self._rows(self._sql.versions, (project_id, self._sql.many(keys), max_inline_bytes), len(keys))
-        return {row[0]: Version._make(row) for row in rows}
-
-    async def large_data(self, project_id: int, sizes: Mapping[str, int]) -> dict[str, str]:
-        """Return the data of entities."""
-        asked = (project_id, self._sql.many(sizes))
-        rows = await self._rows(self._sql.large_data, asked, len(sizes), sum(sizes.values()))
-        return {row[0]: row[1] for row in rows}
-
-    async def write(self, project_id: int, versions: Collection[Version]) -> None:
-        """Store versions."""
-        opening = self._log.layout.opening
-        await self._write(project_id, [(*version, opening(version)) for version in versions])
-
-    @abstractmethod
-    async def _write(self, project_id: int, rows: list[tuple[Any, ...]]) -> None:
-        """Upsert rows."""
-
-    async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
-        """Store what sessions have shown."""
-        otherwise = system_clock_us() + _KEPT_POSITIONS_US
-        # In one order everywhere, so that two processes never wait for each other's rows.
-        rows = sorted(one._replace(expires_at_us=one.expires_at_us or otherwise) for one in positions)
-        await self._save_positions(project_id, rows)
-
-    @abstractmethod
-    async def _save_positions(self, project_id: int, rows: list[ShownPosition]) -> None:
-        """Upsert rows."""
-
-    async def remembered(self, project_id: int, keys: Collection[str]) -> dict[str, RememberedPush]:
-        """Return remembered pushes."""
-        rows = await self._rows(self._sql.remembered, (project_id, self._sql.many(keys)), len(keys))
-        return {row[0]: RememberedPush._make(row) for row in rows}
-
-    @abstractmethod
-    async def remember(self, project_id: int, pushes: Collection[RememberedPush]) -> None:
-        """Upsert rows."""
-
-    async def forget(self, project_id: int, devices: Collection[tuple[str, str]], now_us: int) -> None:
-        """Delete remembered pushes."""
-        await self._rows(self._sql.forget, (project_id, now_us, *self._table(devices)), len(devices))
-
-    @abstractmethod
-    async def _rows(
-        self, statement: str, parameters: tuple[Any, ...], items: int = 1, size_bytes: int = 0
-    ) -> Sequence[Row]:
-        """Run a statement that looks up so many items, whose data has so many bytes, as far as known."""
-
-    @abstractmethod
-    def _table(self, rows: Collection[tuple[Any, ...]]) -> tuple[Any, ...]:
-        """Return the parameters that stand for a table of values."""
 
 
 class SqlStore(ABC):

@@ -35,29 +35,31 @@ class Statements:
 
     many: Callable[[Collection[Any]], Any]
     """The parameter that stands for many values."""
-    lock_head: str
-    """project id → id of the epoch in force, the oldest schema that a row may be of; nobody else writes from then on.
+    lock_heads: Callable[[bool], str]
+    """project ids → project id, id of the epoch in force (or NULL), the oldest schema that a row may be of; nobody else
+    writes from then on. What others have locked is waited for, or left out.
     """
-    locked_head: str
-    """project id → head, clock in µs or NULL. A statement of its own: it sees what was committed before the lock."""
+    locked_heads: str
+    """project ids → project id, head, clock in µs or NULL. A statement of its own: it sees what was committed before
+    the lock."""
     history: str
     """project id → number, id, start in µs, fork of each epoch that has one; then the one in force, fork NULL."""
-    positions: str
-    """project id, session keys → session key, entity type, revision."""
+    positions: Callable[[bool], str]
+    """project id (of one project, or not at all), session keys → session key, entity type, revision."""
     news: str
-    """project id and queries → ordinal, head, by others."""
-    versions: str
-    """project id, keys, largest size in bytes → columns of Version, data NULL where larger."""
+    """queries, each with its project → ordinal, head, by others."""
+    versions: Callable[[bool], str]
+    """project id (as for positions), keys, largest size in bytes → columns of Version, data NULL where larger."""
     large_data: str
     """project id, keys → key, data."""
     write: str
     """project id, columns of Version, opening → nothing."""
     save_positions: str
-    """the columns of a position and its project, as the database's store passes them → nothing."""
-    remembered: str
-    """project id, keys → columns of RememberedPush."""
+    """project id, columns of a position → nothing."""
+    remembered: Callable[[bool], str]
+    """project id (as for positions), keys → columns of RememberedPush."""
     remember: str
-    """the columns of a push and its project, as the database's store passes them → nothing."""
+    """project id, columns of a push → nothing."""
     forget: str
     """project id, time in µs, users and devices → nothing. What has expired by that time is left to the clean-up."""
     heads: str

@@ -49,7 +49,7 @@ class NumberedPages:
             found = {str(number + 1): stored.last_revision, _TOTAL: total} if stored.cut else {}
             new = {name: value for name, value in found.items() if name not in kept}
             if new:
-                await transaction.save_positions(query.project_id, _rows(key, query.user_id or "", new))
+                await transaction.save_positions({query.project_id: _rows(key, query.user_id or "", new)})
         return replace(stored, total=_total(query, number, stored, total))
 
 

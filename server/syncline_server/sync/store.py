@@ -48,6 +48,10 @@ class NewsQuery(NamedTuple):
     after_revision: int
 
 
+ProjectNews = tuple[int, NewsQuery]
+"""Asks for the news of a project."""
+
+
 class ShownPosition(NamedTuple):
     """The position that a session has shown to have for one entity type (empty: for every type without its own)."""
 
@@ -214,34 +218,45 @@ class RecentPage:
 
 
 class WriteTransaction(Protocol):
-    """One transaction on one project, from the lock of its head to the commit."""
+    """One transaction on one project or several, from the lock of their heads to the commit.
+
+    Keys are of the project given, or of any whose head is locked (None).
+    """
 
     async def lock_head(self, project_id: int) -> LockedHead:
         """Lock the project's head and return it, before anything else; it is the revision of the last version."""
 
-    async def positions(self, project_id: int, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
+    async def lock_heads(self, project_ids: Collection[int], *, wait: bool) -> dict[int, LockedHead]:
+        """Lock the heads of projects and return them, before anything else.
+
+        Those that somebody else has locked are waited for, or else left out.
+        """
+
+    async def positions(self, project_id: int | None, session_keys: Collection[str]) -> dict[str, dict[str, int]]:
         """Return what sessions have shown: session key → entity type → revision."""
 
-    async def news(self, project_id: int, queries: Collection[NewsQuery]) -> dict[NewsQuery, News]:
+    async def news(self, queries: Collection[ProjectNews]) -> dict[ProjectNews, News]:
         """Return what is news, for each query."""
 
-    async def versions(self, project_id: int, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
+    async def versions(
+        self, project_id: int | None, keys: Collection[str], *, max_inline_bytes: int
+    ) -> dict[str, Version]:
         """Return the stored versions of these entities, without data larger than `max_inline_bytes`."""
 
     async def large_data(self, project_id: int, sizes: Mapping[str, int]) -> dict[str, str]:
         """Return the data of these entities; `sizes` has the bytes of each, by its key."""
 
-    async def write(self, project_id: int, versions: Collection[Version]) -> None:
-        """Store these versions, each in the place of the one before."""
+    async def write(self, versions: Mapping[int, Collection[Version]]) -> None:
+        """Store these versions of each project, each in the place of the one before."""
 
-    async def save_positions(self, project_id: int, positions: Iterable[ShownPosition]) -> None:
-        """Store what sessions have shown."""
+    async def save_positions(self, positions: Mapping[int, Iterable[ShownPosition]]) -> None:
+        """Store what sessions of each project have shown."""
 
-    async def remembered(self, project_id: int, keys: Collection[str]) -> dict[str, RememberedPush]:
+    async def remembered(self, project_id: int | None, keys: Collection[str]) -> dict[str, RememberedPush]:
         """Return the pushes with these keys that are among the last REMEMBERED_PUSHES of their user and device."""
 
-    async def remember(self, project_id: int, pushes: Collection[RememberedPush]) -> None:
-        """Store pushes, each in the place of the one with its key."""
+    async def remember(self, pushes: Mapping[int, Collection[RememberedPush]]) -> None:
+        """Store pushes to each project, each in the place of the one with its key."""
 
     async def forget(self, project_id: int, devices: Collection[tuple[str, str]], now_us: int) -> None:
         """Delete what is not among the last REMEMBERED_PUSHES of these users and devices, but for what has expired."""
@@ -249,6 +264,9 @@ class WriteTransaction(Protocol):
 
 class Store(Protocol):
     """A database that holds the log."""
+
+    writes_at_once: int
+    """So many transactions are worth having at once; each is to have what waits of many projects."""
 
     def writing(self) -> AbstractAsyncContextManager[WriteTransaction]:
         """Open a transaction; commits at the end of the block, rolls back on an error.

@@ -61,7 +61,7 @@ async def test_a_write_knows_the_epoch_that_began_while_it_waited(engines: Engin
             await _waiters(engines, 1)
             waiting = asyncio.create_task(_locked_history(log))
             await _waiters(engines, 2)  # behind the epoch, not beside it
-        await transaction.write(log.project, [log.version("a", 5000)])
+        await transaction.write({log.project: [log.version("a", 5000)]})
     begun = await beginning
     if engines.is_shared:
         assert (await waiting).epoch_id == begun

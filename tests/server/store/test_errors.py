@@ -107,7 +107,7 @@ async def test_a_connection_that_ends_within_a_transaction_leaves_nothing(postgr
         async def write_and_be_ended() -> None:
             async with log.store.writing() as transaction:
                 await transaction.lock_head(log.project)
-                await transaction.write(log.project, [log.version("e1", 10)])
+                await transaction.write({log.project: [log.version("e1", 10)]})
                 await killer.execute(f"{TERMINATE} application_name = 'syncline-write'")
                 await transaction.large_data(log.project, {"e1": 5})
 

@@ -40,7 +40,7 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def write(log: Log, error: Exception | None = None) -> None:
     async with log.store.writing() as transaction:
         await transaction.lock_head(log.project)
-        await transaction.write(log.project, [log.version("e1", 10)])
+        await transaction.write({log.project: [log.version("e1", 10)]})
         if error is not None:
             raise error
 

@@ -75,8 +75,8 @@ async def test_an_error_rolls_everything_back(log):
     async def write_and_fail() -> None:
         async with log.store.writing() as transaction:
             await transaction.lock_head(log.project)
-            await transaction.write(log.project, [log.version("e1", 20), log.version("e2", 21)])
-            await transaction.save_positions(log.project, [log.position(log.session("s"), "todo", 21)])
+            await transaction.write({log.project: [log.version("e1", 20), log.version("e2", 21)]})
+            await transaction.save_positions({log.project: [log.position(log.session("s"), "todo", 21)]})
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -176,20 +176,20 @@ async def test_news_tells_the_head_and_whether_others_wrote_since(log, session: 
     query = NewsQuery("ada", session, after)
     nobody = NewsQuery("nobody'; --é😀", session, after)
     async with log.store.writing() as transaction:
-        found = await transaction.news(log.project, [query, nobody])
-    assert found == {query: News(13, by_others), nobody: News(0, False)}
+        found = await transaction.news([(log.project, query), (log.project, nobody)])
+    assert found == {(log.project, query): News(13, by_others), (log.project, nobody): News(0, False)}
 
 
 async def test_many_values_fit_into_each_statement(log):
     many = [log.version(f"e{at}", 100 + at, data=json.dumps({"at": at})) for at in range(3000)]
     positions = [log.position(log.session(f"s{at}"), "todo", at) for at in range(600)]
-    queries = [NewsQuery("ada", f"device:{at}", at) for at in range(600)]
+    queries = [(log.project, NewsQuery("ada", f"device:{at}", at)) for at in range(600)]
     await log.write(*many, positions=positions)
     async with log.store.writing() as transaction:
         await transaction.lock_head(log.project)
         assert len(await transaction.versions(log.project, [one.key for one in many], max_inline_bytes=100)) == 3000
         assert len(await transaction.positions(log.project, [one.session_key for one in positions])) == 600
-        assert set(await transaction.news(log.project, queries)) == set(queries)
+        assert set(await transaction.news(queries)) == set(queries)
 
 
 async def test_a_value_that_the_database_refuses_is_told_from_a_database_that_is_away(log):

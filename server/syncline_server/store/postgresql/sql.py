@@ -39,38 +39,49 @@ _DIALECT: Final = SqlDialect(
 
 POSTGRESQL: Final = Statements(
     many=list,
-    lock_head=f"SELECT epoch_id, rows_schema, {PLACE} AS place FROM heads WHERE project_id = $1 FOR UPDATE",
-    locked_head=f"""
-        SELECT {_DIALECT.head_of("$1")}, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-        FROM heads WHERE project_id = $1""",
+    # In one order everywhere, so that two processes never wait for each other.
+    lock_heads=cache(
+        lambda wait: (
+            f"""
+        SELECT project_id, epoch_id, rows_schema, {PLACE} AS place FROM {_DIALECT.heads}
+        ORDER BY project_id FOR UPDATE{"" if wait else " SKIP LOCKED"}"""
+        )
+    ),
+    locked_heads=f"""
+        SELECT project_id, {_DIALECT.head_of("heads.project_id")},
+            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+        FROM {_DIALECT.heads}""",
     history=HISTORY,
-    positions=lookups.positions(_DIALECT),
+    positions=cache(partial(lookups.positions, _DIALECT)),
     news="""
         SELECT query.ordinal,
-            coalesce((SELECT max(revision) FROM entities WHERE project_id = $1 AND user_id = query.user_id), 0),
+            coalesce((
+                SELECT max(revision) FROM entities
+                WHERE project_id = query.project_id AND user_id = query.user_id), 0),
             (SELECT true FROM entities AS other
-                WHERE other.project_id = $1 AND other.user_id = query.user_id
+                WHERE other.project_id = query.project_id AND other.user_id = query.user_id
                     AND other.revision > query.after_revision
                     AND (query.session = '' OR other.session <> query.session OR other.merged_unseen)
                 ORDER BY other.revision LIMIT 1) IS NOT NULL
-        FROM unnest($2::text[], $3::text[], $4::bigint[])
-            WITH ORDINALITY AS query (user_id, session, after_revision, ordinal)""",
-    versions=lookups.versions(_DIALECT),
+        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[])
+            WITH ORDINALITY AS query (project_id, user_id, session, after_revision, ordinal)""",
+    versions=cache(partial(lookups.versions, _DIALECT)),
     large_data=lookups.large_data(_DIALECT),
     write=f"""
         INSERT INTO entities (project_id, {VERSION_COLUMNS}, opening)
-        SELECT $1::bigint, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[], $7::text[],
-            $8::integer[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::boolean[],
-            $15::bytea[], $16::bytea[])
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],
+            $7::text[], $8::integer[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[],
+            $14::boolean[], $15::bytea[], $16::bytea[])
         {UPSERT}""",
     save_positions=f"""
-        INSERT INTO session_positions ({POSITION_COLUMNS}, project_id)
-        SELECT *, $1::bigint FROM unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::boolean[], $7::bigint[])
+        INSERT INTO session_positions (project_id, {POSITION_COLUMNS})
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::boolean[],
+            $7::bigint[])
         {UPSERT_POSITION}""",
-    remembered=lookups.remembered(_DIALECT),
+    remembered=cache(partial(lookups.remembered, _DIALECT)),
     remember=f"""
-        INSERT INTO push_ids ({PUSH_COLUMNS}, project_id)
-        SELECT *, $1::bigint FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[],
+        INSERT INTO push_ids (project_id, {PUSH_COLUMNS})
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bytea[],
             $8::bigint[])
         {UPSERT_PUSH}""",
     # The sum is there as in `remembered`.

@@ -6,7 +6,7 @@ the statements do.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -19,11 +19,11 @@ from syncline_server.store.postgresql.committing import CommitWatch
 from syncline_server.store.postgresql.incarnation import Tables, tables_of
 from syncline_server.store.postgresql.older_rows import CONVERT, MIRROR_HEAD, converted_keys
 from syncline_server.store.postgresql.sql import POSTGRESQL
-from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
-from syncline_server.store.wanted_schema import WANTED
+from syncline_server.store.sql_store import SqlStore
+from syncline_server.store.sql_transaction import LogSql, Row, SqlTransaction
 from syncline_server.sync.changes import Version
 from syncline_server.sync.layout import Layout
-from syncline_server.sync.store import RememberedPush, ShownPosition, WriteTransaction
+from syncline_server.sync.store import WriteTransaction
 
 MAX_WRITING_SECONDS = 20.0
 """Of a transaction; longer than its time limits in postgresql/engine.py, which only a database keeps that is there."""
@@ -37,6 +37,7 @@ class PostgresqlStore(SqlStore):
     """See sync.store.Store."""
 
     _at_once_bytes = sys.maxsize
+    writes_at_once = 3
 
     def __init__(
         self, writing: AsyncEngine, reading: AsyncEngine, layout: Layout, clock_us: Callable[[], int] | None
@@ -79,21 +80,21 @@ class _PostgresqlTransaction(SqlTransaction):
         self._driver = driver
         self._tables = tables
 
-    async def _write(self, project_id: int, rows: list[tuple[Any, ...]]) -> None:
-        await self._rows(self._sql.write, (project_id, *self._table(rows)))
+    async def write(self, versions: Mapping[int, Collection[Version]]) -> None:
+        await super().write(versions)
         if self._tables.heads_are_mirrored:
-            await self._rows(MIRROR_HEAD, (project_id,))
+            for project_id in versions:
+                await self._rows(MIRROR_HEAD, (project_id,))
 
-    async def _save_positions(self, project_id: int, rows: list[ShownPosition]) -> None:
-        await self._rows(self._sql.save_positions, (project_id, *self._table(rows)))
-
-    async def remember(self, project_id: int, pushes: Collection[RememberedPush]) -> None:
-        await self._rows(self._sql.remember, (project_id, *self._table(pushes)))
-
-    async def versions(self, project_id: int, keys: Collection[str], *, max_inline_bytes: int) -> dict[str, Version]:
-        if self._rows_schema < WANTED:
-            await self._rows(CONVERT, (project_id, *converted_keys(keys)))
+    async def versions(
+        self, project_id: int | None, keys: Collection[str], *, max_inline_bytes: int
+    ) -> dict[str, Version]:
+        for older in self._older:
+            await self._rows(CONVERT, (older, *converted_keys(keys)))
         return await super().versions(project_id, keys, max_inline_bytes=max_inline_bytes)
+
+    async def _upsert(self, statement: str, rows: list[tuple[Any, ...]], size_bytes: int = 0) -> None:
+        await self._rows(statement, self._table(rows))
 
     async def _rows(
         self, statement: str, parameters: tuple[Any, ...], items: int = 1, size_bytes: int = 0

@@ -41,38 +41,48 @@ _DIALECT: Final = SqlDialect(
     declared="",
 )
 
+_OF_HEAD: Final = "SELECT {} FROM heads WHERE project_id = value"
+
 SQLITE: Final = Statements(
     many=lambda values: json.dumps(list(values)),
-    lock_head="SELECT epoch_id, rows_schema FROM heads WHERE project_id = ?",
-    locked_head=f"SELECT {_DIALECT.head_of('?1')}, NULL FROM heads WHERE project_id = ?1",
+    # By look-ups of single rows: joined, a table that had one row when it was analysed would be scanned for each.
+    lock_heads=lambda _: (
+        f"""
+        SELECT value, ({_OF_HEAD.format("epoch_id")}), ({_OF_HEAD.format("rows_schema")}) FROM json_each(?1)"""
+    ),
+    locked_heads=f"""
+        SELECT value, {_DIALECT.head_of("value", f"({_OF_HEAD.format('head')})")}, NULL FROM json_each(?1)""",
     history=numbered(HISTORY),
-    positions=numbered(lookups.positions(_DIALECT)),
+    positions=cache(lambda of_one: numbered(lookups.positions(_DIALECT, of_one))),
     news="""
         WITH query AS MATERIALIZED (
-            SELECT key AS ordinal, value ->> 0 AS user_id, value ->> 1 AS session, value ->> 2 AS after_revision
-            FROM json_each(?2)
+            SELECT key AS ordinal, value ->> 0 AS project_id, value ->> 1 AS user_id, value ->> 2 AS session,
+                value ->> 3 AS after_revision
+            FROM json_each(?1)
         )
         SELECT query.ordinal,
-            coalesce((SELECT max(revision) FROM entities WHERE project_id = ?1 AND user_id = query.user_id), 0),
+            coalesce((
+                SELECT max(revision) FROM entities
+                WHERE project_id = query.project_id AND user_id = query.user_id), 0),
             EXISTS (SELECT 1 FROM entities AS other
-                WHERE other.project_id = ?1 AND other.user_id = query.user_id
+                WHERE other.project_id = query.project_id AND other.user_id = query.user_id
                     AND other.revision > query.after_revision
                     AND (query.session = '' OR other.session <> query.session OR other.merged_unseen)
                 ORDER BY other.revision)
         FROM query""",
-    versions=numbered(lookups.versions(_DIALECT)),
+    versions=cache(lambda of_one: numbered(lookups.versions(_DIALECT, of_one))),
     large_data=numbered(lookups.large_data(_DIALECT)),
     write=f"""
         INSERT INTO entities (project_id, {VERSION_COLUMNS}, opening)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         {UPSERT}""",
     save_positions=f"""
-        INSERT INTO session_positions ({POSITION_COLUMNS}, project_id)
+        INSERT INTO session_positions (project_id, {POSITION_COLUMNS})
         VALUES (?, ?, ?, ?, ?, ?, ?)
         {UPSERT_POSITION}""",
-    remembered=numbered(lookups.remembered(_DIALECT)),
+    remembered=cache(lambda of_one: numbered(lookups.remembered(_DIALECT, of_one))),
     remember=f"""
-        INSERT INTO push_ids ({PUSH_COLUMNS}, project_id)
+        INSERT INTO push_ids (project_id, {PUSH_COLUMNS})
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
         {UPSERT_PUSH}""",
     forget=f"""

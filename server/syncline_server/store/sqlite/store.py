@@ -10,14 +10,13 @@ from typing import Any, Final
 
 from syncline_server.store.errors import translated
 from syncline_server.store.histories import Histories
-from syncline_server.store.sql_store import LogSql, Row, SqlStore, SqlTransaction
+from syncline_server.store.sql_store import SqlStore
+from syncline_server.store.sql_transaction import LogSql, Row, SqlTransaction
 from syncline_server.store.sqlite.connections import SMALL_BYTES, SqliteConnections, SqliteWriter
 from syncline_server.store.sqlite.sql import SQLITE
-from syncline_server.sync.changes import Version
 from syncline_server.sync.layout import Layout
-from syncline_server.sync.store import RememberedPush, ShownPosition, WriteTransaction
+from syncline_server.sync.store import WriteTransaction
 
-_SIZE: Final = Version._fields.index("size_bytes")
 _ROWS_OF_A_STATEMENT: Final = (64, 32, 16, 8, 4, 2, 1)
 """Each step of a statement takes the interpreter's lock from the loop: many rows go into one."""
 
@@ -26,6 +25,7 @@ class SqliteStore(SqlStore):
     """See sync.store.Store."""
 
     _at_once_bytes = SMALL_BYTES
+    writes_at_once = 1
 
     def __init__(self, connections: SqliteConnections, layout: Layout, clock_us: Callable[[], int]) -> None:
         """Stamp revisions by `clock_us`, as SQLite has no finer clock of its own."""
@@ -52,17 +52,7 @@ class _SqliteTransaction(SqlTransaction):
         super().__init__(log)
         self._writer = writer
 
-    async def _write(self, project_id: int, rows: list[tuple[Any, ...]]) -> None:
-        size_bytes = sum([row[_SIZE] for row in rows])
-        await self._write_rows(self._sql.write, [(project_id, *row) for row in rows], size_bytes)
-
-    async def _save_positions(self, project_id: int, rows: list[ShownPosition]) -> None:
-        await self._write_rows(self._sql.save_positions, [(*row, project_id) for row in rows])
-
-    async def remember(self, project_id: int, pushes: Collection[RememberedPush]) -> None:
-        await self._write_rows(self._sql.remember, [(*push, project_id) for push in pushes])
-
-    async def _write_rows(self, statement: str, rows: list[tuple[Any, ...]], size_bytes: int = 0) -> None:
+    async def _upsert(self, statement: str, rows: list[tuple[Any, ...]], size_bytes: int = 0) -> None:
         def write(connection: sqlite3.Connection) -> None:
             start = 0
             for size in _ROWS_OF_A_STATEMENT:
