@@ -14,6 +14,8 @@ from syncline_server.store.statements import CircleShape, PageShape
 
 WAYS = (False, True)
 """To read a page at once, or by size."""
+OF_SEVERAL = "of several"
+"""Statements of several projects."""
 SQLITE_STATES = ("fresh", "grown", "analysed")
 OF_ONE_USER = {"small": 20, "alone": 5_000}
 """States in which all rows are of one user, and analysed, so that a user seems to be no help in finding any."""
@@ -53,7 +55,12 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
     sql = SQLITE if is_sqlite else POSTGRESQL
     many = [json.dumps(list(keys))] if is_sqlite else [list(keys)]
     queries = [[project, 1], ["user1", "user2"], ["device:phone", ""], [0, 5]]
-    asked = [json.dumps([list(row) for row in zip(*queries, strict=True)])] if is_sqlite else queries
+    asked = {
+        of_one: [json.dumps([list(row) for row in zip(*queries[of_one:], strict=True)])]
+        if is_sqlite
+        else queries[of_one:]
+        for of_one in WAYS
+    }
     devices = [["user1", "user2"], ["device:phone", ""]]
     swept = [json.dumps([list(row) for row in zip(*devices, strict=True)])] if is_sqlite else devices
     primary = {
@@ -76,14 +83,18 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
         return Statement(name, text, tuple(parameters), writes, frozenset(indexes))
 
     projects = [json.dumps([project, 1, 2])] if is_sqlite else [[project, 1, 2]]
+    yield statement("lock_head", sql.lock_head, [project], primary["heads"])
     for wait in WAYS:
-        yield statement(f"lock_heads {spelled_wait(wait)}", sql.lock_heads(wait), projects, primary["heads"])
-    yield statement("locked_heads", sql.locked_heads, projects, primary["heads"], *of_project)
+        waiting = "wait" if wait else "skip"
+        yield statement(f"lock_heads {OF_SEVERAL} {waiting}", sql.lock_heads(wait), projects, primary["heads"])
     if not is_sqlite:  # where nothing is polled
         yield statement("heads", sql.heads, projects, primary["heads"], *of_project, writes=False)
     of_device = "ix_push_ids_device"
     for of_one in (True, False):
-        of, whose = ("of one project", [project]) if of_one else ("of several", [])
+        of, whose = ("of one project", [project]) if of_one else (OF_SEVERAL, [])
+        found = [project] if of_one else projects
+        yield statement(f"locked_heads {of}", sql.locked_heads(of_one), found, primary["heads"], *of_project)
+        yield statement(f"news {of}", sql.news(of_one), [*whose, *asked[of_one]], "ix_entities_user_revision")
         yield statement(f"positions {of}", sql.positions(of_one), [*whose, *many], primary["positions"])
         yield statement(f"versions {of}", sql.versions(of_one), [*whose, *many, 100], primary["entities"])
         yield statement(f"remembered {of}", sql.remembered(of_one), [*whose, *many], primary["pushes"], of_device)
@@ -91,7 +102,6 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
     by_key = "INTEGER PRIMARY KEY" if is_sqlite else primary["pushes"]
     forget = statement("forget", sql.forget, [project, 5, *swept], by_key, of_device)
     yield replace(forget, sorts=not is_sqlite)
-    yield statement("news", sql.news, asked, "ix_entities_user_revision")
     version = ["key", "user1", "todo", "e", False, "{}", 2, 10**15, 10**15, 10**12, 5, "", False, b"d", b"o"]
     position = ["session", "todo", 5, "user1", True, 5]
     push = ["key", "user1", "device:phone", "push id", b"d", b"o", 5]
@@ -159,10 +169,6 @@ def all_shapes() -> Iterator[PageShape]:
 def spelled(shape: PageShape) -> str:
     asked = {"user": shape.of_user, "types": shape.of_types, "total": shape.with_total, "shown": shape.with_shown}
     return "+".join(name for name, is_asked in asked.items() if is_asked) or "all"
-
-
-def spelled_wait(wait: bool) -> str:
-    return "wait" if wait else "skip"
 
 
 def spelled_way(by_size: bool) -> str:

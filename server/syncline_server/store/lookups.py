@@ -43,8 +43,9 @@ def remembered(dialect: SqlDialect, of_one: bool) -> str:
     return f"""
         SELECT {PUSH_COLUMNS} FROM push_ids WHERE {_of_keys(dialect, "push_key", of_one)}
             AND (SELECT count(*) FROM (SELECT 1 FROM push_ids AS newer
-                WHERE newer.project_id = push_ids.project_id AND newer.user_id = push_ids.user_id
-                    AND newer.device = push_ids.device AND newer.expires_at_us + 0 > push_ids.expires_at_us
+                WHERE newer.project_id = {"$1" if of_one else "push_ids.project_id"}
+                    AND newer.user_id = push_ids.user_id AND newer.device = push_ids.device
+                    AND newer.expires_at_us + 0 > push_ids.expires_at_us
                 LIMIT {REMEMBERED_PUSHES}) AS counted) < {REMEMBERED_PUSHES}"""
 
 

@@ -48,20 +48,19 @@ class SqlTransaction(ABC):
 
     async def lock_heads(self, project_ids: Collection[int], *, wait: bool) -> dict[int, LockedHead]:
         """Lock heads."""
-        asked = (self._sql.many(project_ids),)
-        locked = await self._rows(self._sql.lock_heads(wait), asked, len(project_ids))
-        epochs = {
-            project_id: (epoch_id, rows_schema)
-            for project_id, epoch_id, rows_schema, *_ in locked
-            if epoch_id is not None
-        }
+        of_one = wait and len(project_ids) == 1
+        statement = self._sql.lock_head if of_one else self._sql.lock_heads(wait)
+        asked = (next(iter(project_ids)),) if of_one else (self._sql.many(project_ids),)
+        rows = await self._rows(statement, asked, len(project_ids))
+        epochs = {project_id: (epoch_id, schema) for project_id, epoch_id, schema, *_ in rows if epoch_id is not None}
         if wait and len(epochs) < len(project_ids):
             raise ConnectionLost  # a project without its row: its database is being restored
         if not epochs:
             return {}
-        self._older = [project_id for project_id, (_, rows_schema) in epochs.items() if rows_schema < WANTED]
-        rows = await self._rows(self._sql.locked_heads, (self._sql.many(epochs),), len(epochs))
-        return {one: await self._locked(one, head, clock_us, epochs[one][0]) for one, head, clock_us in rows}
+        self._older = [project_id for project_id, (_, schema) in epochs.items() if schema < WANTED]
+        asked = asked if of_one else (self._sql.many(epochs),)
+        heads = await self._rows(self._sql.locked_heads(of_one), asked, len(epochs))
+        return {one: await self._locked(one, head, clock_us, epochs[one][0]) for one, head, clock_us in heads}
 
     async def _locked(self, project_id: int, head: int, clock_us: int, epoch_id: int) -> LockedHead:
         history = await self._log.histories.of(project_id, epoch_id, self._rows)
@@ -77,8 +76,12 @@ class SqlTransaction(ABC):
     async def news(self, queries: Collection[ProjectNews]) -> dict[ProjectNews, News]:
         """Return what is news."""
         asked = list(queries)
-        table = self._table([(project_id, *query) for project_id, query in asked])
-        rows = await self._rows(self._sql.news, table, len(asked))
+        projects = {project_id for project_id, _ in asked}
+        if len(projects) == 1:
+            table = (*projects, *self._table([query for _, query in asked]))
+        else:
+            table = self._table([(project_id, *query) for project_id, query in asked])
+        rows = await self._rows(self._sql.news(len(projects) == 1), table, len(asked))
         return {asked[ordinal - self._first_ordinal]: News(head, bool(by_others)) for ordinal, head, by_others in rows}
 
     async def versions(

@@ -35,19 +35,21 @@ class Statements:
 
     many: Callable[[Collection[Any]], Any]
     """The parameter that stands for many values."""
+    lock_head: str
+    """project id → project id, id of the epoch in force, the oldest schema that a row may be of; nobody else writes
+    from then on."""
     lock_heads: Callable[[bool], str]
-    """project ids → project id, id of the epoch in force (or NULL), the oldest schema that a row may be of; nobody else
-    writes from then on. What others have locked is waited for, or left out.
-    """
-    locked_heads: str
-    """project ids → project id, head, clock in µs or NULL. A statement of its own: it sees what was committed before
-    the lock."""
+    """project ids → the same, the id of the epoch perhaps NULL. What others have locked is waited for, or left out."""
+    locked_heads: Callable[[bool], str]
+    """project id (of one project), or project ids → project id, head, clock in µs or NULL.
+
+    A statement of its own: it sees what was committed before the lock."""
     history: str
     """project id → number, id, start in µs, fork of each epoch that has one; then the one in force, fork NULL."""
     positions: Callable[[bool], str]
     """project id (of one project, or not at all), session keys → session key, entity type, revision."""
-    news: str
-    """queries, each with its project → ordinal, head, by others."""
+    news: Callable[[bool], str]
+    """project id and queries (of one project), or queries, each with its project → ordinal, head, by others."""
     versions: Callable[[bool], str]
     """project id (as for positions), keys, largest size in bytes → columns of Version, data NULL where larger."""
     large_data: str

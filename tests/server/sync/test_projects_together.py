@@ -13,8 +13,9 @@ from syncline_server.store.catalogue import project_named
 from syncline_server.store.looking import EngineCatalogue
 from syncline_server.store.registry import SqlRegistry
 from syncline_server.sync import group
-from syncline_server.sync.changes import Change, Push, PushOutcome, entity_key
+from syncline_server.sync.changes import Change, Push, PushOutcome
 from syncline_server.sync.errors import HeadMismatch, StoreUnavailable
+from syncline_server.sync.keys import entity_key
 from syncline_server.sync.resolve import resolve
 from syncline_server.sync.store import PageQuery
 from values import LAPTOP, PHONE, edit

@@ -37,34 +37,42 @@ _DIALECT: Final = SqlDialect(
     declared=" AND ($2::text IS NULL OR true) AND ($3::text IS NULL OR true) AND ($5::text[] IS NULL OR true)",
 )
 
-POSTGRESQL: Final = Statements(
-    many=list,
-    # In one order everywhere, so that two processes never wait for each other.
-    lock_heads=cache(
-        lambda wait: (
-            f"""
-        SELECT project_id, epoch_id, rows_schema, {PLACE} AS place FROM {_DIALECT.heads}
-        ORDER BY project_id FOR UPDATE{"" if wait else " SKIP LOCKED"}"""
-        )
-    ),
-    locked_heads=f"""
-        SELECT project_id, {_DIALECT.head_of("heads.project_id")},
-            (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-        FROM {_DIALECT.heads}""",
-    history=HISTORY,
-    positions=cache(partial(lookups.positions, _DIALECT)),
-    news="""
+_LOCKED: Final = f"SELECT project_id, epoch_id, rows_schema, {PLACE} AS place"
+
+
+def _locked_heads(of_one: bool) -> str:
+    project, heads = ("$1", "heads WHERE project_id = $1") if of_one else ("heads.project_id", _DIALECT.heads)
+    return f"""
+        SELECT project_id, {_DIALECT.head_of(project)}, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+        FROM {heads}"""
+
+
+def _news(of_one: bool) -> str:
+    project, queries, names = "$1", "$2::text[], $3::text[], $4::bigint[]", "user_id, session, after_revision"
+    if not of_one:
+        project, queries, names = "query.project_id", f"$1::bigint[], {queries}", f"project_id, {names}"
+    return f"""
         SELECT query.ordinal,
-            coalesce((
-                SELECT max(revision) FROM entities
-                WHERE project_id = query.project_id AND user_id = query.user_id), 0),
+            coalesce((SELECT max(revision) FROM entities WHERE project_id = {project} AND user_id = query.user_id), 0),
             (SELECT true FROM entities AS other
-                WHERE other.project_id = query.project_id AND other.user_id = query.user_id
+                WHERE other.project_id = {project} AND other.user_id = query.user_id
                     AND other.revision > query.after_revision
                     AND (query.session = '' OR other.session <> query.session OR other.merged_unseen)
                 ORDER BY other.revision LIMIT 1) IS NOT NULL
-        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[])
-            WITH ORDINALITY AS query (project_id, user_id, session, after_revision, ordinal)""",
+        FROM unnest({queries}) WITH ORDINALITY AS query ({names}, ordinal)"""
+
+
+POSTGRESQL: Final = Statements(
+    many=list,
+    lock_head=f"{_LOCKED} FROM heads WHERE project_id = $1 FOR UPDATE",
+    # In one order everywhere, so that two processes never wait for each other.
+    lock_heads=lambda wait: (
+        f"{_LOCKED} FROM {_DIALECT.heads} ORDER BY project_id FOR UPDATE{'' if wait else ' SKIP LOCKED'}"
+    ),
+    locked_heads=cache(_locked_heads),
+    history=HISTORY,
+    positions=cache(partial(lookups.positions, _DIALECT)),
+    news=cache(_news),
     versions=cache(partial(lookups.versions, _DIALECT)),
     large_data=lookups.large_data(_DIALECT),
     write=f"""

@@ -43,33 +43,41 @@ _DIALECT: Final = SqlDialect(
 
 _OF_HEAD: Final = "SELECT {} FROM heads WHERE project_id = value"
 
-SQLITE: Final = Statements(
-    many=lambda values: json.dumps(list(values)),
-    # By look-ups of single rows: joined, a table that had one row when it was analysed would be scanned for each.
-    lock_heads=lambda _: (
-        f"""
-        SELECT value, ({_OF_HEAD.format("epoch_id")}), ({_OF_HEAD.format("rows_schema")}) FROM json_each(?1)"""
-    ),
-    locked_heads=f"""
-        SELECT value, {_DIALECT.head_of("value", f"({_OF_HEAD.format('head')})")}, NULL FROM json_each(?1)""",
-    history=numbered(HISTORY),
-    positions=cache(lambda of_one: numbered(lookups.positions(_DIALECT, of_one))),
-    news="""
-        WITH query AS MATERIALIZED (
-            SELECT key AS ordinal, value ->> 0 AS project_id, value ->> 1 AS user_id, value ->> 2 AS session,
-                value ->> 3 AS after_revision
-            FROM json_each(?1)
-        )
+
+def _locked_heads(of_one: bool) -> str:
+    if of_one:
+        return f"SELECT project_id, {_DIALECT.head_of('?1')}, NULL FROM heads WHERE project_id = ?1"
+    floor = f"({_OF_HEAD.format('head')})"
+    return f"SELECT value, {_DIALECT.head_of('value', floor)}, NULL FROM json_each(?1)"
+
+
+def _news(of_one: bool) -> str:
+    project, queries = ("?1", "?2") if of_one else ("query.project_id", "?1")
+    columns = [*([] if of_one else ["project_id"]), "user_id", "session", "after_revision"]
+    values = ", ".join(f"value ->> {at} AS {column}" for at, column in enumerate(columns))
+    return f"""
+        WITH query AS MATERIALIZED (SELECT key AS ordinal, {values} FROM json_each({queries}))
         SELECT query.ordinal,
-            coalesce((
-                SELECT max(revision) FROM entities
-                WHERE project_id = query.project_id AND user_id = query.user_id), 0),
+            coalesce((SELECT max(revision) FROM entities WHERE project_id = {project} AND user_id = query.user_id), 0),
             EXISTS (SELECT 1 FROM entities AS other
-                WHERE other.project_id = query.project_id AND other.user_id = query.user_id
+                WHERE other.project_id = {project} AND other.user_id = query.user_id
                     AND other.revision > query.after_revision
                     AND (query.session = '' OR other.session <> query.session OR other.merged_unseen)
                 ORDER BY other.revision)
-        FROM query""",
+        FROM query"""
+
+
+SQLITE: Final = Statements(
+    many=lambda values: json.dumps(list(values)),
+    lock_head="SELECT project_id, epoch_id, rows_schema FROM heads WHERE project_id = ?1",
+    # By look-ups of single rows: joined, a table that had one row when it was analysed would be scanned for each.
+    lock_heads=lambda _: (
+        f"SELECT value, ({_OF_HEAD.format('epoch_id')}), ({_OF_HEAD.format('rows_schema')}) FROM json_each(?1)"
+    ),
+    locked_heads=cache(_locked_heads),
+    history=numbered(HISTORY),
+    positions=cache(lambda of_one: numbered(lookups.positions(_DIALECT, of_one))),
+    news=cache(_news),
     versions=cache(lambda of_one: numbered(lookups.versions(_DIALECT, of_one))),
     large_data=numbered(lookups.large_data(_DIALECT)),
     write=f"""
