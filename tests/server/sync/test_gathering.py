@@ -7,6 +7,7 @@ import pytest
 
 from syncline_server.sync import gathering
 from syncline_server.sync.gathering import Gathering
+from waiting import turn
 
 
 class Line:
@@ -38,7 +39,7 @@ async def test_who_makes_it_enough_ends_the_waiting():
     line = Line(waiting=3)
     gathered = asyncio.create_task(line.gathering.wait(most=512))
     for waiting in (4, 5):
-        await asyncio.sleep(0)
+        await turn()
         assert not gathered.done()
         line.enter()
         assert line.waiting == waiting
@@ -61,9 +62,8 @@ async def test_a_busy_event_loop_is_waited_for_no_longer_than_the_limit():
 
     async def work() -> None:
         while busy:
-            time.sleep(0.0005)  # holds the loop, as calls do
-            sum(range(20_000))
-            await asyncio.sleep(0)
+            sum(range(50_000))  # holds the loop, as calls do
+            await turn()
 
     working = asyncio.create_task(work())
     started_at = time.monotonic()
