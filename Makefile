@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SUPPLY := .supply/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
-PROTO := protos/syncline/v1/sync.proto protos/syncline/relay/v1/relay.proto
+PROTO := protos/syncline/v1/sync.proto protos/syncline/v1/admin.proto protos/syncline/relay/v1/relay.proto
 # A test run starts some hundred processes; each takes a second of a core, and four where nothing may be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -33,7 +33,7 @@ ENTRIES: Final = {
     "project": Entry("Make and list projects: tenants with keys of their own.", "project", "server"),
     "key": Entry("Make, list, rotate and revoke the keys of a project.", "key", "server"),
     "operator": Entry("Make, list and revoke operators, who administer from elsewhere.", "operator", "server"),
-    "audit": Entry("Print what operators did.", "audit", "server"),
+    "audit": Entry("Print what operators did, newest first.", "audit", "server"),
     "token-key": Entry("Renew the key that signs checkpoint tokens.", "token_key", "server"),
     "token": Entry("Print a session token.", "token", "server"),
     "demo": Entry("Print a link to the demo, a list in two windows, which is good for a day.", "demo", "server"),

@@ -18,6 +18,7 @@ from syncline.certificates import certificates
 from syncline.descriptors import descriptors_left
 from syncline.proxies import Proxies
 from syncline.refusals import Refusals
+from syncline_server.administration import administration
 from syncline_server.health import HealthReport
 from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.call_limits import CallLimiter
@@ -74,6 +75,8 @@ class RunningServer:
     engines: Engines
     ended: "asyncio.Task[NoReturn]"
     """Ends with NoDatabaseFile when the server can serve no more: its database is no longer where it was."""
+    admin_address: str | None
+    """Where operators with keys are listened to; None: nowhere."""
 
 
 @asynccontextmanager
@@ -105,6 +108,7 @@ async def running_server(
             health,
             backlog,
             on_again=metrics.again.inc,
+            on_group=metrics.count_group,
             is_shared=engines.is_shared,
         )
         rules.on_commit(lambda _: metrics.commits.inc())
@@ -127,6 +131,8 @@ async def running_server(
         service = _service(
             settings, rules, KeyCache(registry, key_use.note), metrics, requests, withdrawals, connections, quotas
         )
+        operators = administration(settings, engines, health, metrics, backlog, rules.puller, rules.feed)
+        admin_address = await stack.enter_async_context(operators)
         if settings.metrics_address:
             _serve_metrics(stack, settings.metrics_address, metrics)
         port = await stack.enter_async_context(
@@ -147,7 +153,7 @@ async def running_server(
             stack.push_async_callback(_cancel, asyncio.create_task(announcing, name="announcing"))
         ended = asyncio.create_task(engines.stays(), name="database stays")
         stack.push_async_callback(_cancel, ended)
-        yield RunningServer(address, engines, ended)
+        yield RunningServer(address, engines, ended, admin_address)
 
 
 class _Rules:
@@ -163,6 +169,7 @@ class _Rules:
         backlog: Backlog,
         *,
         on_again: Callable[[int], object],
+        on_group: Callable[[float, int], object],
         is_shared: bool,
     ) -> None:
         limits = PushLimits(max_data_bytes=settings.max_data_bytes, max_answer_bytes=settings.max_answer_bytes)
@@ -175,6 +182,7 @@ class _Rules:
             on_clock_lag=health.report_clock_lag,
             on_clock=health.report_clock,
             backlog=backlog,
+            on_group=on_group,
         )
         self.store = store
         self.puller = Puller(store, self.pusher, on_again)

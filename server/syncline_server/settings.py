@@ -73,6 +73,12 @@ class ServerSettings(BaseSettings):
     metrics_address: Address | None = None
     """Where to serve Prometheus metrics, HOST:PORT; unset: nowhere. Each further worker takes the next port."""
 
+    runtime_dir: Path | None = None
+    """Folder of the socket for operators; unset: that of the SQLite database, and none with PostgreSQL."""
+
+    admin_address: Address | None = None
+    """Where to listen for operators who come with a key, HOST:PORT; unset: nowhere but on the socket."""
+
     max_push_changes: Annotated[int, Field(ge=1, le=words.MAX_PUSH_CHANGES)] = words.MAX_PUSH_CHANGES
     """Most changes in a push."""
 

@@ -13,7 +13,7 @@ from architecture import arrows
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("protos/syncline", "command", "server", "bridge", "clients/python", "verify")
-MOST_ARROWS = 18
+MOST_ARROWS = 29
 """Between the rooms of the server; 37 before they were set by what they know."""
 LEVELS = {
     "sync": 0,
@@ -24,7 +24,9 @@ LEVELS = {
     "logs": 2,
     "health": 3,
     "operate": 3,
-    "app": 4,
+    "admin": 4,
+    "administration": 5,
+    "app": 6,
 }
 
 

@@ -15,10 +15,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PROTO = "syncline/v1/sync.proto"
+ADMIN = "syncline/v1/admin.proto"
 RELAY = "syncline/relay/v1/relay.proto"
 GENERATED = [
     f"{contract.removesuffix('.proto')}_pb2{kind}"
-    for contract in (PROTO, RELAY)
+    for contract in (PROTO, ADMIN, RELAY)
     for kind in (".py", ".pyi", "_grpc.py", "_grpc.pyi")
 ]
 
@@ -34,7 +35,7 @@ def regenerated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("generated")
     kinds = ("--python_out", "--pyi_out", "--grpc_python_out", "--mypy_grpc_out")
     command = [sys.executable, "-m", "grpc_tools.protoc", "-I", "protos", *[f"{kind}={out}" for kind in kinds]]
-    made = run(*command, f"protos/{PROTO}", f"protos/{RELAY}")
+    made = run(*command, f"protos/{PROTO}", f"protos/{ADMIN}", f"protos/{RELAY}")
     assert made.returncode == 0, made.stderr
     return out
 

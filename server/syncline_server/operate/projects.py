@@ -21,6 +21,11 @@ async def recorded(looked_at: Catalogue) -> list[Project]:
     return await catalogue.all_projects(looked_at)
 
 
+async def named(looked_at: Catalogue, name: str) -> Project:
+    """Return a project. Raises NoSuchProject and StoreUnavailable."""
+    return await catalogue.project_named(looked_at, name)
+
+
 async def session_secret(looked_at: Catalogue, name: str) -> str:
     """Return the secret of a project's session tokens. Raises NoSuchProject and StoreUnavailable."""
     return (await catalogue.project_named(looked_at, name)).session_secret
@@ -68,10 +73,12 @@ async def set_disabled(maker: ProjectMaker, looked_at: Catalogue, name: str, *, 
     await maker.set_disabled(await catalogue.project_named(looked_at, name), disabled=disabled)
 
 
-async def delete(maker: ProjectMaker, looked_at: Catalogue, name: str, *, grace_seconds: int) -> None:
-    """Delete a project: its servers leave tombstones, which followers can read for a grace, and then nothing.
+async def delete(maker: ProjectMaker, looked_at: Catalogue, name: str, *, grace_seconds: int) -> int:
+    """Delete a project, and return when its rows go, µs since the Unix epoch.
 
+    Its servers leave tombstones, which followers can read for a grace, and then nothing.
     It takes no pushes from 30 s on. See deletion.py. Raises NoSuchProject, ProjectDeleting and StoreUnavailable.
     """
     delete_at_us = time.time_ns() // 1000 + grace_seconds * _US_PER_SECOND
     await maker.begin_deletion(await catalogue.project_named(looked_at, name), delete_at_us)
+    return delete_at_us

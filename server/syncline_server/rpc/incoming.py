@@ -6,14 +6,13 @@ of one request is handled as a stream of one: grpc.aio would read it whole befor
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 
-from syncline_server.identity.principal import Principal
 from syncline_server.rpc.counts import CountedFields
 from syncline_server.rpc.undecodable import problem_of
 from syncline_server.sync.errors import Overloaded, RequestInvalid, SyncError, TooManyOpen
@@ -27,7 +26,16 @@ _READ_SECONDS: Final = 60.0
 
 _NOTHING_REPEATED: Final = CountedFields(None, {})
 
-Admit = Callable[[Any], Awaitable[Principal]]
+
+class Caller(Protocol):
+    """Somebody who was let in."""
+
+    @property
+    def caller(self) -> tuple[int, str | None]:
+        """Who shares limits with whom."""
+
+
+Admit = Callable[[Any], Awaitable[Caller]]
 """Finds out from the metadata in a context who is calling; raises what refuses a stranger."""
 
 
@@ -41,7 +49,7 @@ class Incoming:
         self._counted = counted
         self._turns: dict[tuple[int, str | None], _Turn] = {}
 
-    async def admit(self, context: Any) -> Principal:
+    async def admit(self, context: Any) -> Caller:
         """Find out who is calling, before anything is read. Raises SyncError."""
         return await self._admit(context)
 
@@ -74,7 +82,7 @@ class Incoming:
 
         return decode
 
-    async def _read(self, context: Any, principal: Principal) -> bytes:
+    async def _read(self, context: Any, principal: Caller) -> bytes:
         caller = principal.caller
         turn = self._turns.get(caller)
         if turn is None:

@@ -33,8 +33,18 @@ class CallObserver:
     It wraps the handlers; an interceptor of grpc.aio costs more than all that is done here.
     """
 
-    def __init__(self, metrics: Metrics, incoming: Incoming, end_connection: Callable[[str], None]) -> None:
-        """Count in `metrics`, read requests with `incoming`; `end_connection` ends that of a peer."""
+    def __init__(
+        self,
+        metrics: Metrics,
+        incoming: Incoming,
+        end_connection: Callable[[str], None],
+        told: Callable[[BaseException], grpc.Status | None] = lambda _: None,
+    ) -> None:
+        """Count in `metrics`, read requests with `incoming`; `end_connection` ends that of a peer.
+
+        `told` returns the statuses of errors that this service has beside those of the rules.
+        """
+        self._told = told
         self._metrics = metrics
         self._incoming = incoming
         self._end_connection = end_connection
@@ -52,7 +62,7 @@ class CallObserver:
 
     def _handler(self, method: MethodDescriptor, behaviour: Any) -> Any:
         open_calls = self._metrics.streams if method.server_streaming else None
-        served = _Served(method.name, self._metrics, open_calls, self._end_connection)
+        served = _Served(method.name, self._metrics, open_calls, self._end_connection, self._told)
         codecs: dict[str, Any] = {"response_serializer": _serialized}
         if method.client_streaming:
             codecs["request_deserializer"] = self._incoming.decoder(method.input_type)
@@ -95,8 +105,14 @@ class _Served:
     """What the calls of one method have in common."""
 
     def __init__(
-        self, method: str, metrics: Metrics, open_calls: Gauge | None, end_connection: Callable[[str], None]
+        self,
+        method: str,
+        metrics: Metrics,
+        open_calls: Gauge | None,
+        end_connection: Callable[[str], None],
+        told: Callable[[BaseException], grpc.Status | None],
     ) -> None:
+        self.told = told
         self.method = method
         self.end_connection = end_connection
         self.open_calls = open_calls
@@ -127,7 +143,9 @@ class _Call:
         if isinstance(error, aio.AbortError):
             self.end("ABORTED_BY_HANDLER")
             return
-        if isinstance(error, SyncError):
+        if (told := self._served.told(error)) is not None:
+            status = told
+        elif isinstance(error, SyncError):
             status = status_of(error)
             if isinstance(error, StoreUnavailable):
                 self._served.log.warning(

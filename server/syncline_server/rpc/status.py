@@ -71,6 +71,11 @@ def rich_internal_status(request_id: str) -> status_pb2.Status:
     return _status(StatusCode.INTERNAL, "Internal error.", [info])
 
 
+def named_status(code: StatusCode, reason: str, message: str) -> grpc.Status:
+    """Return a status whose reason is of another table."""
+    return _ended(_status(code, message, [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)]))
+
+
 def _error_info(reason: sync_pb2.ErrorReason, details: dict[str, str | int]) -> error_details_pb2.ErrorInfo:
     name = sync_pb2.ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
     metadata = {key: str(value) for key, value in details.items()}

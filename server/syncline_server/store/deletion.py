@@ -85,7 +85,7 @@ async def _remove(engines: Engines, table: str, column: str, project_id: int) ->
 
 async def _remove_the_rest(engines: Engines, project: DeletedProject) -> None:
     """Remove the few rows that are left, and the project, at once."""
-    async with engines.writing.begin() as connection:
+    async with engines.writing_alone(), engines.writing.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             if "project_id" in table.c:
                 await connection.execute(delete(table).where(table.c.project_id == project.id))

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from syncline_server.store.catalogue import Catalogue
+from syncline_server.identity.projects import KeyKind
+from syncline_server.store.catalogue import Catalogue, RecordedKey
+from syncline_server.store.epochs import Cause, RecordedEpoch
 
 _END: Final = "\U0010ffff"
 """After every character that an id can have."""
@@ -49,12 +51,19 @@ ENTITY: Final = """
     SELECT user_id, entity_type, entity_id, deleted, data, size_bytes, revision, created_revision, committed_ms,
         client_timestamp_us, session
     FROM entities WHERE entity_key = $1 AND project_id = $2"""
+KEYS: Final = """
+    SELECT id, kind, name, created_at_us, expires_at_us, revoked_at_us, last_used_day
+    FROM project_keys WHERE project_id = $1 AND (created_at_us, id) > ($2, $3) ORDER BY created_at_us, id LIMIT $4"""
+EPOCHS: Final = """
+    SELECT number, id, started_at_us, cause, incarnation FROM epochs WHERE number > $1 ORDER BY number LIMIT $2"""
 AUDIT: Final = """
     SELECT at_us, id, by, act, project, subject FROM audit
     WHERE (at_us, id) < ($1, $2) ORDER BY at_us DESC, id DESC LIMIT $3"""
 AUDIT_OF_PROJECT: Final = """
     SELECT at_us, id, by, act, project, subject FROM audit
-    WHERE project = $1 AND (at_us, id) < ($2, $3) ORDER BY at_us DESC, id DESC LIMIT $4"""
+    WHERE (project, at_us, id) < ($1, $2, $3) AND project >= $1
+    ORDER BY project DESC, at_us DESC, id DESC LIMIT $4"""
+"""As a range: asked for one value, PostgreSQL would rather look for it among the newest acts of all projects."""
 SIZES: Final = """
     SELECT count(*) AS entities, coalesce(sum(CASE WHEN deleted THEN 1 ELSE 0 END), 0) AS tombstones,
         coalesce(sum(size_bytes), 0) AS size_bytes, coalesce(max(revision), 0) AS head
@@ -169,6 +178,18 @@ async def entity(catalogue: Catalogue, key: str, project_id: int) -> StoredEntit
     """Return an entity by its key; None: there is none. Raises StoreUnavailable."""
     rows = await catalogue.rows(ENTITY, key, project_id)
     return next((StoredEntity(**{**row, "deleted": bool(row["deleted"])}) for row in rows), None)
+
+
+async def keys(catalogue: Catalogue, project_id: int, after: tuple[int, str], limit: int) -> list[RecordedKey]:
+    """Return keys of a project, oldest first, after (time, id). Raises StoreUnavailable."""
+    rows = await catalogue.rows(KEYS, project_id, *after, limit)
+    return [RecordedKey(**{**row, "kind": KeyKind(row["kind"])}) for row in rows]
+
+
+async def epochs(catalogue: Catalogue, after: int, limit: int) -> list[RecordedEpoch]:
+    """Return epochs, oldest first, after a number. Raises StoreUnavailable."""
+    rows = await catalogue.rows(EPOCHS, after, limit)
+    return [RecordedEpoch(**{**row, "cause": Cause(row["cause"])}) for row in rows]
 
 
 async def audit(catalogue: Catalogue, project: str, before: tuple[int, str], limit: int) -> list[RecordedAct]:

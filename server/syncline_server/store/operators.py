@@ -17,7 +17,9 @@ from syncline_server.store.tables import operators
 
 _COLUMNS: Final = "id, name, role, created_at_us, revoked_at_us"
 _FIND: Final = f"SELECT {_COLUMNS}, secret_hash FROM operators WHERE id = $1 AND revoked_at_us IS NULL"  # noqa: S608  # our own words
-_ALL: Final = f"SELECT {_COLUMNS} FROM operators ORDER BY created_at_us, id"  # noqa: S608  # as above
+_ALL: Final = f"""
+    SELECT {_COLUMNS} FROM operators WHERE (created_at_us, id) > ($1, $2)
+    ORDER BY created_at_us, id LIMIT $3"""  # noqa: S608  # as above
 
 
 class SqlOperators:
@@ -56,7 +58,7 @@ class SqlOperators:
                 await audit.record(connection, self._by, Act("operator.revoke", subject=operator_id))
 
 
-async def all_operators(catalogue: Catalogue) -> list[RecordedOperator]:
-    """Return all operators there have been, oldest first. Raises StoreUnavailable."""
-    rows = await catalogue.rows(_ALL)
+async def all_operators(catalogue: Catalogue, after: tuple[int, str], limit: int) -> list[RecordedOperator]:
+    """Return operators there have been, oldest first, after (time, id). Raises StoreUnavailable."""
+    rows = await catalogue.rows(_ALL, *after, limit)
     return [RecordedOperator(**{**row, "role": Role(row["role"])}) for row in rows]
