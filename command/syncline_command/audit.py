@@ -55,7 +55,7 @@ async def _newest(looked_at: "Catalogue", project: str, count: int) -> list["Rec
 
 
 COMMAND: Final = Command(
-    about="Print what operators did, newest first: when, who, what, and what it concerned.",
+    about="Print what operators did, newest first.\n\nOf each act: when, who, what, and what it concerned.",
     examples=("syncline audit", "syncline audit --project notes --last 500", "syncline audit --json"),
     add_options=_options,
     run=_run,
