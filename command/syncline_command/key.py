@@ -136,6 +136,14 @@ def _rotate(arguments: argparse.Namespace) -> None:
     _print_new(arguments, change(place_of(arguments), rotate))
 
 
+def _rotate_checkpoint(arguments: argparse.Namespace) -> None:
+    from syncline_command.databases import by_command, change
+    from syncline_server.operate import checkpoint_keys
+
+    made = change(place_of(arguments), lambda engines: checkpoint_keys.rotate(engines, by_command()))
+    print(f"Checkpoint key {made} is made: it signs after a minute, and tokens of those before it stay good.")
+
+
 COMMANDS: Final = {
     "create": Command(
         about="Make one more key of a project and print it, this once.",
@@ -157,6 +165,13 @@ COMMANDS: Final = {
         examples=("syncline key rotate notes 3f0a9c1d2e4b", "syncline key rotate notes 3f0a9c1d2e4b --overlap-hours 0"),
         add_options=_rotate_options,
         run=_rotate,
+    ),
+    "rotate-checkpoint": Command(
+        about="Make a new key for checkpoint tokens, of all projects: it signs after a minute.\n\n"
+        "Tokens of the 15 keys before it stay good.",
+        examples=("syncline key rotate-checkpoint",),
+        add_options=add_place,
+        run=_rotate_checkpoint,
     ),
     "list": Command(
         about="Print the keys of a project, oldest first: id, kind, name, age, state, and the last day of use.\n\n"

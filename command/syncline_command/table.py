@@ -34,7 +34,6 @@ ENTRIES: Final = {
     "key": Entry("Make, list, rotate and revoke the keys of a project.", "key", "server"),
     "operator": Entry("Make, list and revoke operators, who administer from elsewhere.", "operator", "server"),
     "audit": Entry("Print what operators did, newest first.", "audit", "server"),
-    "token-key": Entry("Renew the key that signs checkpoint tokens.", "token_key", "server"),
     "token": Entry("Print a session token.", "token", "server"),
     "demo": Entry("Print a link to the demo, a list in two windows, which is good for a day.", "demo", "server"),
     "backup": Entry("Make a copy of the database, of one moment, while servers go on.", "backup", "server"),

@@ -143,10 +143,10 @@ async def test_operators_are_made_listed_and_revoked_and_all_acts_are_in_the_aud
     assert (one["name"], one["role"]) == ("eve", "viewer")
     assert one["state"].startswith("revoked 20")
     await run(commands, server, "epoch", "new")
-    await run(commands, server, "token-key", "rotate")
+    await run(commands, server, "key", "rotate-checkpoint")
     acts = [json.loads(line) for line in (await run(commands, server, "audit", "--json")).splitlines()]
     names = [act["act"] for act in acts]
-    assert names == ["token-key.rotate", "epoch.begin", "operator.revoke", "operator.create", "project.create"]
+    assert names == ["checkpoint-key.rotate", "epoch.begin", "operator.revoke", "operator.create", "project.create"]
     assert all(act["by"].startswith("command:") for act in acts[:4])
     assert acts[3]["subject"] == key["id"]
     assert key["key"] not in json.dumps(acts)

@@ -50,7 +50,7 @@ async def rotate(engines: Engines, by: str) -> int:
                 await connection.execute(delete(checkpoint_keys).where(checkpoint_keys.c.id == dropped))
             made = new_key(ids)
             await connection.execute(insert(checkpoint_keys).values(**made, created_at_us=system_clock_us()))
-            await audit.record(connection, by, Act("token-key.rotate", subject=str(made["id"])))
+            await audit.record(connection, by, Act("checkpoint-key.rotate", subject=str(made["id"])))
     return int(made["id"])
 
 
