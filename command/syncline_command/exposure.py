@@ -34,6 +34,24 @@ def check_exposure(settings: Exposure, **addresses: str) -> None:
             )
 
 
+class Listening(Protocol):
+    """The settings that say where a server listens for gRPC."""
+
+    @property
+    def grpc_address(self) -> str:
+        """For clients."""
+
+    @property
+    def admin_address(self) -> str | None:
+        """For operators; None: nowhere."""
+
+
+def listened_to(settings: Listening) -> dict[str, str]:
+    """Return where a server listens for gRPC, by the name of the setting."""
+    found = {"grpc_address": settings.grpc_address, "admin_address": settings.admin_address}
+    return {name: address for name, address in found.items() if address is not None}
+
+
 def warn_exposed(settings: Exposure, *addresses: str) -> None:
     """Say on each start what can be listened in on."""
     import structlog

@@ -36,13 +36,13 @@ def _add_options(parser: Parser) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from syncline_bridge.settings import BridgeSettings
-    from syncline_command.exposure import check_exposure
+    from syncline_command.exposure import check_exposure, listened_to
     from syncline_command.serving import run_process
     from syncline_command.settings import environment_of, given_settings, read_settings
     from syncline_server.settings import ServerSettings
 
     settings = read_settings(ServerSettings, arguments)
-    addresses = {"grpc_address": settings.grpc_address}
+    addresses = listened_to(settings)
     bridge = None
     if not settings.no_http:
         of_bridge = read_settings(BridgeSettings, arguments)  # it would refuse them, later and less clearly
@@ -66,11 +66,11 @@ async def run_all(bridge: _Bridge | None, settings: "ServerSettings") -> None:
     Raises CommandFailed when the bridge fails, and what ends the server before.
     """
     from syncline_command.bridge_process import running_bridge
-    from syncline_command.exposure import warn_exposed
+    from syncline_command.exposure import listened_to, warn_exposed
     from syncline_command.links import reachable
     from syncline_command.stopping import stop_signal
 
-    warn_exposed(settings, settings.grpc_address)
+    warn_exposed(settings, *listened_to(settings).values())
     stop = stop_signal(exit_with_parent=settings.exit_with_parent)
     if bridge is None:
         await _serve_alone(settings, stop)
@@ -149,7 +149,8 @@ async def _welcome(settings: "ServerSettings", server: "RunningServer", *, has_d
         print(running(settings, server.grpc_address), end="", flush=True)
     if not is_first:
         return
-    made = await projects.create(SqlRegistry(server.engines), _FIRST_PROJECT)
+    async with server.engines.writing_alone():
+        made = await projects.create(SqlRegistry(server.engines), _FIRST_PROJECT)
     token = await tokens.issue(catalogue, _FIRST_PROJECT, _FIRST_USER, ttl_seconds=_FIRST_TOKEN_SECONDS)
     print(welcome(settings, made, token, has_demo=has_demo), flush=True)
 

@@ -19,25 +19,25 @@ def _add_options(parser: Parser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from syncline_command.exposure import check_exposure
+    from syncline_command.exposure import check_exposure, listened_to
     from syncline_command.serving import run_process
     from syncline_command.settings import read_settings
     from syncline_command.workers import run_workers
     from syncline_server.settings import ServerSettings
 
     settings = read_settings(ServerSettings, arguments)
-    check_exposure(settings, grpc_address=settings.grpc_address)
+    check_exposure(settings, **listened_to(settings))
     run_process(settings, run_server if settings.workers == 1 else run_workers)
 
 
 async def run_server(settings: "ServerSettings") -> None:
     """Run the gRPC server until SIGTERM or SIGINT, or until its parent's end. Raises what ends it before."""
     from syncline_command.collector import calm_collector
-    from syncline_command.exposure import warn_exposed
+    from syncline_command.exposure import listened_to, warn_exposed
     from syncline_command.stopping import stop_signal, wait_for
     from syncline_server.app import running_server
 
-    warn_exposed(settings, settings.grpc_address)
+    warn_exposed(settings, *listened_to(settings).values())
     stop = stop_signal(exit_with_parent=settings.exit_with_parent)
     async with running_server(settings) as server:
         calm_collector()

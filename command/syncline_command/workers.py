@@ -20,6 +20,8 @@ _RESTART_SECONDS: Final = 1.0
 _SHORT_LIFE_SECONDS: Final = 5.0
 _SHORT_LIVES: Final = 5
 _STOP_SECONDS: Final = 15.0
+_OF_ONE: Final = {"workers", "reuse_port", "metrics_address", "admin_address"}
+"""What workers cannot share; the first one alone listens for operators."""
 
 _log = structlog.get_logger()
 
@@ -79,10 +81,13 @@ async def _run_once(settings: ServerSettings, number: int) -> int:
 
 
 def _environment(settings: ServerSettings, number: int) -> dict[str, str]:
-    given = settings.model_dump(mode="json", exclude_none=True, exclude={"workers", "reuse_port", "metrics_address"})
+    given = settings.model_dump(mode="json", exclude_none=True, exclude=_OF_ONE)
     environment = environment_of(given)
     environment |= {"SYNCLINE_WORKERS": "1", "SYNCLINE_REUSE_PORT": "1", "SYNCLINE_EXIT_WITH_PARENT": "1"}
+    if settings.admin_address and number == 0:
+        environment["SYNCLINE_ADMIN_ADDRESS"] = settings.admin_address
     if settings.metrics_address:
         host, _, port = settings.metrics_address.rpartition(":")
         environment["SYNCLINE_METRICS_ADDRESS"] = f"{host}:{int(port) + number}"
-    return {**os.environ, **environment}
+    others = {name: value for name, value in os.environ.items() if name.upper() != "SYNCLINE_ADMIN_ADDRESS"}
+    return {**others, **environment}
