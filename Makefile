@@ -7,7 +7,7 @@ PROTO := protos/syncline/v1/sync.proto protos/syncline/v1/admin.proto protos/syn
 # A test run starts some hundred processes; each takes a second of a core, and four where nothing may be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: audit lock sbom edge migration partitioned help install serve test model-long lint format proto demo picture bench-live clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
+.PHONY: audit lock sbom edge migration partitioned help install serve test model-long lint format proto demo picture bench-live bench-peers clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -68,6 +68,9 @@ bench-full: install ## The same, longer, with streams of a million changes
 bench-scale: install ## Measure how cost grows, and draw it into docs/images
 	$(BIN)/python -m bench.scale --folder docs/images
 
+bench-peers: install ## Measure beside PocketBase and Parse Server, which are installed into .peers for that
+	$(BIN)/python -m bench.peers
+
 bench-live: install ## Measure live streams: memory, and commit to delivery
 	$(BIN)/python -m bench --only live
 
@@ -121,5 +124,5 @@ planted: install ## Plant eighteen bugs and show which test finds each
 	PYTHONPATH=tests $(BIN)/python -m planted.run
 
 clean: ## Remove what was built
-	rm -rf .venv .supply .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache \
+	rm -rf .venv .supply .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache \
 		clients/typescript/node_modules clients/typescript/dist

@@ -73,6 +73,11 @@ class Process:
         user, system = fields[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
+    def children(self) -> "list[Process]":
+        """Return the processes that it has started, and that still run."""
+        started = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [Process(self.address, int(pid)) for pid in started]
+
 
 class Databases:
     """Makes new databases; use as `async with`."""
@@ -148,7 +153,7 @@ def interruptible(work: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def server(project: Project, **settings: str) -> AsyncIterator[Process]:
     """Run `syncline server` on a project's database; settings are those of its environment, in lower case."""
-    address = _free_address()
+    address = free_address()
     # It is to show what the server can do, not what a user may.
     no_limits = {"calls_per_minute": "0", "push_bytes_per_minute": "0"}
     environment = {"grpc_address": address, "database": project.database_url, "log_level": "error"}
@@ -160,16 +165,26 @@ async def server(project: Project, **settings: str) -> AsyncIterator[Process]:
 @asynccontextmanager
 async def bridge(grpc_target: str) -> AsyncIterator[Process]:
     """Run `syncline bridge` before a server."""
-    address = _free_address()
+    address = free_address()
     environment = {"http_address": address, "grpc_target": grpc_target, "log_level": "error"}
     async with _running("syncline_command", "bridge", address=address, environment=environment) as process:
         yield process
 
 
 @asynccontextmanager
+async def serve(project: Project) -> AsyncIterator[Process]:
+    """Run `syncline serve` on a project's database: the bridge, and the server behind it as its parent."""
+    address = free_address()
+    environment = {"http_address": address, "grpc_address": free_address(), "database": project.database_url}
+    environment |= {"calls_per_minute": "0", "push_bytes_per_minute": "0", "log_level": "error"}
+    async with _running("syncline_command", "serve", address=address, environment=environment) as process:
+        yield process
+
+
+@asynccontextmanager
 async def floor(module: str, answers: Path) -> AsyncIterator[Process]:
     """Run a floor that gives the answers in a folder."""
-    address = _free_address()
+    address = free_address()
     port = address.rpartition(":")[2]
     async with _running(f"bench.{module}", port, str(answers), address=address, environment={}) as process:
         yield process
@@ -177,12 +192,20 @@ async def floor(module: str, answers: Path) -> AsyncIterator[Process]:
 
 @asynccontextmanager
 async def _running(module: str, *arguments: str, address: str, environment: dict[str, str]) -> AsyncIterator[Process]:
-    """Run a Python module until the block ends; yields once it accepts connections."""
+    """Run a Python module; settings are those of its environment, in lower case."""
     hidden = ("SYNCLINE_", "PYTHONDONTWRITEBYTECODE")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     ours = {f"SYNCLINE_{name.upper()}": value for name, value in environment.items()}
+    command = (sys.executable, "-m", module, *arguments)
+    async with program(*command, address=address, environment={**inherited, **ours}) as process:
+        yield process
+
+
+@asynccontextmanager
+async def program(*command: str, address: str, environment: dict[str, str] | None = None) -> AsyncIterator[Process]:
+    """Run a program until the block ends; yields once it accepts connections."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *arguments), stdin=asyncio.subprocess.DEVNULL, env={**inherited, **ours}
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, env=environment
     )
     try:
         await _accepting(process, address)
@@ -218,6 +241,6 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _free_address() -> str:
+def free_address() -> str:
     with socket.create_server(("127.0.0.1", 0)) as found:
         return f"127.0.0.1:{found.getsockname()[1]}"

@@ -41,6 +41,11 @@ async def changes_per_second(bench: Bench, calls: Load, counter: Driver, changes
     return await _warm(bench, lambda seconds: stored(calls(seconds), counter, changes), changes)
 
 
+async def calls_per_second(bench: Bench, calls: Load, units: int) -> Measure:
+    """Warm up, and return what measures units of work a second, so many a call."""
+    return await _warm(bench, calls, units)
+
+
 async def _warm(bench: Bench, calls: Load, units: int) -> Measure:
     async def rate() -> Measured:
         done = await calls(bench.plan.seconds)

@@ -1,0 +1,1 @@
+"""Syncline beside servers that people know, in the same run, on the same machine: `make bench-peers`."""
