@@ -102,9 +102,10 @@ class Upstream:
         request.user_id = caller.user_id
         return sync_pb2.GetResponse.FromString(await self.call(GET, request.SerializeToString(), caller))
 
-    async def create_ticket(self, caller: Caller) -> sync_pb2.CreateTicketResponse:
-        """Make a ticket."""
-        return sync_pb2.CreateTicketResponse.FromString(await self.call(CREATE_TICKET, b"", caller))
+    async def create_ticket(self, caller: Caller, entity_types: Sequence[str] = ()) -> sync_pb2.CreateTicketResponse:
+        """Make a ticket for streams of these types; none: of all that the caller may read."""
+        request = sync_pb2.CreateTicketRequest(entity_types=entity_types).SerializeToString()
+        return sync_pb2.CreateTicketResponse.FromString(await self.call(CREATE_TICKET, request, caller))
 
     async def stream(
         self, request: sync_pb2.StreamPullRequest, caller: Caller

@@ -33,7 +33,7 @@ from syncline_server.rpc.codec import LAYOUT
 from syncline_server.rpc.connections import Connections
 from syncline_server.rpc.incoming import Incoming
 from syncline_server.rpc.metrics import Metrics
-from syncline_server.rpc.peers import Peers
+from syncline_server.rpc.peers import Peers, tell_of_refusals
 from syncline_server.rpc.public import HealthService
 from syncline_server.rpc.requests import RequestLimits, Requests
 from syncline_server.rpc.server import AddressInUse, ServerOptions, serving
@@ -47,6 +47,7 @@ from syncline_server.store.registry import SqlRegistry
 from syncline_server.store.retention import keep_forgetting
 from syncline_server.store.servers import keep_announcing
 from syncline_server.store.usage import SqlUsage
+from syncline_server.store.used_tickets import SqlUsedTickets
 from syncline_server.store.wanted_schema import WANTED
 from syncline_server.store.writability import check_writes
 from syncline_server.sync.backlog import Backlog, BacklogLimits, Bound
@@ -128,9 +129,9 @@ async def running_server(
         stack.push_async_callback(_cancel, asyncio.create_task(key_use.keep_noting(), name="key use"))
         requests = _requests(settings, rules)
         quotas = Quotas(SqlUsage(engines), settings.max_user_bytes, settings.max_user_types)
-        service = _service(
-            settings, rules, KeyCache(registry, key_use.note), metrics, requests, withdrawals, connections, quotas
-        )
+        keys = KeyCache(registry, key_use.note)
+        tickets = Tickets(keys, SqlUsedTickets(engines))
+        service = _service(settings, rules, keys, tickets, metrics, requests, withdrawals, connections, quotas)
         operators = administration(settings, engines, health, metrics, backlog, rules.puller, rules.feed)
         admin_address = await stack.enter_async_context(operators)
         if settings.metrics_address:
@@ -239,6 +240,7 @@ def _service(
     settings: ServerSettings,
     rules: _Rules,
     keys: KeyCache,
+    tickets: Tickets,
     metrics: Metrics,
     requests: Requests,
     withdrawals: Withdrawals,
@@ -247,7 +249,7 @@ def _service(
 ) -> SyncService:
     return SyncService(
         authenticator=Authenticator(keys, Devices(settings.devices_per_user)),
-        tickets=Tickets(keys),
+        tickets=tickets,
         limiter=CallLimiter(settings.calls_per_minute, settings.push_bytes_per_minute),
         quotas=quotas,
         requests=requests,
@@ -256,17 +258,13 @@ def _service(
         store=rules.store,
         feed=rules.feed,
         metrics=metrics,
-        refusals=Refusals(settings.failure_delay_seconds, _tell_of_refusals),
+        refusals=Refusals(settings.failure_delay_seconds, tell_of_refusals),
         peers=Peers(Proxies(settings.trusted_proxies)),
         withdrawals=withdrawals,
         connections=connections,
         max_user_streams=settings.max_user_streams,
         slow_reader_seconds=settings.slow_reader_seconds,
     )
-
-
-def _tell_of_refusals(address: str) -> None:
-    _log.info("an address is refused again and again: it waits for its refusals", address=address)
 
 
 def _options(settings: ServerSettings, local_socket: Path | None) -> ServerOptions:

@@ -256,8 +256,10 @@ class StreamPullRequest(_message.Message):
     def __init__(self, entity_types: _Optional[_Iterable[str]] = ..., checkpoint_token: _Optional[str] = ..., after_revision: _Optional[int] = ..., follow: _Optional[bool] = ..., user_id: _Optional[str] = ..., all_users: _Optional[bool] = ..., reset_when_expired: _Optional[bool] = ...) -> None: ...
 
 class CreateTicketRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("entity_types",)
+    ENTITY_TYPES_FIELD_NUMBER: _ClassVar[int]
+    entity_types: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, entity_types: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CreateTicketResponse(_message.Message):
     __slots__ = ("ticket", "expire_time")

@@ -1,5 +1,7 @@
 """Which entity types the scopes of a session cover."""
 
+from collections.abc import Iterable
+
 
 class Scopes:
     """The scopes of one session token: a space-separated `scope` claim (RFC 8693, section 4.2).
@@ -9,15 +11,16 @@ class Scopes:
     types, say) also by the scopes of all of its parts.
     """
 
-    def __init__(self, claim: str | None) -> None:
-        """Take the claim; None: no claim."""
+    def __init__(self, claim: str | None, only: Iterable[str] | None = None) -> None:
+        """Take the claim (None: no claim), and the only types of what it covers (None: all of them)."""
         self.claim = claim
+        self._only = None if only is None else frozenset(only)
         self._held = None if claim is None else frozenset(claim.split())
 
     @property
     def limited(self) -> bool:
         """Whether there is anything these scopes do not cover."""
-        return self._held is not None
+        return self._held is not None or self._only is not None
 
     @property
     def allow_sync(self) -> bool:
@@ -26,6 +29,8 @@ class Scopes:
 
     def cover(self, entity_type: str) -> bool:
         """Tell whether the session may read and write this type."""
+        if self._only is not None and entity_type not in self._only:
+            return False
         if self._held is None:
             return True
         name = entity_type.lower()

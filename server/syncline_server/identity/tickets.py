@@ -1,10 +1,12 @@
 """Tickets: what a session gives to a reader that can send no headers."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from cachetools import TTLCache
 
@@ -13,7 +15,7 @@ from syncline_server.identity.principal import Principal
 from syncline_server.identity.projects import KeyKind, ProjectKey, secret_id
 from syncline_server.identity.scopes import Scopes
 from syncline_server.identity.signatures import USE_CLAIM, key_id_in, signed, verified
-from syncline_server.sync.errors import SessionExpired, SessionInvalid
+from syncline_server.sync.errors import SessionExpired, SessionInvalid, StoreUnavailable
 
 _LIFE_SECONDS: Final = 60
 _USE: Final = "stream"
@@ -21,6 +23,8 @@ _NOT_VALID: Final = "x-ticket: not a valid ticket"
 _CLAIMS: Final = ("exp", "sub", "session", "device_known", "session_exp", "session_secret", "jti", USE_CLAIM)
 _ID_BYTES: Final = 12
 _MOST_USED: Final = 100_000
+_STORE_SECONDS: Final = 2.0
+_US_PER_SECOND: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +36,31 @@ class Ticket:
     """Seconds since the Unix epoch."""
 
 
+class UsedTickets(Protocol):
+    """Knows which tickets were used, whoever took them."""
+
+    async def use(self, project_id: int, ticket_id: str, expires_at_us: int) -> bool:
+        """Note that a ticket is used; False: it was. Forgotten after `expires_at_us`. Raises StoreUnavailable."""
+
+
 class Tickets:
     """Makes tickets and redeems them, each once.
 
-    A ticket is a JWT of the project that names its key. Which ones were used, a process keeps to itself.
+    A ticket is a JWT of the project that names its key. Which ones were used, the database knows for all processes;
+    each knows those that it took itself, which has to do while nothing can be written.
     """
 
-    def __init__(self, keys: KeyCache) -> None:
-        """Look keys up in `keys`."""
+    def __init__(self, keys: KeyCache, used: UsedTickets) -> None:
+        """Look keys up in `keys`, and keep in `used` what was used."""
         self._keys = keys
+        self._used_anywhere = used
         self._used: TTLCache[str, None] = TTLCache(_MOST_USED, _LIFE_SECONDS + 1)
 
-    def issue(self, principal: Principal) -> Ticket:
-        """Return a ticket for a session; it never outlives it. Raises SessionInvalid where there is none."""
+    def issue(self, principal: Principal, entity_types: Sequence[str]) -> Ticket:
+        """Return a ticket for a session, which it never outlives, and for these types of it (empty: for all).
+
+        Raises SessionInvalid where there is no session.
+        """
         key = principal.key
         if key is None or principal.expires_at is None:
             raise SessionInvalid("authorization: a ticket is made for a session")
@@ -55,6 +71,7 @@ class Tickets:
             "session": principal.session,
             "device_known": principal.device_known,
             "scope": principal.scopes.claim,
+            "types": list(entity_types) or None,
             "session_exp": principal.expires_at,
             "session_secret": principal.secret_id,
             "jti": secrets.token_hex(_ID_BYTES),
@@ -74,7 +91,16 @@ class Tickets:
         """
         claims, key = await self._read(text)
         self._used[claims["jti"]] = None
+        if not await self._is_first(key.project.id, claims["jti"], claims["exp"]):
+            raise _used()
         return _principal(claims, key)
+
+    async def _is_first(self, project_id: int, ticket_id: str, expires_at: int) -> bool:
+        """Tell whether no process has taken a ticket yet; while that cannot be stored, streams open all the same."""
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(_STORE_SECONDS):
+                return await self._used_anywhere.use(project_id, ticket_id, (expires_at + 1) * _US_PER_SECOND)
+        return True
 
     async def _read(self, text: str) -> tuple[dict[str, Any], ProjectKey]:
         key_id = key_id_in(text)
@@ -84,10 +110,14 @@ class Tickets:
         key.project.check_read()
         claims = _claims(text, key.project.session_secrets)
         if claims["jti"] in self._used:
-            raise SessionInvalid("x-ticket: the ticket has been used; make a new one", cause="used")
+            raise _used()
         if all(secret_id(secret) != claims["session_secret"] for secret in key.project.session_secrets):
             raise SessionInvalid("x-ticket: the session's secret has been withdrawn", cause="withdrawn")
         return claims, key
+
+
+def _used() -> SessionInvalid:
+    return SessionInvalid("x-ticket: the ticket has been used; make a new one", cause="used")
 
 
 def _principal(claims: Mapping[str, Any], key: ProjectKey) -> Principal:
@@ -97,7 +127,7 @@ def _principal(claims: Mapping[str, Any], key: ProjectKey) -> Principal:
         user_id=claims["sub"],
         session=claims["session"],
         device_known=claims["device_known"],
-        scopes=Scopes(claims["scope"]),
+        scopes=Scopes(claims["scope"], claims.get("types")),
         expires_at=claims["session_exp"],
         key=key,
         secret_id=claims["session_secret"],

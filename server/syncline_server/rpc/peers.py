@@ -3,9 +3,13 @@
 from typing import Any, Final
 from urllib.parse import unquote
 
+import structlog
+
 from syncline.proxies import FORWARDED_FOR, Proxies
 
 _NOBODY: Final = ("", 0)
+
+_log = structlog.get_logger()
 
 
 def parsed(peer: str) -> tuple[str, int]:
@@ -30,3 +34,8 @@ class Peers:
         metadata = context.invocation_metadata() or ()
         said = [value for key, value in metadata if key == FORWARDED_FOR and isinstance(value, str)]
         return self._proxies.address_of(peer, said)
+
+
+def tell_of_refusals(address: str) -> None:
+    """Say in the log that an address is refused again and again."""
+    _log.info("an address is refused again and again: it waits for its refusals", address=address)

@@ -137,6 +137,13 @@ class Requests:
         """Return what a request asks to read."""
         return self._reading(request, principal, omit_forbidden=False)
 
+    def ticket(self, request: sync_pb2.CreateTicketRequest, principal: Principal) -> Sequence[str]:
+        """Return the types that a ticket is asked for; none: all that the session may read."""
+        if request.entity_types:
+            _check_entity_types(request.entity_types, principal)
+            principal.check_types(request.entity_types)
+        return request.entity_types
+
     def token(self, principal: Principal, checkpoint: Checkpoint) -> str:
         """Return the token of a checkpoint, for the scope of the principal: its user, or the whole project."""
         return self._checkpoints.encode(self._scope_tag(principal), checkpoint)

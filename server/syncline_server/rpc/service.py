@@ -126,7 +126,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
     async def CreateTicket(self, request: sync_pb2.CreateTicketRequest, context: Any) -> sync_pb2.CreateTicketResponse:  # noqa: N802  # as above
         """Make a ticket."""
         principal = await self._principal("", context)
-        ticket = self._tickets.issue(principal)
+        ticket = self._tickets.issue(principal, self._requests.ticket(request, principal))
         return codec.ticket_response(ticket)
 
     async def _stream(self, request: sync_pb2.StreamPullRequest, principal: Principal, context: Any) -> None:

@@ -24,6 +24,7 @@ _LARGE: Final = {
     "session_positions": "session_key",
     "push_ids": "push_key",
     "notes": "note_key",
+    "used_tickets": "id",
 }
 """Tables of as many rows as users make, with the column that an index of theirs is in the order of."""
 _NEXT: Final = """

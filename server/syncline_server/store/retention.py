@@ -1,4 +1,5 @@
-"""What is forgotten in time: the shown positions of sessions not heard of for long, and pushes of yesterday (Q5)."""
+"""What is forgotten in time: the shown positions of sessions not heard of for long, pushes of
+yesterday (Q5), used tickets."""
 
 import asyncio
 import logging
@@ -20,6 +21,10 @@ _DELETE_POSITIONS: Final = """
 _DELETE_PUSHES: Final = """
     DELETE FROM push_ids WHERE (push_key, project_id) IN (
         SELECT push_key, project_id FROM push_ids WHERE expires_at_us < $1 ORDER BY expires_at_us LIMIT $2)"""
+_DELETE_TICKETS: Final = """
+    DELETE FROM used_tickets WHERE (id, project_id) IN (
+        SELECT id, project_id FROM used_tickets WHERE expires_at_us < $1 ORDER BY expires_at_us LIMIT $2)"""
+_EXPIRE: Final = (_DELETE_POSITIONS, _DELETE_PUSHES, _DELETE_TICKETS)
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +36,7 @@ async def forget_expired(engines: Engines, clock_us: Callable[[], int] | None = 
     """
     with translated():
         now_us = clock_us() if clock_us else await _store_clock_us(engines)
-        return sum([await _delete(engines, statement, now_us) for statement in (_DELETE_POSITIONS, _DELETE_PUSHES)])
+        return sum([await _delete(engines, statement, now_us) for statement in _EXPIRE])
 
 
 async def _store_clock_us(engines: Engines) -> int:

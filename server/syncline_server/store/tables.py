@@ -156,6 +156,16 @@ push_ids: Final = Table(
     Index("ix_push_ids_expires_at_us", "expires_at_us"),
 )
 
+used_tickets: Final = Table(
+    "used_tickets",
+    metadata,
+    Column("id", Name, nullable=False),
+    Column("project_id", BigInteger, nullable=False),
+    Column("expires_at_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("id", "project_id", name="pk_used_tickets"),
+    Index("ix_used_tickets_expires_at_us", "expires_at_us"),
+)
+
 session_positions: Final = Table(
     "session_positions",
     metadata,

@@ -40,6 +40,13 @@ class Registry:
         raise NotImplementedError
 
 
+class Unused:
+    """Takes every ticket for one that was not used."""
+
+    async def use(self, project_id: int, ticket_id: str, expires_at_us: int) -> bool:
+        return True
+
+
 async def test_a_crowd_looks_a_key_up_once():
     registry = Registry()
     registry.answers.clear()
@@ -54,10 +61,10 @@ async def test_a_crowd_looks_a_key_up_once():
 async def test_a_session_and_its_ticket_look_their_key_up_once():
     registry = Registry()
     keys = KeyCache(registry)
-    tickets = Tickets(keys)
+    tickets = Tickets(keys, Unused())
     token = issue_token(SECRET, "ada", ttl_seconds=60)
     principal = await Authenticator(keys, Devices(0)).authenticate(Credentials(MADE.text, f"Bearer {token}", "", ""))
-    redeemed = await tickets.redeem(tickets.issue(principal).text)
+    redeemed = await tickets.redeem(tickets.issue(principal, ()).text)
     assert (redeemed.user_id, redeemed.session) == (principal.user_id, principal.session)
     assert registry.asked == [KEY.id]
 
@@ -65,12 +72,12 @@ async def test_a_session_and_its_ticket_look_their_key_up_once():
 async def test_a_ticket_of_a_key_that_is_withdrawn_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(key_cache, "CACHE_SECONDS", 0)
     registry = Registry()
-    tickets = Tickets(KeyCache(registry))
+    tickets = Tickets(KeyCache(registry), Unused())
     token = issue_token(SECRET, "ada", ttl_seconds=60)
     principal = await Authenticator(KeyCache(registry), Devices(0)).authenticate(
         Credentials(MADE.text, f"Bearer {token}", "", "")
     )
-    ticket = tickets.issue(principal).text
+    ticket = tickets.issue(principal, ()).text
     await tickets.redeem(ticket)
     monkeypatch.setattr(registry, "find_key", _nothing)
     with pytest.raises(SessionInvalid):

@@ -7,19 +7,22 @@ import time
 import jwt
 import pytest
 
-from harness import Client, Server, change, ids, refused
+from harness import Client, Server, change, ids, refused, settings_for, started_server
 from syncline.v1 import sync_pb2
+from syncline_server.store.used_tickets import SqlUsedTickets
+from syncline_server.sync.errors import StoreUnavailable
 
 
-async def ticket_of(client: Client) -> str:
-    made = await client.stub.CreateTicket(sync_pb2.CreateTicketRequest(), metadata=client.metadata)
+async def ticket_of(client: Client, *entity_types: str) -> str:
+    request = sync_pb2.CreateTicketRequest(entity_types=entity_types)
+    made = await client.stub.CreateTicket(request, metadata=client.metadata)
     assert 0 < made.expire_time.seconds - time.time() <= 61
     return str(made.ticket)
 
 
-async def streamed(server: Server, ticket: str, **fields: str) -> list[str]:
+async def streamed(server: Server, ticket: str, *entity_types: str, **fields: str) -> list[str]:
     async with Client(server.address, {"x-ticket": ticket}) as reader:
-        return [one async for message in reader.stream(**fields) for one in ids(message.changes)]
+        return [one async for message in reader.stream(*entity_types, **fields) for one in ids(message.changes)]
 
 
 async def test_a_ticket_opens_a_stream_of_its_session(shared_server: Server, user: str):
@@ -44,6 +47,48 @@ async def test_a_ticket_is_used_once(shared_server: Server, user: str):
     assert await streamed(shared_server, ticket) == []
     again = await refused(streamed(shared_server, ticket))
     assert (again.reason, again.metadata["cause"]) == ("SESSION_INVALID", "used")
+
+
+async def test_a_ticket_is_used_once_whichever_process_it_comes_to_and_after_a_restart(database_url: str):
+    settings = settings_for(database_url)
+    async with started_server(settings) as first:
+        async with first.client() as client:
+            used, unused = await ticket_of(client), await ticket_of(client)
+        assert await streamed(first, used) == []
+    async with started_server(settings, first.project) as second:
+        again = await refused(streamed(second, used))
+        assert (again.reason, again.metadata["cause"]) == ("SESSION_INVALID", "used")
+        assert await streamed(second, unused) == []
+
+
+async def test_a_ticket_opens_a_stream_all_the_same_while_nothing_can_be_written(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+):
+    async with server.client() as client:
+        ticket = await ticket_of(client)
+    monkeypatch.setattr(SqlUsedTickets, "use", _fails)
+    assert await streamed(server, ticket) == []
+    assert (await refused(streamed(server, ticket))).metadata["cause"] == "used"
+
+
+async def _fails(*_: object) -> bool:
+    raise StoreUnavailable
+
+
+async def test_a_ticket_of_some_types_opens_streams_of_these_alone(shared_server: Server, user: str):
+    async with shared_server.client(user) as client:
+        await client.push(change("create", "a"))
+        assert await streamed(shared_server, await ticket_of(client, "todo", "note"), "todo") == ["a"]
+        other = await refused(streamed(shared_server, await ticket_of(client, "note"), "todo"))
+        assert other.reason == "TYPE_FORBIDDEN"
+        everything = await refused(streamed(shared_server, await ticket_of(client, "note")))
+        assert (everything.reason, everything.metadata["field"]) == ("REQUEST_INVALID", "entity_types")
+
+
+async def test_a_ticket_is_asked_for_types_of_the_session_alone(shared_server: Server, user: str):
+    async with shared_server.client(user, scope="sync todo") as client:
+        assert (await refused(ticket_of(client, "note"))).reason == "TYPE_FORBIDDEN"
+        assert (await refused(ticket_of(client, "no type"))).metadata["field"] == "entity_types[0]"
 
 
 @pytest.mark.parametrize("kid", ["\ud800", "\0", "a" * 4_000, "' OR 1=1 --", 5, None, ["x"], {}, "\x1b[2J"])

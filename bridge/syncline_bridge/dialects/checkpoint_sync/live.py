@@ -44,8 +44,12 @@ class LiveHandlers:
         return EventStream(self._streams, self._events(query, caller), _told_by_events if ticket else None)
 
     async def ticket(self, request: Request) -> Response:
-        """Make a ticket: it opens one stream, within a minute, as `ticket` in its URL."""
-        issued = await self._upstream.create_ticket(caller_of(request))
+        """Make a ticket: it opens one stream, within a minute, as `ticket` in its URL.
+
+        With `entity_type` it is good for these types alone, so that less can be done with a URL that others see.
+        """
+        entity_types = translate.ticket_types(request.query_params.multi_items())
+        issued = await self._upstream.create_ticket(caller_of(request), entity_types)
         answer = TicketAnswer(IssuedTicket(issued.ticket, timestamps.text_of(issued.expire_time)))
         return json_answer(answer)
 

@@ -148,6 +148,7 @@ def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[
             paths=tuple(f"{path}/ticket" for path in PATHS),
             handler=live.ticket,
             content=json_of(TicketAnswer),
+            parameters=(_TICKET_TYPES, _DEVICE),
             body=None,
             is_hot=False,
         ),
@@ -159,6 +160,9 @@ _NAME: Described = {"type": "string", "pattern": ENTITY_TYPE_PATTERN}
 _ENTITY_TYPE = parameter("entity_type", _NAME, required=True)
 _ENTITY_TYPES = parameter(
     "entity_type", {"type": "array", "items": _NAME, "minItems": 1}, "May be repeated.", required=True
+)
+_TICKET_TYPES = parameter(
+    "entity_type", {"type": "array", "items": _NAME}, "What the stream may follow; may be repeated. Without it: all."
 )
 _TYPE_IN_PATH = parameter("entity_type", _NAME, required=True, where="path")
 _ID_IN_PATH = parameter(

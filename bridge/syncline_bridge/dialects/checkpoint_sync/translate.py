@@ -134,6 +134,14 @@ def stream_request(query: Iterable[tuple[str, str]], last_event_id: str) -> sync
     )
 
 
+def ticket_types(query: Iterable[tuple[str, str]]) -> list[str]:
+    """Translate the parameters of a ticket: the types it is for; none: all."""
+    entity_types = [value for key, value in query if key == "entity_type"]
+    for entity_type in entity_types:
+        _check_entity_type(entity_type)
+    return entity_types
+
+
 def streamed(message: sync_pb2.StreamPullResponse) -> Streamed:
     """Translate a message of a stream."""
     return Streamed(

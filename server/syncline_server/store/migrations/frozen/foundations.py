@@ -56,6 +56,14 @@ def make_tables(on: Operations) -> None:
         there("expires_at_us", sa.BigInteger(), comment="also their order: all are kept as long"),
         sa.PrimaryKeyConstraint("push_key", "project_id", name="pk_push_ids"),
     )
+    on.create_table(
+        "used_tickets",
+        there("id", Name),
+        there("project_id", sa.BigInteger()),
+        there("expires_at_us", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("id", "project_id", name="pk_used_tickets"),
+    )
+    on.create_index("ix_used_tickets_expires_at_us", "used_tickets", ["expires_at_us"])
     by_device = ["user_id", "device", "expires_at_us"]
     on.create_index("ix_push_ids_device", "push_ids", by_device)
     on.create_index("ix_push_ids_expires_at_us", "push_ids", ["expires_at_us"])
