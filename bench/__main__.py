@@ -40,6 +40,8 @@ ROWS: Final[dict[str, Callable[[Bench], Awaitable[list[Row]]]]] = {
     "delta-postgresql": partial(read_rows.delta, kind="postgresql"),
     "live-users": live.idle_and_alone,
     "live-one-user": live.one_user,
+    "live-projects-sqlite": partial(live.many_projects, kind="sqlite"),
+    "live-projects-postgresql": partial(live.many_projects, kind="postgresql"),
 }
 
 

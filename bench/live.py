@@ -20,6 +20,8 @@ from bench.processes import Process, server
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 
 _STREAMS_PER_CHANNEL: Final = 100
+_ALONE: Final = [("grpc.use_local_subchannel_pool", 1)]
+"""Each channel has a connection of its own."""
 _PAUSE_SECONDS: Final = 0.02
 _LOOK_SECONDS: Final = 0.001
 _MOST_SECONDS: Final = 60
@@ -41,8 +43,7 @@ class Streams:
     async def open(self, stack: AsyncExitStack, users: Sequence[str]) -> None:
         """Open a stream for each user, and wait until all have caught up."""
         for start in range(0, len(users), _STREAMS_PER_CHANNEL):
-            options = [("grpc.use_local_subchannel_pool", 1)]
-            channel = await stack.enter_async_context(aio.insecure_channel(self._address, options=options))
+            channel = await stack.enter_async_context(aio.insecure_channel(self._address, options=_ALONE))
             stub = sync_pb2_grpc.SyncServiceStub(channel)
             for user in users[start : start + _STREAMS_PER_CHANNEL]:
                 self._tasks.append(asyncio.create_task(self._follow(stub, self._credentials(user))))
@@ -89,6 +90,24 @@ async def one_user(bench: Bench) -> list[Row]:
         delays = await delays_ms(opened, stack, process, project.credentials("one"), streams, pushes)
         await opened.close()
     return [_p99(f"commit to delivery, {streams:,} live streams of one user, p99", None, delays)]
+
+
+async def many_projects(bench: Bench, kind: str) -> list[Row]:
+    """Measure what idle streams take of a core, each of a project of its own."""
+    projects = await bench.databases.projects(kind, bench.plan.live_projects)
+    async with server(projects[0]) as process, AsyncExitStack() as stack:
+        for first in range(0, len(projects), _STREAMS_PER_CHANNEL):
+            channel = await stack.enter_async_context(aio.insecure_channel(process.address, options=_ALONE))
+            stub = sync_pb2_grpc.SyncServiceStub(channel)
+            for project in projects[first : first + _STREAMS_PER_CHANNEL]:
+                stream = stub.StreamPull(sync_pb2.StreamPullRequest(follow=True), metadata=project.credentials("user"))
+                stack.callback(stream.cancel)
+                await stream.read()
+        before, began_at = process.cpu_seconds(), time.perf_counter()
+        await asyncio.sleep(bench.plan.idle_seconds)
+        share = 100 * (process.cpu_seconds() - before) / (time.perf_counter() - began_at)
+    work = f"{len(projects):,} idle live streams, each of a project, {kind}"
+    return [Row(work, "", Wanted(2, "at most"), [share], "% of a core", load="python")]
 
 
 async def open_idle(

@@ -21,6 +21,9 @@ class Plan:
     small_store_entities: int = 1_000
     live_streams: int = 2_000
     live_pushes: int = 200
+    live_projects: int = 500
+    idle_seconds: float = 10
+    """How long idle streams are looked at; each project's key is asked for in it."""
 
 
 DEFAULT: Final = Plan()
@@ -34,6 +37,8 @@ QUICK: Final = Plan(
     store_entities=2_000,
     live_streams=20,
     live_pushes=10,
+    live_projects=5,
+    idle_seconds=0.5,
 )
 
 

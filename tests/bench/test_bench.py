@@ -10,7 +10,15 @@ from bench.measure import Measured, Row, Wanted
 from bench.plan import QUICK
 
 # Each kind of row, floor and load once.
-WITH_TOOLS = ("push-100-postgresql", "stream-sqlite", "page-http", "delta-postgresql", "live-users", "projects-sqlite")
+WITH_TOOLS = (
+    "push-100-postgresql",
+    "projects-sqlite",
+    "stream-sqlite",
+    "page-http",
+    "delta-postgresql",
+    "live-users",
+    "live-projects-sqlite",
+)
 WITH_PYTHON = ("push-1-sqlite", "push-1-http")
 
 
@@ -19,7 +27,7 @@ async def test_every_row_of_the_benchmark_is_measured(postgres: Any):
     rows = await command.run(QUICK, WITH_TOOLS, postgres=postgres)
     rows += await command.run(QUICK, WITH_PYTHON, "python")
     shown = table.as_json(rows, minutes=0, busy=0)["rows"]
-    assert len(shown) == 10
+    assert len(shown) == 11
     assert all(row["figures"] and row["median"] >= 0 and row["wanted"] for row in shown)
     assert all(table.lines(row) for row in rows)
 

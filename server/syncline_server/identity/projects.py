@@ -3,6 +3,7 @@
 import hashlib
 import re
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -124,6 +125,9 @@ class Registry(Protocol):
 
     async def find_key(self, key_id: str) -> ProjectKey | None:
         """Return the key of this public id, if it is in force. Raises StoreUnavailable."""
+
+    async def find_keys(self, key_ids: Collection[str]) -> dict[str, ProjectKey]:
+        """Return those of some hundred keys that are in force, by public id. Raises StoreUnavailable."""
 
     async def note_use(self, key_id: str, day: int) -> None:
         """Store that a key was used on a day, counted from the Unix epoch. Raises StoreUnavailable."""

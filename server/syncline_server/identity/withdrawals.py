@@ -9,6 +9,7 @@ from syncline_server.identity.projects import ProjectKey, ProjectState, Registry
 from syncline_server.sync.errors import KeyInvalid, ProjectDisabled, SessionInvalid, StoreUnavailable, SyncError
 
 LOOK_SECONDS: Final = 10.0
+_KEYS_AT_ONCE: Final = 100
 
 
 class Watched:
@@ -45,7 +46,7 @@ class Watched:
 
 
 class Withdrawals:
-    """Looks for what was withdrawn of that which keeps calls open: one look-up a key, however many calls."""
+    """Looks for what was withdrawn of that which keeps calls open: one look-up for many keys, and all their calls."""
 
     def __init__(self, registry: Registry) -> None:
         """Look keys up in `registry`."""
@@ -65,17 +66,18 @@ class Withdrawals:
 
     async def look(self) -> None:
         """Look once."""
-        for key_id, watched in list(self._open.items()):
-            if not watched:
-                del self._open[key_id]
-                continue
+        self._open = {key_id: watched for key_id, watched in self._open.items() if watched}
+        key_ids = list(self._open)
+        for first in range(0, len(key_ids), _KEYS_AT_ONCE):
+            asked = key_ids[first : first + _KEYS_AT_ONCE]
             try:
-                key = await self._registry.find_key(key_id)
+                found = await self._registry.find_keys(asked)
             except StoreUnavailable:
-                continue
-            for one in list(watched):
-                if error := _withdrawn(key, one.principal):
-                    one.withdraw(error)
+                return
+            for key_id in asked:
+                for one in list(self._open[key_id]):
+                    if error := _withdrawn(found.get(key_id), one.principal):
+                        one.withdraw(error)
 
 
 def _withdrawn(key: ProjectKey | None, principal: Principal) -> SyncError | None:

@@ -1,6 +1,6 @@
 """What an operator looks up: projects and their keys, asked of a database however it was opened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -14,7 +14,6 @@ _SECRETS_IN_ORDER: Final = (
 )
 _ALL_PROJECTS: Final = f"{_PROJECTS} {_SECRETS_IN_ORDER}"
 _PROJECT: Final = f"{_PROJECTS} WHERE name = $1 {_SECRETS_IN_ORDER}"
-_PROJECT_OF_ID: Final = f"{_PROJECTS} WHERE projects.id = $1 {_SECRETS_IN_ORDER}"
 _KEYS: Final = """
     SELECT id, kind, name, created_at_us, expires_at_us, revoked_at_us, last_used_day
     FROM project_keys WHERE project_id = $1 ORDER BY created_at_us, kind, id"""
@@ -56,7 +55,20 @@ async def project_named(catalogue: Catalogue, name: str) -> Project:
 
 async def project_of_id(catalogue: Catalogue, project_id: int) -> Project | None:
     """Return a project; None: it is gone. Raises StoreUnavailable."""
-    return next(iter(_projects(await catalogue.rows(_PROJECT_OF_ID, project_id))), None)
+    return (await projects_of_ids(catalogue, [project_id])).get(project_id)
+
+
+async def projects_of_ids(catalogue: Catalogue, project_ids: Collection[int]) -> dict[int, Project]:
+    """Return those of some hundred projects that there are, by id. Raises StoreUnavailable."""
+    if not project_ids:
+        return {}
+    statement = f"{_PROJECTS} WHERE projects.id IN ({placeholders(len(project_ids))}) {_SECRETS_IN_ORDER}"
+    return {project.id: project for project in _projects(await catalogue.rows(statement, *project_ids))}
+
+
+def placeholders(count: int, first: int = 1) -> str:
+    """Return a list of so many parameters."""
+    return ", ".join(f"${number}" for number in range(first, first + count))
 
 
 async def keys_of(catalogue: Catalogue, project: Project) -> list[RecordedKey]:

@@ -1,7 +1,7 @@
 """Projects and their keys in SQL."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from sqlalchemy import delete, insert, or_, update
@@ -23,7 +23,7 @@ from syncline_server.identity.projects import (
 )
 from syncline_server.store import audit, epochs
 from syncline_server.store.audit import Act
-from syncline_server.store.catalogue import project_of_id
+from syncline_server.store.catalogue import placeholders, projects_of_ids
 from syncline_server.store.clock import system_clock_us
 from syncline_server.store.engine import Engines
 from syncline_server.store.errors import translated
@@ -34,9 +34,9 @@ from syncline_server.store.wanted_schema import WANTED
 _SECRET_ID_BYTES: Final = 6
 _MOST_PROJECT_ID: Final = 2**63 - 1
 """Random ids are unique across databases: they are in every digest, and a project may move."""
-_KEY: Final = """
+_KEYS: Final = """
     SELECT id, project_id, kind, secret_hash FROM project_keys
-    WHERE id = $1 AND revoked_at_us IS NULL AND (expires_at_us IS NULL OR expires_at_us > $2)"""
+    WHERE revoked_at_us IS NULL AND (expires_at_us IS NULL OR expires_at_us > $1) AND id IN"""
 _NOTE_USE: Final = """
     UPDATE project_keys SET last_used_day = $2
     WHERE id = $1 AND (last_used_day IS NULL OR last_used_day < $2)"""
@@ -52,15 +52,19 @@ class SqlRegistry:
 
     async def find_key(self, key_id: str) -> ProjectKey | None:
         """Return the key of this public id, if it is in force. Raises StoreUnavailable."""
+        return (await self.find_keys([key_id])).get(key_id)
+
+    async def find_keys(self, key_ids: Collection[str]) -> dict[str, ProjectKey]:
+        """Return those of some hundred keys that are in force. Raises StoreUnavailable."""
         looked_at = EngineCatalogue(self._engines)
-        found = await looked_at.rows(_KEY, key_id, system_clock_us())
-        if not found:
-            return None
-        (key,) = found
-        project = await project_of_id(looked_at, key["project_id"])
-        if project is None:
-            return None
-        return ProjectKey(key["id"], project, KeyKind(key["kind"]), key["secret_hash"])
+        statement = f"{_KEYS} ({placeholders(len(key_ids), first=2)})"
+        found = await looked_at.rows(statement, system_clock_us(), *key_ids)
+        theirs = await projects_of_ids(looked_at, {key["project_id"] for key in found})
+        return {
+            key["id"]: ProjectKey(key["id"], theirs[key["project_id"]], KeyKind(key["kind"]), key["secret_hash"])
+            for key in found
+            if key["project_id"] in theirs
+        }
 
     async def create(self, name: str) -> NewProject:
         """Make a project with one key of each kind. Raises ProjectExists and StoreUnavailable."""

@@ -43,6 +43,14 @@ async def test_a_key_is_found_while_it_is_in_force(
     assert (await SqlRegistry(engines).find_key(key.id) is not None) == in_force
 
 
+async def test_many_keys_are_found_at_once_but_for_those_that_are_gone(engines: Engines, key: NewKey):
+    registry = SqlRegistry(engines)
+    others = [(await registry.create(f"app{number}")).client_key.id for number in range(3)]
+    await run(engines, f"UPDATE project_keys SET revoked_at_us = 1 WHERE id = '{others[1]}'")
+    found = await registry.find_keys([key.id, *others, "unknown"])
+    assert {one: found[one].project.name for one in found} == {key.id: "app", others[0]: "app0", others[2]: "app2"}
+
+
 async def test_a_second_secret_signs_and_the_first_is_good_until_it_goes(engines: Engines, database_url: str):
     settings = settings_for(database_url)
     made = await make_project(settings)
