@@ -2,6 +2,7 @@
 // FOLDER has it in its node_modules, PostgreSQL listens in SOCKET_FOLDER.
 import { createRequire } from 'node:module'
 
+process.chdir(process.argv[2])  // where its logs go
 const [folder, port, database, host] = process.argv.slice(2)
 const require = createRequire(`${folder}/package.json`)
 const express = require('express')

