@@ -108,7 +108,9 @@ lock: .supply/.installed ## Write the hashes of what `make serve` installs into 
 		| sed '/^# /d; /^syncline /d' > product.lock
 
 audit: .supply/.installed ## Hold what is installed against the known advisories; needs the internet
-	$(SUPPLY)/pip-audit --require-hashes --disable-pip -r product.lock
+	@$(SUPPLY)/pip-audit --strict --require-hashes --disable-pip -r product.lock || { \
+		echo "make audit: advisories were found, or packages could not be looked up (that needs the internet): see above"; \
+		exit 1; }
 
 sbom: .supply/.installed ## Write what is installed as CycloneDX into dist/
 	@mkdir -p dist

@@ -130,6 +130,7 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
     project = await make_project(settings_for(url))
     addresses = ("--grpc-address", grpc, "--http-address", http)
     logs = {"SYNCLINE_LOG_LEVEL": "debug", "SYNCLINE_FAILURE_DELAY_SECONDS": "0"}
+    logs |= {"SYNCLINE_TRUSTED_PROXIES": "127.0.0.1"}  # what is forwarded is read, and logged
     async with commands_in(folder).running("serve", "--database", url, *addresses, **logs) as process:
         await process.ready(grpc)
         await process.listens(http)
@@ -238,6 +239,7 @@ async def test_no_call_is_a_defect(stage: Stage):
         bearer = chance.choice([stage.project.token(), forged(stage.project, chance), _printable(chance)])
         metadata = {"x-api-key": chance.choice([stage.project.client_key, _printable(chance)])}
         metadata |= {"authorization": f"Bearer {bearer}", "x-device-id": _printable(chance)}
+        metadata |= {"x-forwarded-for": _printable(chance)}
         metadata |= chance.choice([{}, {"x-ticket": forged(stage.project, chance)}])
         async with Client(stage.grpc, metadata) as client:
             code = await code_of(client, method, request)

@@ -13,7 +13,9 @@ from harness import Client, Server, change, opened_engines, refused, settings_fo
 from syncline import refusals
 from syncline.v1 import sync_pb2
 from syncline_server.identity import withdrawals
+from syncline_server.identity.projects import ProjectKey
 from syncline_server.rpc import connections, incoming, observer
+from syncline_server.store.registry import SqlRegistry
 from waiting import until
 
 UNAUTHENTICATED = "16"
@@ -88,6 +90,32 @@ async def test_refusals_of_an_address_wait_and_those_who_are_let_in_do_not(
         waiting.cancel()
 
 
+async def test_keys_that_nobody_has_take_few_connections_of_the_store(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    find, at_once, most = SqlRegistry.find_key, 0, 0
+
+    async def counted(registry: SqlRegistry, key_id: str) -> ProjectKey | None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        try:
+            return await find(registry, key_id)
+        finally:
+            at_once -= 1
+
+    monkeypatch.setattr(SqlRegistry, "find_key", counted)
+    async with started_server(settings_for(database_url, failure_delay_seconds=0)) as server, server.client() as user:
+        await user.push(change())
+        async with Client(server.address, {}) as stranger, asyncio.TaskGroup() as crowd:
+            for number in range(80):
+                key = (("x-api-key", f"sl_client_{number:012}_0"),)
+                crowd.create_task(refused(stranger.stub.Pull(sync_pb2.PullRequest(), metadata=key)))
+            for _ in range(20):
+                assert (await user.pull()).changes
+    assert most <= 3, "two of strangers, and one of those who are known"
+
+
 async def test_a_user_has_so_many_streams_and_no_more_even_when_all_open_at_once(database_url: str):
     settings = settings_for(database_url, max_user_streams=5, metrics_address=None)
     async with started_server(settings) as server, server.client("ada") as ada, server.client("bob") as bob:
@@ -151,10 +179,10 @@ async def test_a_reader_stuck_in_its_first_message_is_told_or_cut_off(sqlite_url
         assert (await user.pull("todo", page_size=1)).changes
 
 
-async def test_connections_of_strangers_make_room(sqlite_url: str, monkeypatch: pytest.MonkeyPatch):
+async def test_connections_of_strangers_make_room(database_url: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(connections, "_STRANGER_SECONDS", 0)
     monkeypatch.setattr(connections, "_LOOK_SECONDS", 0.1)
-    async with started_server(settings_for(sqlite_url, max_connections=16)) as server, server.client() as user:
+    async with started_server(settings_for(database_url, max_connections=16)) as server, server.client() as user:
         await user.push(change())
         stream = user.stream("todo", follow=True)
         await stream.read()
@@ -166,9 +194,9 @@ async def test_connections_of_strangers_make_room(sqlite_url: str, monkeypatch: 
         assert [one.entity_id for one in (await stream.read()).changes] == ["e2"]
 
 
-async def test_no_more_connections_are_open_than_descriptors_allow(sqlite_url: str):
+async def test_no_more_connections_are_open_than_descriptors_allow(database_url: str):
     async with (
-        started_server(settings_for(sqlite_url, max_connections=8)) as server,
+        started_server(settings_for(database_url, max_connections=8)) as server,
         server.client() as user,
     ):
         await user.push(change())

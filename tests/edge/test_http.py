@@ -127,9 +127,9 @@ async def test_a_stranger_is_answered_on_the_head_and_nothing_of_the_body_is_par
         assert good.status_code == 400
 
 
-async def test_a_refusal_is_remembered(sqlite_url: str):
+async def test_a_refusal_is_remembered(database_url: str):
     async with AsyncExitStack() as stack:
-        async with started_server(settings_for(sqlite_url)) as server:
+        async with started_server(settings_for(database_url)) as server:
             bridged = await stack.enter_async_context(bridged_on(server))
             assert (await bridged.http.post(SYNC, json={}, headers=STRANGER)).status_code == 401
         # Nobody is there to be asked any more.
@@ -223,9 +223,9 @@ async def test_a_stream_whose_client_takes_nothing_ends_with_its_connection(serv
         await until(is_free)
 
 
-async def test_what_is_withdrawn_ends_its_event_streams(sqlite_url: str, monkeypatch: pytest.MonkeyPatch):
+async def test_what_is_withdrawn_ends_its_event_streams(database_url: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(withdrawals, "LOOK_SECONDS", 0.1)
-    settings = settings_for(sqlite_url)
+    settings = settings_for(database_url)
     async with (
         started_server(settings) as server,
         bridged_on(server) as bridged,
