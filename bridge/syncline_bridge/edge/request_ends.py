@@ -6,6 +6,8 @@ import httptools
 from starlette.types import Receive
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from syncline_bridge.edge.whole_answers import HeadHolder
+
 _MAX_PIPELINED = 32
 _NOT_OFFERED = frozenset({b"upgrade", b"http2-settings"})
 """Headers of an offer to change the protocol, and what `Connection` calls them."""
@@ -31,6 +33,7 @@ class RequestEndsProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._running: RequestResponseCycle | None = None
+        self._head: HeadHolder | None = None
         self._is_deaf = False
         self._in_head = True
 
@@ -75,6 +78,8 @@ class RequestEndsProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with the next request, unless this one's end is not known."""
+        if self._head is not None:
+            self._head.flush()
         if self._is_answered_early:
             self.transport.close()
         super().on_response_complete()
@@ -105,6 +110,8 @@ class RequestEndsProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        self._head = HeadHolder(self.transport, self.loop)
+        cycle.transport = self._head.as_transport()
         super()._start_asgi_task(cycle, app)
 
     def _read(self, data: bytes) -> bytes:
