@@ -32,6 +32,7 @@ from syncline_bridge.edge.failures import answer_failures
 from syncline_bridge.edge.heads import Heads
 from syncline_bridge.edge.lean import Bounds, HotRoute, LeanEdge
 from syncline_bridge.edge.listener import listening
+from syncline_bridge.edge.metrics import NO_DIALECT, HttpMetrics, Routes, served_metrics
 from syncline_bridge.edge.probes import LIVENESS_PATH, READINESS_PATH, Health, probes
 from syncline_bridge.edge.semantics import HeadRequests, OneHost
 from syncline_bridge.edge.slashes import SlashAtTheEnd
@@ -72,22 +73,33 @@ async def serving(settings: OwnSettings, dialects: Sequence[Dialect[Any]] = DIAL
     ) as upstream:
         streams = EventStreams(settings.limit_streams, settings.slow_client_seconds)
         served = [ServedDialect(dialect, dialect.operations(upstream, streams, settings)) for dialect in dialects]
-        areas = Areas(each.dialect.area(each.operations) for each in served)
-        async with listening(
-            build(settings, upstream, areas, served),
-            protocol_of(_crowd(settings), bytes(areas.answer_failure("", MALFORMED).body)),
-            settings.http_address,
-            ServerTls(own) if own is not None else None,
-            settings.keep_alive_seconds,
-            settings.shutdown_grace_seconds,
-        ) as address:
-            try:
-                yield address
-            finally:
-                streams.drain()
+        metrics = _metrics(settings, streams, served)
+        areas = Areas(
+            (each.dialect.area(each.operations) for each in served),
+            on_failure=metrics.refused if metrics is not None else lambda _: None,
+        )
+        with served_metrics(metrics, settings.http_metrics_address):
+            async with listening(
+                build(settings, upstream, areas, served, metrics),
+                protocol_of(_crowd(settings), bytes(areas.answer_failure("", MALFORMED).body)),
+                settings.http_address,
+                ServerTls(own) if own is not None else None,
+                settings.keep_alive_seconds,
+                settings.shutdown_grace_seconds,
+            ) as address:
+                try:
+                    yield address
+                finally:
+                    streams.drain()
 
 
-def build(settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Sequence[ServedDialect]) -> ASGIApp:
+def build(
+    settings: OwnSettings,
+    upstream: Upstream,
+    areas: Areas,
+    dialects: Sequence[ServedDialect],
+    metrics: HttpMetrics | None = None,
+) -> ASGIApp:
     """Build the application from the inside out."""
     app: ASGIApp = documented(settings, upstream, areas, dialects)
     if settings.compress_answers:
@@ -108,7 +120,7 @@ def build(settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Seq
         app, _hot_routes(settings, callers, dialects), Bounds(admission, room), areas.answer_failure, send_answer
     )
     app = HeldRefusals(app, clients, settings.failure_delay_seconds)
-    return Access(app, areas.answer_failure, clients, quiet_paths=_PROBE_PATHS)
+    return Access(app, areas.answer_failure, clients, metrics, _PROBE_PATHS, settings.log_sample)
 
 
 def documented(
@@ -135,6 +147,14 @@ def documented(
     ):
         app.include_router(router)
     return app
+
+
+def _metrics(settings: OwnSettings, streams: EventStreams, dialects: Sequence[ServedDialect]) -> HttpMetrics | None:
+    if settings.http_metrics_address is None:
+        return None
+    of_dialects = [(each.dialect.name, path) for each in dialects for one in each.operations for path in one.paths]
+    probes_ = [(NO_DIALECT, path) for path in _PROBE_PATHS]
+    return HttpMetrics(Routes([*of_dialects, *probes_]), lambda: streams.open, version("syncline"))
 
 
 def _heads(settings: OwnSettings, dialects: Sequence[ServedDialect]) -> Heads:

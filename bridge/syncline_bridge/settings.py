@@ -95,6 +95,9 @@ class OwnSettings(Knobs):
     compress_answers: bool = True
     """Whether answers of 1 KiB and more are compressed for clients that ask for it; a proxy may do so instead."""
 
+    http_metrics_address: str | None = None
+    """Where to serve Prometheus metrics of the bridge, HOST:PORT; unset: nowhere."""
+
     docs_enabled: bool = True
     """Whether what tells of this server is served: a page at /, /docs and /openapi.json."""
 
@@ -104,16 +107,20 @@ class OwnSettings(Knobs):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log line that is written."""
 
+    log_sample: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the calls and requests that go well of which a log line is written, from 0 to 1."""
+
     log_format: Literal["json", "console"] = "console"
     """How log lines look: json for machines, console for people."""
 
     exit_with_parent: bool = False
     """Stop when standard input, a pipe of the process that started this one, ends: that process has died."""
 
-    @field_validator("http_address")
+    @field_validator("http_address", "http_metrics_address")
     @classmethod
-    def _address_has_host_and_port(cls, value: str) -> str:
-        words.split_address(value)
+    def _address_has_host_and_port(cls, value: str | None) -> str | None:
+        if value is not None:
+            words.split_address(value)
         return value
 
     @field_validator("cors_origins", "trusted_proxies", mode="before")

@@ -2,11 +2,12 @@
 
 import argparse
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from syncline_command.options import add_place, place_of
-from syncline_command.parsing import Command, Parser
+from syncline_command.options import Place, add_place, place_of
+from syncline_command.parsing import Command, CommandFailed, Parser
 
 
 def _options(parser: Parser) -> None:
@@ -24,7 +25,17 @@ def _run(arguments: argparse.Namespace) -> None:
     file: Path = arguments.file
     with explained(place), progress_of("Backing up") as report:
         asyncio.run(backups.back_up(database(place.database, place.data_dir), file, report))
+    _note(place)
     print(f"Backed up to {file} ({file.stat().st_size / (1 << 20):.1f} MiB). It holds the keys of all projects.")
+
+
+def _note(place: Place) -> None:
+    """Let monitoring know when there was a backup last, if the database can take it down."""
+    from syncline_command.databases import by_command, change
+    from syncline_server.operate import backups
+
+    with suppress(CommandFailed):
+        change(place, lambda engines: backups.note_backup(engines, by_command()))
 
 
 COMMAND: Final = Command(

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
-from prometheus_client import start_http_server
 
 from syncline import words
 from syncline.certificates import certificates
@@ -19,6 +18,7 @@ from syncline.descriptors import descriptors_left
 from syncline.proxies import Proxies
 from syncline.refusals import Refusals
 from syncline_server.administration import administration
+from syncline_server.eyes import eyes
 from syncline_server.health import HealthReport
 from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.call_limits import CallLimiter
@@ -36,7 +36,7 @@ from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.peers import Peers, tell_of_refusals
 from syncline_server.rpc.public import HealthService
 from syncline_server.rpc.requests import RequestLimits, Requests
-from syncline_server.rpc.server import AddressInUse, ServerOptions, serving
+from syncline_server.rpc.server import ServerOptions, serving
 from syncline_server.rpc.service import SyncService
 from syncline_server.settings import ServerSettings
 from syncline_server.store import checkpoint_secrets, schema
@@ -108,14 +108,13 @@ async def running_server(
             checkpoints,
             health,
             backlog,
-            on_again=metrics.again.inc,
-            on_group=metrics.count_group,
+            metrics=metrics,
             is_shared=engines.is_shared,
         )
         rules.on_commit(lambda _: metrics.commits.inc())
         rules.on_commit(lambda _: health.report_commit())
         health.watch_writes(partial(check_writes, engines))
-        _join_other_processes(stack, engines, rules, health)
+        _join_other_processes(stack, engines, rules, health, metrics)
         stack.push_async_callback(_cancel, asyncio.create_task(keep_forgetting(engines, clock_us), name="retention"))
         stack.push_async_callback(_cancel, asyncio.create_task(engines.backfill(), name="backfill"))
         deletions = Deletions(engines, rules.pusher)
@@ -134,8 +133,7 @@ async def running_server(
         service = _service(settings, rules, keys, tickets, metrics, requests, withdrawals, connections, quotas)
         operators = administration(settings, engines, health, metrics, backlog, rules.puller, rules.feed)
         admin_address = await stack.enter_async_context(operators)
-        if settings.metrics_address:
-            _serve_metrics(stack, settings.metrics_address, metrics)
+        stack.enter_context(eyes(settings.metrics_address, engines, health, metrics))
         port = await stack.enter_async_context(
             serving(
                 service,
@@ -169,8 +167,7 @@ class _Rules:
         health: HealthReport,
         backlog: Backlog,
         *,
-        on_again: Callable[[int], object],
-        on_group: Callable[[float, int], object],
+        metrics: Metrics,
         is_shared: bool,
     ) -> None:
         limits = PushLimits(max_data_bytes=settings.max_data_bytes, max_answer_bytes=settings.max_answer_bytes)
@@ -183,10 +180,11 @@ class _Rules:
             on_clock_lag=health.report_clock_lag,
             on_clock=health.report_clock,
             backlog=backlog,
-            on_group=on_group,
+            on_group=metrics.count_group,
+            on_lock=metrics.head_wait_seconds.observe,
         )
         self.store = store
-        self.puller = Puller(store, self.pusher, on_again)
+        self.puller = Puller(store, self.pusher, metrics.again.inc)
         self.feed = Feed(
             store,
             self.puller,
@@ -220,13 +218,16 @@ def _backlog(settings: ServerSettings, metrics: Metrics) -> Backlog:
     return backlog
 
 
-def _join_other_processes(stack: AsyncExitStack, engines: Engines, rules: _Rules, health: HealthReport) -> None:
+def _join_other_processes(
+    stack: AsyncExitStack, engines: Engines, rules: _Rules, health: HealthReport, metrics: Metrics
+) -> None:
     """Tell the other processes on this database of commits, and hear of theirs, where there may be any."""
     notifications = engines.notifications(on_commit=rules.feed.nudge, on_reconnect=rules.feed.nudge_all)
     if notifications is None:
         return
     rules.on_commit(notifications.announce)
     health.watch(notifications.away_seconds)
+    metrics.notifications_connected.set_function(lambda: not notifications.away_seconds())
     notifications.start()
     stack.push_async_callback(notifications.close)
 
@@ -275,6 +276,7 @@ def _options(settings: ServerSettings, local_socket: Path | None) -> ServerOptio
         drain_seconds=settings.drain_seconds,
         max_connections=min(settings.max_connections, descriptors_left(_RESERVED_DESCRIPTORS)),
         certificates=certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, "tls"),
+        log_sample=settings.log_sample,
         local_socket=local_socket,
     )
 
@@ -282,14 +284,3 @@ def _options(settings: ServerSettings, local_socket: Path | None) -> ServerOptio
 async def _cancel(task: "asyncio.Task[Any]") -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-def _serve_metrics(stack: AsyncExitStack, address: str, metrics: Metrics) -> None:
-    host, port = words.split_address(address)
-    try:
-        server, thread = start_http_server(port, host, registry=metrics.registry)
-    except OSError:
-        raise AddressInUse(address) from None
-    stack.callback(server.server_close)
-    stack.callback(thread.join)
-    stack.callback(server.shutdown)

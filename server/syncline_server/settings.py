@@ -151,5 +151,8 @@ class ServerSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log line that is written."""
 
+    log_sample: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the calls and requests that go well of which a log line is written, from 0 to 1."""
+
     log_format: Literal["json", "console"] = "console"
     """How log lines look: json for machines, console for people."""

@@ -26,6 +26,7 @@ LEVELS = {
     "operate": 3,
     "admin": 4,
     "administration": 5,
+    "eyes": 5,
     "app": 6,
 }
 

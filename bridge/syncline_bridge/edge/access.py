@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from syncline import words
 from syncline_bridge.edge.clients import Clients
+from syncline_bridge.edge.metrics import HttpMetrics
 from syncline_bridge.failure import DEFECT, STOPPING, Failure
 from syncline_bridge.logs import described
 
@@ -34,8 +36,17 @@ class Access:
     """Wrap the whole application, so that nothing is answered past it."""
 
     def __init__(
-        self, app: ASGIApp, answer_failure: AnswerFailure, clients: Clients, quiet_paths: Sequence[str] = ()
+        self,
+        app: ASGIApp,
+        answer_failure: AnswerFailure,
+        clients: Clients,
+        metrics: HttpMetrics | None = None,
+        quiet_paths: Sequence[str] = (),
+        log_sample: float = 0.0,
     ) -> None:
+        """Count in `metrics`; of requests that go well, log this share."""
+        self._metrics = metrics
+        self._log_sample = log_sample
         self._app = app
         self._answer_failure = answer_failure
         self._clients = clients
@@ -47,6 +58,8 @@ class Access:
         state = scope.setdefault("state", {})
         exchange = _Exchange(send, _request_id(scope), time.perf_counter(), state)
         state["request_id"] = exchange.request_id
+        if self._metrics is not None:
+            self._metrics.in_flight.inc()
         try:
             await self._app(scope, receive, exchange.send)
         except asyncio.CancelledError:  # the grace is over; uvicorn would answer in plain text
@@ -58,17 +71,23 @@ class Access:
             if not exchange.complete:
                 raise  # a torn answer: uvicorn has to close the connection
         finally:
-            self._log(scope, exchange)
+            seconds = time.perf_counter() - exchange.started
+            if self._metrics is not None:
+                self._metrics.in_flight.dec()
+                self._metrics.ended(scope["path"], exchange.status or _CLIENT_GONE, seconds)
+            self._log(scope, exchange, seconds)
 
     async def _last_words(self, failure: Failure, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
         if exchange.status is None:
             await self._answer_failure(scope["path"], failure)(scope, receive, exchange.send)
 
-    def _log(self, scope: Scope, exchange: "_Exchange") -> None:
+    def _log(self, scope: Scope, exchange: "_Exchange", seconds: float) -> None:
         status = exchange.status or _CLIENT_GONE
         # At debug what went well, as the server does: a line costs a tenth of a request.
         quiet = status < _CLIENT_ERROR or (scope["path"] in self._quiet_paths and status < _SERVER_ERROR)
         level = logging.DEBUG if quiet else logging.WARNING if status >= _SERVER_ERROR else logging.INFO
+        if quiet and self._log_sample and random.random() < self._log_sample:  # noqa: S311  # no secret hangs on it
+            level = logging.INFO
         if not self._logger.is_enabled_for(level):
             return
         self._logger.log(
@@ -78,7 +97,7 @@ class Access:
             path=scope["path"][:_MAX_LOGGED_PATH],
             status=status,
             client=self._clients.address_of(scope),
-            duration_ms=round((time.perf_counter() - exchange.started) * 1000, 1),
+            duration_ms=round(seconds * 1000, 1),
             request_id=exchange.request_id,
         )
 

@@ -55,7 +55,9 @@ ELSEWHERE = Area((), answer_plainly, ("GET", "HEAD"))
 class Areas:
     """Find the area of a path; raises ValueError for areas that hold parts of each other."""
 
-    def __init__(self, areas: Iterable[Area]) -> None:
+    def __init__(self, areas: Iterable[Area], on_failure: Callable[[Failure], object] = lambda _: None) -> None:
+        """`on_failure` is told of each failure that is rendered."""
+        self._on_failure = on_failure
         self.all = (*areas, ELSEWHERE)
         for area in self.all:
             for prefix in area.prefixes:
@@ -68,4 +70,5 @@ class Areas:
 
     def answer_failure(self, path: str, failure: Failure) -> Response:
         """Render a failure for whoever called the path."""
+        self._on_failure(failure)
         return self.of(path).answer_failure(failure)

@@ -28,6 +28,11 @@ class EventStreams:
         self._open = 0
         self._draining = asyncio.Event()
 
+    @property
+    def open(self) -> int:
+        """How many are open."""
+        return self._open
+
     def drain(self) -> None:
         """End all streams; their clients reconnect elsewhere, or here later."""
         self._draining.set()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from syncline_server.store import epochs
+from syncline_server.operate.census import BACKUP
+from syncline_server.store import audit, epochs
+from syncline_server.store.audit import Act
 from syncline_server.store.copies import Report
 from syncline_server.store.database import Database
 from syncline_server.store.engine import Engines
@@ -30,6 +32,13 @@ class Restored:
 async def back_up(where: Database, into: Path, report: Report) -> None:
     """Write a copy of the database to a new file. Raises CopyRefused and NoDatabaseFile."""
     await asyncio.to_thread(where.copies(where.url).back_up, into, report)
+
+
+async def note_backup(engines: Engines, by: str) -> None:
+    """Record that a copy was made; monitoring tells its age. Raises StoreUnavailable."""
+    with translated():
+        async with engines.writing.begin() as connection:
+            await audit.record(connection, by, Act(BACKUP))
 
 
 async def restore(where: Database, backup: Path, report: Report, by: str = "server") -> Restored:

@@ -6,6 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from syncline.v1 import sync_pb2
 from syncline_server.identity.tickets import Ticket
+from syncline_server.rpc.wire import varint
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action, PushOutcome, Version
 from syncline_server.sync.feed import StreamPiece
 from syncline_server.sync.layout import Layout
@@ -38,6 +39,12 @@ def pull_response(page: Page, checkpoint_token: str) -> bytes:
         reset=page.reset,
     )
     return page.changes + rest.SerializeToString()
+
+
+def first_revision(changes: bytes) -> int:
+    """Return the revision of the first of laid out versions, of which there is one at least."""
+    length, at = varint(changes, len(_CHANGES_TAG))
+    return sync_pb2.Change.FromString(changes[at : at + length]).revision
 
 
 def get_response(found: StoredEntities, unread: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from grpc import aio
 from prometheus_client import Gauge
 
 from syncline import words
+from syncline_server.rpc.ends import count_failure, reason_of
 from syncline_server.rpc.incoming import Incoming
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.server_time import server_time
@@ -39,12 +41,15 @@ class CallObserver:
         incoming: Incoming,
         end_connection: Callable[[str], None],
         told: Callable[[BaseException], grpc.Status | None] = lambda _: None,
+        log_sample: float = 0.0,
     ) -> None:
         """Count in `metrics`, read requests with `incoming`; `end_connection` ends that of a peer.
 
-        `told` returns the statuses of errors that this service has beside those of the rules.
+        `told` returns the statuses of errors that this service has beside those of the rules. Of calls that go well,
+        this share is logged.
         """
         self._told = told
+        self._log_sample = log_sample
         self._metrics = metrics
         self._incoming = incoming
         self._end_connection = end_connection
@@ -62,7 +67,7 @@ class CallObserver:
 
     def _handler(self, method: MethodDescriptor, behaviour: Any) -> Any:
         open_calls = self._metrics.streams if method.server_streaming else None
-        served = _Served(method.name, self._metrics, open_calls, self._end_connection, self._told)
+        served = _Served(method.name, self._metrics, open_calls, self._end_connection, self._told, self._log_sample)
         codecs: dict[str, Any] = {"response_serializer": _serialized}
         if method.client_streaming:
             codecs["request_deserializer"] = self._incoming.decoder(method.input_type)
@@ -111,8 +116,12 @@ class _Served:
         open_calls: Gauge | None,
         end_connection: Callable[[str], None],
         told: Callable[[BaseException], grpc.Status | None],
+        log_sample: float,
     ) -> None:
         self.told = told
+        self.log_sample = log_sample
+        self.metrics = metrics
+        self.streams_ended = metrics.streams_ended
         self.method = method
         self.end_connection = end_connection
         self.open_calls = open_calls
@@ -155,7 +164,8 @@ class _Call:
             request_id = self._request_id()
             status = internal_status(request_id)
             self._served.log.error("call failed", request_id=request_id, exc_info=error)
-        self.end(status.code.name)
+        count_failure(self._served.metrics, error)
+        self.end(status.code.name, reason_of(error, status.code.name))
         forget_frames(error)
         try:
             async with asyncio.timeout(_TELL_SECONDS):
@@ -166,16 +176,19 @@ class _Call:
             self._served.end_connection(self._context.peer())
             raise asyncio.CancelledError from None
 
-    def end(self, code: str) -> None:
+    def end(self, code: str, reason: str = "") -> None:
         """Count and log the end of the handler; its status may wait for a peer that takes nothing."""
         served = self._served
         if served.open_calls is not None:
             served.open_calls.dec()
+            served.streams_ended.labels(reason or code).inc()
         seconds = time.perf_counter() - self._started_at
         (served.calls_ok if code == "OK" else served.calls.labels(served.method, code)).inc()
         served.seconds.observe(seconds)
-        if served.log.is_enabled_for(logging.DEBUG):
-            served.log.debug("call", request_id=self._request_id(), code=code, duration_ms=round(seconds * 1000, 2))
+        is_shown = served.log_sample and random.random() < served.log_sample  # noqa: S311  # no secret hangs on it
+        if is_shown or served.log.is_enabled_for(logging.DEBUG):
+            line = {"request_id": self._request_id(), "code": code, "duration_ms": round(seconds * 1000, 2)}
+            served.log.log(logging.INFO if is_shown else logging.DEBUG, "call", **line)
 
     def _request_id(self) -> str:
         """Return the id that the client sent, if it is a sane one, else a new one for the call."""

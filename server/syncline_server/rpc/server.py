@@ -52,6 +52,8 @@ class ServerOptions:
     """How many connections may be open at once; more are closed as they come."""
     certificates: Certificates | None
     """To listen with; None: in the clear."""
+    log_sample: float
+    """Share of the calls that go well of which a line is logged, 0 to 1."""
     local_socket: Path | None
     """Where to listen besides, in the clear, for processes of this machine that may enter its folder."""
 
@@ -71,7 +73,7 @@ async def serving(
 
     At the end: health says NOT_SERVING, `on_drain` ends the streams, and calls get the drain time to finish.
     """
-    observer = CallObserver(metrics, incoming, connections.end)
+    observer = CallObserver(metrics, incoming, connections.end, log_sample=options.log_sample)
     server = aio.server(
         options=[
             # By default two servers may bind one port, and each gets half of the calls.

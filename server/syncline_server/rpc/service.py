@@ -1,8 +1,9 @@
 """The handlers: each reads the request, calls the rules and fills the response; CallObserver translates the errors."""
 
 import asyncio
+import time
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 from syncline.refusals import Refusals
 from syncline.v1 import sync_pb2, sync_pb2_grpc
@@ -27,6 +28,8 @@ from syncline_server.sync.feed import Feed
 from syncline_server.sync.pull import Puller
 from syncline_server.sync.push import Pusher
 from syncline_server.sync.store import Store
+
+_US: Final = 1_000_000
 
 
 class SyncService(sync_pb2_grpc.SyncServiceServicer):
@@ -59,6 +62,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         self._requests = requests
         self._pushes = Pushes(requests, pusher, limiter, quotas, metrics)
         self._push_streams = PushStreams(authenticator, self._pushes, slow_reader_seconds)
+        self._session_lag = metrics.session_lag_seconds
         self._puller = puller
         self._store = store
         self._feed = feed
@@ -107,6 +111,8 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         principal = await self._principal(request.user_id, context)
         reading, size = self._requests.pull(request, principal)
         page = await self._puller.pull(reading, size)
+        if page.count:
+            self._session_lag.observe(max(time.time() - codec.first_revision(page.changes) / _US, 0.0))
         return codec.pull_response(page, self._requests.token(principal, page.checkpoint))
 
     async def Get(self, request: sync_pb2.GetRequest, context: Any) -> bytes:  # type: ignore[override]  # noqa: N802  # serialized, see codec

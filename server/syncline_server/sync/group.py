@@ -66,7 +66,7 @@ class GroupCommit:
         Without `wait`, projects whose heads somebody else has locked are left out.
         """
         async with self._store.writing() as transaction:
-            heads = await transaction.lock_heads(groups, wait=wait)
+            heads = await self._lock(transaction, groups, wait=wait)
             if not heads:
                 return {}
             self._on_clock(next(iter(heads.values())).clock_us)
@@ -83,6 +83,11 @@ class GroupCommit:
             project_id: Applied(_with_heads(groups[project_id], answers[project_id], state.heads), bool(state.written))
             for project_id, state in states.items()
         }
+
+    async def _lock(
+        self, transaction: WriteTransaction, groups: Mapping[int, Sequence[Item]], *, wait: bool
+    ) -> dict[int, LockedHead]:
+        return await transaction.lock_heads(groups, wait=wait)
 
     async def _wait_for_clock(self, heads: dict[int, LockedHead]) -> dict[int, LockedHead]:
         """Wait while a head is ahead of the clock by little; report a clock that has stepped back far (L2)."""

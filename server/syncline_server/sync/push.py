@@ -10,7 +10,7 @@ from syncline_server.sync.committer import Committer
 from syncline_server.sync.resolve import PushLimits
 from syncline_server.sync.shown import Presented
 from syncline_server.sync.store import Store
-from syncline_server.sync.timing import OnGroup, TimedGroup, ignore
+from syncline_server.sync.timing import OnGroup, OnLock, TimedGroup, ignore
 
 
 class Pusher:
@@ -26,16 +26,18 @@ class Pusher:
         on_clock: Callable[[int], None],
         backlog: Backlog | None = None,
         on_group: OnGroup = ignore,
+        on_lock: OnLock = ignore,
     ) -> None:
         """Call `on_commit` with the project of every commit, and `on_clock_lag` with the clock's lag.
 
         The lag is how many ms the store's clock is behind the log; 0: it is not. `on_clock` is called with the store's
-        clock before each commit, µs since the Unix epoch, and `on_group` after each transaction.
+        clock before each commit, µs since the Unix epoch, and `on_group` after each transaction, `on_lock` within
+        it; see timing.py.
         """
         self._store = store
         self._limits = limits
         self._on_commit = on_commit
-        group = TimedGroup(store, limits, on_clock_lag, on_clock, on_group)
+        group = TimedGroup(store, limits, on_clock_lag, on_clock, on_group, on_lock)
         self._committer = Committer(
             group, backlog or Backlog(BacklogLimits()), on_commit, groups_at_once=store.writes_at_once
         )
