@@ -36,8 +36,8 @@ def _run(arguments: argparse.Namespace) -> None:
 def _of_environment(arguments: argparse.Namespace) -> list[tuple[str, str, str]]:
     """Return what a server would run with that is started here now, with these options."""
     from syncline_command.settings import read_settings
-    from syncline_server.administration import settings_in_force
     from syncline_server.settings import ServerSettings
+    from syncline_server.wiring.administration import settings_in_force
 
     place = place_of(arguments)
     given = argparse.Namespace(database=place.database, data_dir=str(place.data_dir), runtime_dir=arguments.runtime_dir)

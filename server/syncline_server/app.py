@@ -17,8 +17,6 @@ from syncline.certificates import certificates
 from syncline.descriptors import descriptors_left
 from syncline.proxies import Proxies
 from syncline.refusals import Refusals
-from syncline_server.administration import administration
-from syncline_server.eyes import eyes
 from syncline_server.health import HealthReport
 from syncline_server.identity.authenticator import Authenticator
 from syncline_server.identity.call_limits import CallLimiter
@@ -58,6 +56,8 @@ from syncline_server.sync.push import Pusher
 from syncline_server.sync.reading import PageSize
 from syncline_server.sync.resolve import PushLimits
 from syncline_server.sync.store import Store
+from syncline_server.wiring.administration import administration
+from syncline_server.wiring.eyes import eyes
 
 _STREAM_CHANGES = 1000
 _STREAM_BYTES = 192 * 1024

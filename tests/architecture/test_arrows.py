@@ -25,8 +25,7 @@ LEVELS = {
     "health": 3,
     "operate": 3,
     "admin": 4,
-    "administration": 5,
-    "eyes": 5,
+    "wiring": 5,
     "app": 6,
 }
 
