@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, Final
@@ -11,7 +11,7 @@ from prometheus_client import start_http_server
 
 from syncline import words
 from syncline_server.health import HealthReport
-from syncline_server.operate.census import Census, keep_taking
+from syncline_server.operate.census import Census, Sizes, keep_taking
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.server import AddressInUse
 from syncline_server.store.engine import Engines
@@ -54,15 +54,19 @@ class _Report:
         self._metrics = metrics
 
     def __call__(self, census: Census) -> None:
-        metrics = self._metrics
-        metrics.entities.clear()
-        metrics.stored_bytes.clear()
-        for project, sizes in census.projects:
-            metrics.entities.labels(project, "live").set(sizes.entities - sizes.tombstones)
-            metrics.entities.labels(project, "tombstone").set(sizes.tombstones)
-            metrics.stored_bytes.labels(project).set(sizes.size_bytes)
-        metrics.epoch_number.set(census.epoch_number)
-        metrics.last_backup.set((census.last_backup_us or 0) / _US)
+        self._metrics.epoch_number.set(census.epoch_number)
+        self._metrics.last_backup.set((census.last_backup_us or 0) / _US)
+        if census.projects is not None:
+            self._show(census.projects)
+
+    def _show(self, projects: Sequence[tuple[str, Sizes]]) -> None:
+        entities, stored_bytes = self._metrics.entities, self._metrics.stored_bytes
+        entities.clear()
+        stored_bytes.clear()
+        for project, sizes in projects:
+            entities.labels(project, "live").set(sizes.entities - sizes.tombstones)
+            entities.labels(project, "tombstone").set(sizes.tombstones)
+            stored_bytes.labels(project).set(sizes.size_bytes)
 
 
 def _watch_pools(engines: Engines, metrics: Metrics) -> None:
