@@ -16,14 +16,25 @@ def entity_key(project_id: int, user_id: str, entity_type: str, entity_id: str) 
     together lies together (docs/decisions, entity key). Ids have no control characters, so the separator cannot be
     forged.
     """
-    return _owner_digest(project_id, user_id) + _short_digest(
-        f"{project_id}\x1f{user_id}\x1f{entity_type}\x1f{entity_id}"
-    )
+    owner, begun = _begun(project_id, user_id, entity_type)
+    digest = begun.copy()
+    digest.update(entity_id.encode())
+    return owner + _spelled(digest.digest())
 
 
 def note_key(project_id: int, user_id: str, name: str) -> str:
     """Derive the one-column key of a note, as `entity_key`."""
     return _owner_digest(project_id, user_id) + _short_digest(f"{project_id}\x1f{user_id}\x1f{name}")
+
+
+@lru_cache(maxsize=16_384)
+def _begun(project_id: int, user_id: str, entity_type: str) -> "tuple[str, hashlib.blake2b]":
+    """Return what the keys of a user's entities of a type have in common: their first characters, and a digest begun.
+
+    It is only copied.
+    """
+    begun = hashlib.blake2b(f"{project_id}\x1f{user_id}\x1f{entity_type}\x1f".encode(), digest_size=16)
+    return _owner_digest(project_id, user_id), begun
 
 
 @lru_cache(maxsize=16_384)
@@ -46,5 +57,8 @@ def push_key(project_id: int, user_id: str, device: str, push_id: str) -> str:
 
 
 def _short_digest(text: str) -> str:
-    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return _spelled(hashlib.blake2b(text.encode(), digest_size=16).digest())
+
+
+def _spelled(digest: bytes) -> str:
     return binascii.b2a_base64(digest, newline=False)[:22].translate(_TO_URL_SAFE).decode("ascii")
