@@ -53,9 +53,9 @@ class Doors:
             "GET /v1/sync cursor": self.cursor,
         }
 
-    async def pull(self, token: bytes) -> Outcome:
+    async def pull(self, token: bytes, *, starts_over: bool = False) -> Outcome:
         call = self.channel.unary_unary(SERVICE + "Pull", response_deserializer=sync_pb2.PullResponse.FromString)
-        request = sync_pb2.PullRequest(entity_types=["NOTE"], page_size=1000)
+        request = sync_pb2.PullRequest(entity_types=["NOTE"], page_size=1000, reset_when_expired=starts_over)
         try:
             page = await call(_with_token(request, token), metadata=self.client.metadata, timeout=30)
         except aio.AioRpcError as error:
@@ -128,8 +128,8 @@ class Doors:
         return dict(self.client.metadata)
 
     async def _answered(self, token: str) -> Outcome:
-        """Read on from where the answer to a push says."""
-        read = await self.pull(token.encode())
+        """Read on from where the answer to a push says: a token of a lost history comes back as it was (P9)."""
+        read = await self.pull(token.encode(), starts_over=True)
         assert not read.refused, f"the token of an answer was refused: {read.refused}"
         return Outcome(ids=read.ids, token=token.encode())
 
