@@ -35,6 +35,7 @@ ROWS: Final[dict[str, Callable[[Bench], Awaitable[list[Row]]]]] = {
     "page-grpc-sqlite": partial(read_rows.page, kind="sqlite"),
     "page-grpc-postgresql": partial(read_rows.page, kind="postgresql"),
     "page-http": http_rows.page,
+    "page-rxdb": http_rows.page_rxdb,
     "push-1-http": http_rows.push_one,
     "delta-sqlite": partial(read_rows.delta, kind="sqlite"),
     "delta-postgresql": partial(read_rows.delta, kind="postgresql"),

@@ -25,6 +25,7 @@ def constant(pushed: bytes, pulled: bytes) -> FastAPI:
     async def push() -> Response:
         return Response(pushed, media_type="application/json")
 
+    @app.get("/rxdb/{collection}/{schema_version}/pull")
     @app.get(PATH)
     async def pull() -> Response:
         return Response(pulled, media_type="application/json")

@@ -18,29 +18,42 @@ from bench.stores import READER
 _PATH: Final = "/v1/client/sync"
 _CONNECTIONS: Final = 32
 _PAGE: Final = 100
+_LARGE_PAGE: Final = 1000
+_FEW_CONNECTIONS: Final = 8
+"""Enough to keep all processes busy with answers of this size."""
 _AGAINST: Final = "FastAPI with a constant answer"
 
 
 async def page(bench: Bench) -> list[Row]:
     """Measure pulls of a page of 100."""
+    path = f"{_PATH}?{urlencode({'entity_type': messages.TYPE})}"
+    return [await _pulls(bench, path, f"pull of a page of {_PAGE}, HTTP", _CONNECTIONS, Wanted(0.30, "at least"))]
+
+
+async def page_rxdb(bench: Bench) -> list[Row]:
+    """Measure pulls of a page of 1,000, as RxDB asks for them."""
+    path = f"/rxdb/{messages.TYPE}/0/pull?lwt=0&id=&limit={_LARGE_PAGE}"
+    name = f"pull of a page of {_LARGE_PAGE:,}, RxDB"
+    return [await _pulls(bench, path, name, _FEW_CONNECTIONS, Wanted(0.50, "at least"))]
+
+
+async def _pulls(bench: Bench, path: str, name: str, connections: int, wanted: Wanted) -> Row:
+    """Measure pulls against a floor that answers with the same bytes."""
     seeded = await bench.stores.seeded("sqlite", bench.plan.store_entities)
-    pulls = Http(
-        f"{_PATH}?{urlencode({'entity_type': messages.TYPE})}", "", [seeded.project.credentials(READER)], _CONNECTIONS
-    )
+    pulls = Http(path, "", [seeded.project.credentials(READER)], connections)
     async with server(seeded.project) as process, bridge(process.address) as subject:
         answer = await _answer(pulls, subject.address)
         async with http_floor(bench, pulled=answer) as constant:
-            row = await ratio_row(
-                f"pull of a page of {_PAGE}, HTTP, {_CONNECTIONS} connections, sqlite",
+            return await ratio_row(
+                f"{name}, {connections} connections, sqlite",
                 _AGAINST,
-                Wanted(0.30, "at least"),
+                wanted,
                 "calls/s",
                 bench.http_tool,
                 bench.plan.rounds,
                 await answers_per_second(bench, loading(bench, pulls, constant), answer),
                 await answers_per_second(bench, loading(bench, pulls, subject, process), answer),
             )
-    return [row]
 
 
 async def push_one(bench: Bench) -> list[Row]:

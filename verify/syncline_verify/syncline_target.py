@@ -19,6 +19,7 @@ from syncline_verify.http_calls import HttpCalls
 from syncline_verify.load import Load
 from syncline_verify.mutation_door import MutationDoor
 from syncline_verify.run import Cast, Result, perform, read_again, users_of
+from syncline_verify.rxdb_door import RxdbDoor
 from syncline_verify.writing import TYPES
 
 _WRITERS: Final = 5
@@ -27,6 +28,8 @@ _BIDDERS: Final = 4
 _PAGE_SIZES: Final = (7, 60, 300)
 """Of the readers of each user, one after the other: from one that cuts every page to one that is always at the end."""
 _LARGEST_PAGE: Final = 1000
+_FEW: Final = 3
+"""The most changes in one push where a reader gets one at a time."""
 _NOTE: Final = "NOTE"
 
 
@@ -46,6 +49,7 @@ class SynclineTarget:
         run = secrets.token_hex(4)
         canaries = users_of(run, "ada", "bob", "cyd", "bidders")
         by_mutations = users_of(run, "mutations") if self.http_address else {}
+        by_rxdb = users_of(run, "rxdb") if self.http_address else {}
         address, tls = self.grpc_address, self.tls
         async with AsyncExitStack() as stack:
             grpc = await stack.enter_async_context(GrpcDoor(address, self.api_key, tls=tls))
@@ -61,10 +65,12 @@ class SynclineTarget:
                 checkpoint = CheckpointDoor(calls)
                 await checkpoint.reach(next(iter(canaries.values())))
                 _join(cast, checkpoint)
+                documents = Load(seconds, min(self.largest_push, _FEW), RunHistory(canaries=by_rxdb), figures)
+                casts.append(_rxdb_cast(documents, RxdbDoor(calls), grpc))
                 calls = await stack.enter_async_context(self._calls("X-Client-Id"))
                 mutations = Load(seconds, self.largest_push, RunHistory(canaries=by_mutations, one_log=False), figures)
                 casts.append(_mutation_cast(mutations, MutationDoor(calls), coarse))
-            users = [*canaries.values(), *by_mutations.values()]
+            users = [*canaries.values(), *by_mutations.values(), *by_rxdb.values()]
             try:
                 took = await perform(casts)
                 await _finish(load, grpc, start)
@@ -108,6 +114,18 @@ def _join(cast: Cast, door: CheckpointDoor) -> None:
         cast.writers.append(partial(load.write, door, user, f"{user[-3:]}-http", touching=False))
         reader = load.history.reader(f"checkpoint sync of {user}", user, TYPES[0])
         cast.readers.append(partial(load.page, door, reader, _LARGEST_PAGE))
+
+
+def _rxdb_cast(load: Load, door: RxdbDoor, grpc: GrpcDoor) -> Cast:
+    """Return writers and a reader as RxDB has them, and others of the same user by gRPC."""
+    (user,) = load.history.canaries.values()
+    cast = Cast(load)
+    cast.writers += [partial(load.write, door, user, f"rxdb-{number}", touching=False) for number in range(2)]
+    cast.writers.append(partial(load.write, grpc, user, "rxdb-grpc", touching=False))
+    cast.readers.append(partial(load.page, door, load.history.reader(f"RxDB of {user}", user, TYPES[0]), 1))
+    cast.readers.append(partial(load.page, grpc, load.history.reader(f"pages of {user}", user), _LARGEST_PAGE))
+    cast.enders.append(partial(load.end, grpc, user))
+    return cast
 
 
 def _mutation_cast(load: Load, door: MutationDoor, grpc: GrpcDoor) -> Cast:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from syncline import words
 from syncline.v1 import sync_pb2
 from syncline_bridge.caller import Caller
@@ -41,10 +43,16 @@ class Bid:
 class Rounds:
     """Write the rows of one push."""
 
-    def __init__(self, upstream: Upstream, caller: Caller, collection: Collection) -> None:
+    def __init__(
+        self, upstream: Upstream, caller: Caller, collection: Collection, pushed_at_us: int | None = None
+    ) -> None:
+        """`pushed_at_us` is when the client made the push, the same however often it is sent; None: it does not say."""
         self._upstream = upstream
         self._caller = caller
         self._collection = collection
+        self._pushed_at = Timestamp()
+        self._pushed_at.FromMicroseconds(pushed_at_us or 0)
+        self._is_dated = pushed_at_us is not None
 
     async def write(self, rows: Sequence[Row]) -> list[bytes]:
         """Write rows; returns the current documents of those that lost. Raises RefusedError; some may be written."""
@@ -105,7 +113,7 @@ class Rounds:
     async def _push(self, bids: Sequence[Bid]) -> list[tuple[Row, sync_pb2.Change]]:
         """Push rows; returns those that lost, each with the version that won."""
         # Nobody goes on from the token of the answer. That nothing was read is said, as it spares looking it up (P9);
-        # a push_id is not, as the client has none: a retry is known by its content and its device (P3).
+        # a push_id is not, as the bases of a retry are others: it is known by content, time and device (P3).
         request = sync_pb2.PushRequest(checkpoint_token="")  # a position, and an empty one
         owners: list[Row] = []
         for bid in bids:
@@ -117,6 +125,8 @@ class Rounds:
                 change.action = action
                 change.data = bid.row.data
                 change.base_revision = bid.base_revision
+                if self._is_dated:
+                    change.client_timestamp.CopyFrom(self._pushed_at)
         try:
             response = await self._upstream.push(request, self._caller)
         except RefusedError as refused:

@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from syncline import words
+from syncline_bridge.caller import header
 from syncline_bridge.describe.operation import Described, Failures, Operation, json_of
 from syncline_bridge.describe.pieces import FAILURES, PROJECT_KEY, SESSION_TOKEN, api_key, events_of, parameter
-from syncline_bridge.dialects.rxdb.collection import MAX_VERSION, collection_of
+from syncline_bridge.dialects.rxdb.collection import MAX_VERSION, collection_of, whole_number
 from syncline_bridge.dialects.rxdb.credentials import caller_of
 from syncline_bridge.dialects.rxdb.live import LiveHandlers
 from syncline_bridge.dialects.rxdb.models import DOCUMENT, RxdbDocuments, RxdbRow, RxdbTicket
@@ -20,6 +21,10 @@ from syncline_bridge.dialects.rxdb.rows import rows_of
 from syncline_bridge.dialects.rxdb.settings import RxdbSettings
 from syncline_bridge.edge.event_stream import EventStreams
 from syncline_bridge.upstream import Upstream
+
+PUSHED_AT = "X-Pushed-At"
+_MOST_MICROSECONDS = 253_402_300_799_999_999
+"""The end of the year 9999."""
 
 SECURITY_SCHEMES: Mapping[str, Described] = {
     "client_key": api_key("X-Api-Key", PROJECT_KEY),
@@ -67,7 +72,9 @@ class Handlers:
         """
         collection = collection_of(request.path_params, self._least_versions)
         rows = rows_of(await request.body(), collection.primary_key)
-        lost = await Rounds(self._upstream, caller_of(request), collection).write(rows)
+        sent = header(request, PUSHED_AT)
+        pushed_at_us = whole_number(PUSHED_AT, sent, 0, _MOST_MICROSECONDS) if sent else None
+        lost = await Rounds(self._upstream, caller_of(request), collection, pushed_at_us).write(rows)
         return Response(b"[" + b",".join(lost) + b"]", media_type="application/json")
 
 
@@ -100,7 +107,7 @@ def _of_collections(
         content={"application/json": {"schema": {"type": "array", "items": DOCUMENT}}},
         failures=_FAILURES,
         security=(_BY_SESSION,),
-        parameters=(*in_path, _DEVICE),
+        parameters=(*in_path, _PUSHED_AT, _DEVICE),
         body=list[RxdbRow],
     )
     pull = replace(
@@ -151,6 +158,13 @@ _LIMIT = parameter(
     "How many documents to answer with, as long as there are so many.",
 )
 _LAST_EVENT_ID = parameter("Last-Event-ID", {"type": "string"}, "The last event's id.", where="header")
+_PUSHED_AT = parameter(
+    PUSHED_AT,
+    {"type": "integer", "minimum": 0, "maximum": _MOST_MICROSECONDS},
+    "When the push was made, in microseconds since the Unix epoch: the same when it is sent again, so that it is known "
+    "again, and another for every other push, however much it is like one before.",
+    where="header",
+)
 _DEVICE = parameter(
     "X-Device-Id",
     {"type": "string", "pattern": "^[ -~]{0,128}$"},

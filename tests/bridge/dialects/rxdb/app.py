@@ -23,12 +23,12 @@ class App:
         # As the handlers do it: nothing is percent-encoded.
         return await self.http.get(f"{self.path}/pull?lwt={lwt}&id={at}&limit={limit}", headers=self.headers)
 
-    async def send(self, body: str | bytes) -> httpx2.Response:
-        return await self.http.post(f"{self.path}/push", content=body, headers=self.headers)
+    async def send(self, body: str | bytes, **headers: str) -> httpx2.Response:
+        return await self.http.post(f"{self.path}/push", content=body, headers={**self.headers, **headers})
 
-    async def push(self, *rows: Any) -> list[dict[str, Any]]:
+    async def push(self, *rows: Any, at_us: int | None = None) -> list[dict[str, Any]]:
         """Push rows; return the documents that won."""
-        answer = await self.send(json.dumps(rows))
+        answer = await self.send(json.dumps(rows), **({} if at_us is None else {"x-pushed-at": str(at_us)}))
         assert answer.status_code == 200, answer.text
         lost: list[dict[str, Any]] = answer.json()
         return lost

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.bridged import Bridged
-from bridge.dialects.rxdb.app import App, doc, row
+from bridge.dialects.rxdb.app import App, doc, refusal, row
 from harness import change
 from syncline.v1 import sync_pb2
 
@@ -83,6 +83,21 @@ async def test_the_same_edit_of_two_devices_is_a_conflict_and_not_a_retry(device
     assert await phone.push(edit) == []
     assert await laptop.push(edit) == [doc(n=1)]
     assert await phone.push(edit) == []
+
+
+async def test_the_same_edit_made_anew_is_a_conflict_where_pushes_tell_their_time(device: Device):
+    phone = device("phone")
+    await phone.push(row(doc(n=0)), at_us=1)
+    edit = row(doc(n=1), doc(n=0))
+    assert await phone.push(edit, at_us=2) == []
+    assert await phone.push(edit, at_us=2) == [], "it is sent again"
+    assert await phone.push(edit, at_us=3) == [doc(n=1)], "it is made again, of a version that is gone"
+
+
+@pytest.mark.parametrize("time", ["-1", "now", "253402300800000000", "1.5"])
+async def test_a_time_out_of_form_is_refused(app: App, time: str):
+    status, line = refusal(await app.send(json.dumps([row(doc())]), **{"x-pushed-at": time}))
+    assert (status, line) == (400, "X-Pushed-At: has to be a whole number from 0 to 253402300799999999.")
 
 
 async def test_concurrent_increments_with_merging_all_count(device: Device):
