@@ -13,6 +13,7 @@ from syncline.channel_tls import channel_credentials
 from syncline.descriptors import descriptors_left
 from syncline.proxies import Proxies
 from syncline.words import is_loopback, split_address
+from syncline_bridge.describe.documents import OPENAPI_PATH, documents, documents_of
 from syncline_bridge.describe.openapi import DocumentedApp
 from syncline_bridge.describe.operation import Operation, handler_of, router_of
 from syncline_bridge.dialect import Dialect
@@ -127,13 +128,13 @@ def documented(
     settings: OwnSettings, upstream: Upstream, areas: Areas, dialects: Sequence[ServedDialect]
 ) -> DocumentedApp:
     """Build what routes requests and describes itself."""
-    openapi_path = "/openapi.json" if settings.docs_enabled else None
+    names = [each.dialect.name for each in dialects] if settings.docs_enabled else []
     app = DocumentedApp(
         [Health, *(model for each in dialects for model in each.dialect.models)],
         {name: scheme for each in dialects for name, scheme in each.dialect.security_schemes.items()},
         title="Syncline",
         version=version("syncline"),
-        openapi_url=openapi_path,
+        openapi_url=OPENAPI_PATH if settings.docs_enabled else None,
         docs_url=None,  # FastAPI's own page loads its program from a host elsewhere
         redoc_url=None,
         redirect_slashes=False,  # edge.slashes serves both spellings
@@ -141,7 +142,8 @@ def documented(
     )
     answer_failures(app, areas)
     for router in (
-        pages(version("syncline"), openapi_path, has_demo=settings.demo_enabled),
+        pages(version("syncline"), documents(names) if settings.docs_enabled else {}, has_demo=settings.demo_enabled),
+        documents_of(app, names),
         probes(upstream),
         *(router_of(each.dialect.name, each.operations, each.dialect.security_schemes) for each in dialects),
     ):

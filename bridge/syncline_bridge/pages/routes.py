@@ -1,6 +1,7 @@
 """Where the pages are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from html import escape
 from importlib.resources import files
 from typing import Final
@@ -14,7 +15,6 @@ from syncline_bridge.describe.handling import Handler
 from syncline_bridge.pages.files import HTML, File, own, read, serving
 
 HOME_PATH: Final = "/"
-DOCS_PATH: Final = "/docs"
 DEMO_PATH: Final = "/demo"
 _ASSETS: Final = "/assets"
 _NOT_FOUND: Final = 404
@@ -22,16 +22,18 @@ _NO_DEMO: Final = "<!-- demo -->"
 _NEVER: Final = frozenset({"q=0", "q=0.0", "q=0.00", "q=0.000"})
 
 
-def pages(version: str, openapi_path: str | None, *, has_demo: bool) -> APIRouter:
-    """Serve the pages; without `openapi_path` there is no documentation, and no page that tells of this server.
+def pages(version: str, documents: Mapping[str, str], *, has_demo: bool) -> APIRouter:
+    """Serve the pages; `documents` tells which OpenAPI document is shown where.
+
+    Without any there is no documentation, and no page that tells of this server.
 
     The demo holds no secret: whoever opens it brings a key and a token in the fragment of its address.
     """
     router = APIRouter(include_in_schema=False)
     handlers: dict[str, Handler] = {}
-    if openapi_path is not None:
+    if documents:
         handlers[HOME_PATH] = _for_people(_home(version, has_demo=has_demo))
-        handlers |= {path: serving(file) for path, file in _documentation(openapi_path)}
+        handlers |= {path: serving(file) for path, file in _documentation(documents)}
     if has_demo:
         handlers |= {path: serving(file) for path, file in _demo()}
     if handlers:
@@ -69,13 +71,18 @@ def _home(version: str, *, has_demo: bool) -> File:
     return own("home/index.html", lambda text: text.replace(_NO_DEMO, demo).replace("{version}", escape(version)))
 
 
-def _documentation(openapi_path: str) -> Iterator[tuple[str, File]]:
-    yield DOCS_PATH, own("docs/index.html", lambda text: text.replace("{openapi}", escape(openapi_path)))
+def _documentation(documents: Mapping[str, str]) -> Iterator[tuple[str, File]]:
+    for page_path, openapi_path in documents.items():
+        yield page_path, own("docs/index.html", partial(_showing, escape(openapi_path)))
     for name in ("home/home.css", "home/home.js", "docs/docs.css", "docs/docs.js"):
         yield f"{_ASSETS}/{name.partition('/')[2]}", own(name)
     swagger = files("fastapi_swagger").joinpath("resources")
     for name in ("swagger-ui.css", "swagger-ui-bundle.js"):
         yield f"{_ASSETS}/{name}", read(swagger.joinpath(name))
+
+
+def _showing(openapi_path: str, text: str) -> str:
+    return text.replace("{openapi}", openapi_path)
 
 
 def _demo() -> Iterator[tuple[str, File]]:

@@ -8,7 +8,7 @@ from bridge.bridged import Bridged, client_of_bridge_on
 from syncline_bridge.pages.routes import takes_html
 
 BROWSER = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-PAGES = ["/", "/docs", "/demo"]
+PAGES = ["/", "/docs", "/docs/rxdb", "/docs/checkpoint-sync", "/demo"]
 FILES = [
     *("/assets/icon.svg", "/assets/home.css", "/assets/home.js", "/assets/docs.css", "/assets/docs.js"),
     *("/assets/swagger-ui.css", "/assets/swagger-ui-bundle.js", "/demo/app.css", "/demo/app.js"),
