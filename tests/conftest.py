@@ -20,7 +20,20 @@ from syncline_server.store import schema
 from syncline_server.store.engine import Engines
 
 DATABASES = ("sqlite", "postgresql")
-LONG = ("apps", "bench", "browser", "chaos", "clients", "herd", "identity", "libraries", "model", "system", "tokens", "verify")
+LONG = (
+    "apps",
+    "bench",
+    "browser",
+    "chaos",
+    "clients",
+    "herd",
+    "identity",
+    "libraries",
+    "model",
+    "system",
+    "tokens",
+    "verify",
+)
 """Folders with files that take long."""
 
 

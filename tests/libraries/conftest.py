@@ -14,6 +14,7 @@ from clients.typescript.conftest import Wire, wired
 from clients.typescript.device import Device, Node
 from harness import Server, settings_for, started_server
 from libraries.installing import HERE, installed
+from waiting import until
 
 CLIENTS = ("handlers", "replicateServer")
 """The handlers of the client's page on RxDB 17, and rxdb-server's own client on RxDB 15."""
@@ -54,9 +55,12 @@ class RxdbApps:
     async def until_shown(self, expected: dict[str, Any], *names: str) -> None:
         """Wait until apps show this, and the server has it."""
         await self.run("await untilShown(expected, ...names)", expected=expected, names=names)
-        assert {key: without_id(one) for key, one in (await self.wire.stored()).items()} == {
-            f"todo/{entity_id}": members for entity_id, members in expected.items()
-        }
+
+        async def is_stored() -> bool:
+            stored = await self.wire.stored()
+            return {key.removeprefix("todo/"): without_id(one) for key, one in stored.items()} == expected
+
+        await until(is_stored)
 
 
 def without_id(document: dict[str, Any]) -> dict[str, Any]:

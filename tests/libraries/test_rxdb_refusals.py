@@ -98,4 +98,4 @@ async def test_a_database_of_another_user_is_told_so(apps: RxdbApps):
     await apps.open("one", headers=headers)
     await apps.run("await until(() => apps.one.errors.length)")
     if apps.client == "handlers":
-        assert "another user" in await apps.run("return apps.one.errors[0]")
+        assert "not a token of this server for this user" in await apps.run("return apps.one.errors[0]")

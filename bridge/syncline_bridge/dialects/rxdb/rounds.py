@@ -28,7 +28,7 @@ _MOST_BYTES: Final = 2 * 1024 * 1024
 """Of data in one call; the server takes 4 MiB, unless it was set to take less."""
 _TOO_MUCH: Final = frozenset({"ANSWER_TOO_LARGE", "RESOURCE_EXHAUSTED"})
 """Why a call may be refused that goes through in two halves: its answer, or gRPC's own limit of a message."""
-_CHANGE: Final = re.compile(r"changes\[([0-9]+)\]")
+_CHANGE: Final = re.compile(r"changes\[(?P<index>[0-9]+)\](?P<dot>\.?)")
 _RACING: Final = Failure(503, "RACING", "Documents kept changing meanwhile. Try again soon.", retry_after_seconds=1)
 
 
@@ -167,7 +167,10 @@ def _batches(bids: Sequence[Bid]) -> Iterator[Sequence[Bid]]:
 
 def _naming_rows(failure: Failure, owners: Sequence[Row]) -> Failure:
     """Name rows and documents where the server named changes."""
-    message = _CHANGE.sub(
-        lambda found: owners[int(found[1])].place if int(found[1]) < len(owners) else "", failure.message
-    )
-    return replace(failure, message=message)
+
+    def named(found: re.Match[str]) -> str:
+        index = int(found["index"])
+        place = owners[index].place if index < len(owners) else ""
+        return f"{place} " if found["dot"] else place
+
+    return replace(failure, message=_CHANGE.sub(named, failure.message))
