@@ -117,14 +117,16 @@ def _join(cast: Cast, door: CheckpointDoor) -> None:
 
 
 def _rxdb_cast(load: Load, door: RxdbDoor, grpc: GrpcDoor) -> Cast:
-    """Return writers and a reader as RxDB has them, and others of the same user by gRPC."""
+    """Return writers and a reader as RxDB has them, and one who reads the same by gRPC.
+
+    Nobody else writes for this user: a document of RxDB shows its id as a member, whether it was written or not.
+    """
     (user,) = load.history.canaries.values()
     cast = Cast(load)
     cast.writers += [partial(load.write, door, user, f"rxdb-{number}", touching=False) for number in range(2)]
-    cast.writers.append(partial(load.write, grpc, user, "rxdb-grpc", touching=False))
     cast.readers.append(partial(load.page, door, load.history.reader(f"RxDB of {user}", user, TYPES[0]), 1))
     cast.readers.append(partial(load.page, grpc, load.history.reader(f"pages of {user}", user), _LARGEST_PAGE))
-    cast.enders.append(partial(load.end, grpc, user))
+    cast.enders.append(partial(load.end, door, user))
     return cast
 
 

@@ -27,8 +27,9 @@ def collection_of(path: Mapping[str, str], least_versions: Mapping[str, int]) ->
     name, primary_key = path["collection"], path.get("primaryKey", PRIMARY_KEY)
     if not words.match_entity_type(name):
         raise RefusedError(invalid(f"collection: has to be {words.ENTITY_TYPE_FORM}.", field="collection"))
-    if primary_key.startswith("_"):
-        raise RefusedError(invalid("primaryKey: must not begin with _.", field="primaryKey"))
+    if primary_key.startswith("_") or words.has_control(primary_key):
+        problem = "must neither begin with _ nor contain control characters"
+        raise RefusedError(invalid(f"primaryKey: {problem}.", field="primaryKey"))
     version = whole_number("schemaVersion", path["schemaVersion"], 0, MAX_VERSION)
     if version < (least := least_versions.get(name, 0)):
         raise RefusedError(errors.outdated(name, version, least))

@@ -145,7 +145,7 @@ _VERSION = parameter(
 )
 _PRIMARY_KEY = parameter(
     "primaryKey",
-    {"type": "string", "pattern": "^[^_/\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$"},
+    {"type": "string", "pattern": r"^[^_/\x00-\x1F\x7F-\x9F][^/\x00-\x1F\x7F-\x9F]*$"},
     "The member that is the primary key, where it is not `id`.",
     where="path",
     required=True,

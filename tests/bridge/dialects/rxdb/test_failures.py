@@ -114,7 +114,7 @@ def test_the_lowest_versions_are_read_from_the_environment(monkeypatch: pytest.M
     [
         ("/rxdb/to%20do/0/pull", "collection: has to be a letter or _"),
         ("/rxdb/todo/one/pull", "schemaVersion: has to be a whole number"),
-        ("/rxdb/by-_deleted/todo/0/pull", "primaryKey: must not begin with _"),
+        ("/rxdb/by-_deleted/todo/0/pull", "primaryKey: must neither begin with _"),
         ("/rxdb/nothing", "There is nothing at this path."),
     ],
 )
