@@ -72,6 +72,8 @@ async def test_a_document_that_is_refused_is_named_and_kept(apps: RxdbApps, docu
     shown = await apps.run("return shown('one')")
     assert document["id"] in shown, "it is never dropped silently"
     await apps.run("await (await apps.one.docs.findOne(id).exec()).incrementalPatch({ title: 'short' })", id="large")
+    await apps.run("await close('one')")  # until then it tries the same again
+    await apps.open("one")
     await apps.until_shown({"large": {"title": "short"}}, "one")
 
 

@@ -40,7 +40,7 @@ async def test_a_sound_deployment_passes_and_is_left_as_it_was_found(commands: C
         async with server.service() as service:
             log = [one async for message in service.stream(all_users=True) for one in message.changes]
     assert [one.entity_id for one in log if one.action != change("delete").action] == ["hers"]
-    assert {one.user_id.split("-")[-1] for one in log} == {"ada", "bob", "cyd", "bidders", "mutations"}
+    assert {one.user_id.split("-")[-1] for one in log} == {"ada", "bob", "cyd", "bidders", "mutations", "rxdb"}
 
 
 async def test_a_server_that_draws_revisions_outside_its_lock_is_found_out(
