@@ -68,6 +68,7 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
         "heads": "pk_heads",
         "positions": "pk_session_positions",
         "pushes": "pk_push_ids",
+        "notes": "pk_notes",
     }
     if is_sqlite:
         primary = {
@@ -75,6 +76,7 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
             "heads": "INTEGER PRIMARY KEY",
             "positions": "sqlite_autoindex_session_positions_1",
             "pushes": "sqlite_autoindex_push_ids_1",
+            "notes": "sqlite_autoindex_notes_1",
         }
 
     of_project = ["ix_entities_project_revision"]
@@ -97,6 +99,7 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
         yield statement(f"news {of}", sql.news(of_one), [*whose, *asked[of_one]], "ix_entities_user_revision")
         yield statement(f"positions {of}", sql.positions(of_one), [*whose, *many], primary["positions"])
         yield statement(f"versions {of}", sql.versions(of_one), [*whose, *many, 100], primary["entities"])
+        yield statement(f"notes {of}", sql.notes(of_one), [*whose, *many], primary["notes"])
         yield statement(f"remembered {of}", sql.remembered(of_one), [*whose, *many], primary["pushes"], of_device)
     yield statement("large_data", sql.large_data, [project, *many], primary["entities"])
     by_key = "INTEGER PRIMARY KEY" if is_sqlite else primary["pushes"]
@@ -104,21 +107,25 @@ def hot_statements(*, is_sqlite: bool, project: int, keys: Sequence[str]) -> Ite
     yield replace(forget, sorts=not is_sqlite)
     version = ["key", "user1", "todo", "e", False, "{}", 2, 10**15, 10**15, 10**12, 5, "", False, b"d", b"o"]
     position = ["session", "todo", 5, "user1", True, 5]
+    note = ["key", "user1", "n", 1, 5, b"v"]
     push = ["key", "user1", "device:phone", "push id", b"d", b"o", 5]
     if not is_sqlite:  # SQLite has no plan for what takes a row of values; its conflict target is the key itself.
         yield statement("write", sql.write, [[project], *[[one] for one in version]], primary["entities"])
         yield statement(
             "save_positions", sql.save_positions, [[project], *[[one] for one in position]], primary["positions"]
         )
+        yield statement("write_notes", sql.write_notes, [[project], *[[one] for one in note]], primary["notes"])
         yield statement("remember", sql.remember, [[project], *[[one] for one in push]], primary["pushes"])
     for by_size in WAYS:
         used = {"ix_entities_project_revision", primary["heads"]}
         parameters = [project, 5, 101, 10**6]
         yield statement(f"recent {spelled_way(by_size)}", sql.recent(by_size), parameters, *used, writes=False)
-    for by_size in WAYS:
+    for by_size, with_notes in itertools.product(WAYS, WAYS):
         used = {primary["entities"], "ix_entities_user_revision", primary["heads"]}
-        parameters = [project, "user1", *many, b"d", b"c", b"u", 10**6]
-        yield statement(f"entities {spelled_way(by_size)}", sql.entities(by_size), parameters, *used, writes=False)
+        used |= {primary["notes"]} if with_notes else set()
+        parameters = [project, "user1", *many, b"d", b"c", b"u", 10**6, *(many if with_notes else [])]
+        name = f"entities{' and notes' if with_notes else ''} {spelled_way(by_size)}"
+        yield statement(name, sql.entities(by_size, with_notes), parameters, *used, writes=False)
     for shape, by_size in itertools.product(all_shapes(), WAYS):
         used = {"ix_entities_project_revision", primary["heads"]}
         used |= {"ix_entities_user_revision"} if shape.of_user else set()

@@ -41,6 +41,8 @@ TABLE: Mapping[tuple[StatusCode, str], Row] = MappingProxyType(
         (StatusCode.FAILED_PRECONDITION, "DATA_TOO_LARGE"): Row(400),
         (StatusCode.NOT_FOUND, "ENTITY_NOT_FOUND"): Row(404),
         (StatusCode.ALREADY_EXISTS, "ENTITY_DIFFERS"): Row(409),
+        (StatusCode.ABORTED, "NOTE_MISMATCH"): Row(409),
+        (StatusCode.RESOURCE_EXHAUSTED, "NOTES_FULL"): Row(400),
         (StatusCode.ABORTED, "HEAD_MISMATCH"): Row(409, "The head has moved on. Pull, then push again."),
         (StatusCode.UNAUTHENTICATED, "KEY_INVALID"): Row(401),
         (StatusCode.UNAUTHENTICATED, "SESSION_INVALID"): Row(401),

@@ -13,6 +13,14 @@ ID_LENGTH_PROBLEM: Final = f"must be 1 to {MAX_ID_BYTES} bytes long"
 """What id_problem says of an id that is too long, or empty."""
 MAX_PUSH_ID_BYTES: Final = 64
 """The longest id of a push, as UTF-8."""
+MAX_NOTES: Final = 100
+"""The most notes beside its changes that a push may have, and that a reader may ask for."""
+MAX_NOTE_NAME_BYTES: Final = 256
+"""The longest name of a note, as UTF-8."""
+MAX_NOTE_BYTES: Final = 16 * 1024
+"""The largest value of a note."""
+MAX_NOTE_SECONDS: Final = 10 * 365 * 24 * 3600
+"""For how long a note may be kept, unless for ever."""
 MAX_PUSH_CHANGES: Final = 1000
 """The most changes in one push that a server can be set to take."""
 MAX_PAGE_SIZE: Final = 1000
@@ -102,6 +110,18 @@ def push_id_problem(text: str) -> str | None:
     if len(text.encode(errors="replace")) > MAX_PUSH_ID_BYTES:
         return f"must be at most {MAX_PUSH_ID_BYTES} bytes long"
     return None if text.isprintable() else "must be printable"
+
+
+def note_name_problem(text: str) -> str | None:
+    """Say what keeps `text` from being the name of a note, as the end of a sentence about it; None: it is one.
+
+    It is 1 to 256 bytes of UTF-8 without control characters.
+    """
+    if not text.isprintable() and (problem := _character_problem(text[: MAX_NOTE_NAME_BYTES + 1])):
+        return problem
+    if 0 < len(text.encode()) <= MAX_NOTE_NAME_BYTES:
+        return None
+    return f"must be 1 to {MAX_NOTE_NAME_BYTES} bytes long"
 
 
 def has_control(text: str) -> bool:

@@ -127,7 +127,9 @@ async def running_server(
         key_use = KeyUse(registry)
         stack.push_async_callback(_cancel, asyncio.create_task(key_use.keep_noting(), name="key use"))
         requests = _requests(settings, rules)
-        quotas = Quotas(SqlUsage(engines), settings.max_user_bytes, settings.max_user_types)
+        quotas = Quotas(
+            SqlUsage(engines), settings.max_user_bytes, settings.max_user_types, settings.max_user_note_bytes
+        )
         keys = KeyCache(registry, key_use.note)
         tickets = Tickets(keys, SqlUsedTickets(engines))
         service = _service(settings, rules, keys, tickets, metrics, requests, withdrawals, connections, quotas)

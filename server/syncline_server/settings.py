@@ -118,6 +118,9 @@ class ServerSettings(BaseSettings):
     max_user_bytes: Annotated[int, Field(ge=0)] = 0
     """Most data that is kept of a user; 0: any number of bytes."""
 
+    max_user_note_bytes: Annotated[int, Field(ge=0)] = 64 * _MIB
+    """Most data of a user's notes; 0: any number of bytes."""
+
     max_user_types: Annotated[int, Field(ge=0)] = 0
     """Most entity types of a user; 0: any number."""
 

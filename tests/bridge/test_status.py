@@ -60,6 +60,8 @@ def plain(code: StatusCode, words: str = SECRET, *trailing: tuple[str, bytes]) -
         (StatusCode.FAILED_PRECONDITION, "DATA_TOO_LARGE", 400, "INVALID_INPUT"),
         (StatusCode.NOT_FOUND, "ENTITY_NOT_FOUND", 404, "NOT_FOUND"),
         (StatusCode.ALREADY_EXISTS, "ENTITY_DIFFERS", 409, "CONFLICT"),
+        (StatusCode.ABORTED, "NOTE_MISMATCH", 409, "CONFLICT"),
+        (StatusCode.RESOURCE_EXHAUSTED, "NOTES_FULL", 400, "INVALID_INPUT"),
         (StatusCode.ABORTED, "HEAD_MISMATCH", 409, "CONFLICT"),
         (StatusCode.UNAUTHENTICATED, "KEY_INVALID", 401, "UNAUTHORIZED"),
         (StatusCode.UNAUTHENTICATED, "SESSION_INVALID", 401, "UNAUTHORIZED"),

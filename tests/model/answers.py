@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from harness import ACTIONS, failure
+from model import notes
 from model.calls import Claim, Page, Pushed, Refused, Version
 from syncline.v1 import sync_pb2
 
@@ -32,7 +33,7 @@ def answered(call: Callable[[], Any]) -> Any:
 def refusal(error: grpc.RpcError) -> Refused:
     """Return what a failed call says, in the words of the model."""
     told = failure(error)  # type: ignore[arg-type]  # a call, too
-    facts = {name: int(told.metadata[name]) for name in ("index", "head_ms") if name in told.metadata}
+    facts = {name: int(told.metadata[name]) for name in ("index", "head_ms", "version") if name in told.metadata}
     return Refused(told.reason, **facts)
 
 
@@ -41,7 +42,8 @@ def told_push(answer: Any) -> Any:
     if isinstance(answer, Refused):
         return answer.reason, answer.facts
     results = [
-        (_OUTCOMES.get((one.outcome, one.replayed), "conflict"), told_change(one.change)) for one in answer.results
+        (_OUTCOMES.get((one.outcome, one.replayed), "conflict"), told_change(one.change), told_note(one))
+        for one in answer.results
     ]
     return results, answer.head_ms
 
@@ -54,10 +56,16 @@ def wanted_push(expected: Pushed | Refused) -> Any:
     for one in expected.results:
         version = one.version
         if version is None:
-            results.append((one.outcome, None))
+            results.append((one.outcome, None, one.note))
             continue
-        results.append((one.outcome, wanted_change(as_pushed(version), version, shows_data=one.shows_data)))
+        results.append((one.outcome, wanted_change(as_pushed(version), version, shows_data=one.shows_data), one.note))
     return results, expected.head_ms
+
+
+def told_note(result: sync_pb2.PushResult) -> notes.Told | None:
+    """Return the note of a result; None: it has none."""
+    note = result.note
+    return notes.Told(note.name, note.version, note.value) if result.HasField("note") else None
 
 
 def as_pushed(version: Version) -> str:

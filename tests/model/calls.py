@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from model.notes import Note, Told
 from model.readers import Token as Claim
 
 EVERYTHING = 2**62
@@ -46,11 +47,12 @@ class Change:
     only_if_absent: bool = False
     retained: tuple[str, ...] = ()
     identifying: tuple[str, ...] = ()
+    note: Note | None = None
 
     @property
-    def pushed(self) -> tuple[str, int | None, str]:
+    def pushed(self) -> tuple[Any, ...]:
         """What makes a change the same one when it comes again (P3)."""
-        return self.action, self.at_us, self.data
+        return self.action, self.at_us, self.data, self.note
 
     def malformed(self) -> bool:
         """Whether the change is malformed (P1); of ids and data only what this model's callers get wrong."""
@@ -115,6 +117,7 @@ class Push:
     push_id: str = ""
     sent: tuple[Change, ...] = ()
     """The changes without the ids that the server has made for them."""
+    notes: tuple[Note, ...] = ()
 
     @property
     def owner(self) -> tuple[str, str]:
@@ -124,7 +127,7 @@ class Push:
     @property
     def content(self) -> tuple[Any, ...]:
         """What has to be the same when it comes again: all but the token."""
-        return self.sent, self.expected_head_ms, self.require_existing
+        return self.sent, self.expected_head_ms, self.require_existing, self.notes
 
     def pushed(self, entity: Entity) -> tuple[Any, ...]:
         """What makes its changes of an entity the same ones when they come again (P3)."""
@@ -138,6 +141,8 @@ class Result:
     """The server's; None: there never was a version."""
     shows_data: bool
     """The pusher does not know the version's data, so it is told."""
+    note: Told | None = None
+    """The note of the change, as it is after the push."""
 
 
 @dataclass(frozen=True)

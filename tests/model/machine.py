@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from model import dialects
 from model.calls import Change, Entity
 from model.devices import Device, Follower, Tablet
+from model.notes import Note
 from model.served import Served
 from model.world import TYPES, USERS, Principal, World
 
@@ -29,6 +31,15 @@ class Edit(NamedTuple):
     members: dict[str, Any]
     moment: str
     base: str
+
+
+class Noted(NamedTuple):
+    """A note as far as it can be drawn without looking at what is kept."""
+
+    name: str
+    value: bytes
+    expected: str
+    ttl: int
 
 
 class Odd(NamedTuple):
@@ -75,6 +86,18 @@ _odd = st.builds(
         ("none", "required", "required here", "if absent", "retained", "identifying", "no id", "malformed", "nothing")
     ),
 )
+_notes_of = {
+    place: st.builds(
+        Noted,
+        st.sampled_from(names),
+        st.sampled_from((b"x", b"y", b"")),
+        st.sampled_from(("none", "zero", "right", "right", "one before", "one after")),
+        st.sampled_from((0, 0, 1800)),
+    )
+    for place, names in {"push": ("n1", "n2"), "change": ("n3", "n4")}.items()
+}
+_notes = st.one_of(st.just([]), st.lists(_notes_of["push"], max_size=2, unique_by=lambda one: one.name))
+_noted = st.one_of(st.none(), _notes_of["change"])
 _who = st.tuples(st.sampled_from("AAAB"), st.sampled_from((*USERS, USERS[0])))
 _push_ids = st.sampled_from(("none", "none", "new", "new", "used"))
 _sizes = st.sampled_from((1, 2, 3, 100))
@@ -148,16 +171,34 @@ class Machine(RuleBasedStateMachine):
     # Who holds to no manners
 
     @rule(
-        who=_who, name=st.sampled_from(("browser", "service")), edits=_edits, odd=_odd, twice=_seldom, push_id=_push_ids
+        who=_who,
+        name=st.sampled_from(("browser", "service")),
+        edits=_edits,
+        odd=_odd,
+        twice=_seldom,
+        push_id=_push_ids,
+        notes=_notes,
+        noted=_noted,
     )
     def push_oddly(
-        self, who: tuple[str, str], name: str, edits: list[Edit], odd: Odd, twice: bool, push_id: str
+        self,
+        who: tuple[str, str],
+        name: str,
+        edits: list[Edit],
+        odd: Odd,
+        twice: bool,
+        push_id: str,
+        notes: list[Noted],
+        noted: Noted | None,
     ) -> None:
         caller = self.world.caller(*who, name)
         changes = self.oddly(self.changes(caller, edits), odd.extra)
+        if noted and changes:
+            changes[-1] = replace(changes[-1], note=self.note(caller, noted))
         heads = {"right": self.head_ms(caller), "zero": 0, "wrong": 77}
         fields = {"expected_head_ms": heads.get(odd.head), "require_existing": odd.strict}
         fields["push_id"] = self.push_id(push_id)
+        fields["notes"] = tuple(self.note(caller, one) for one in notes)
         self.sent.append((who, changes, fields))
         for _ in range(1 + twice):
             shown = None if odd.token == "unset" else self.token(caller, odd.token)
@@ -249,14 +290,15 @@ class Machine(RuleBasedStateMachine):
         who=_who,
         name=st.sampled_from(("phone", "tablet", "browser")),
         entities=st.lists(_entities, min_size=1, max_size=4),
+        names=st.lists(st.sampled_from(("n1", "n2", "n3", "n4", "n5")), max_size=3),
         http=_coin,
     )
-    def get(self, who: tuple[str, str], name: str, entities: list[Entity], http: bool) -> None:
+    def get(self, who: tuple[str, str], name: str, entities: list[Entity], names: list[str], http: bool) -> None:
         caller = self.world.caller(*who, name)
         if http:
             dialects.checkpoint_get(self.world, caller, entities)
         else:
-            self.world.get(caller, entities)
+            self.world.get(caller, entities, names)
 
     @rule(
         pushes=st.lists(
@@ -265,17 +307,21 @@ class Machine(RuleBasedStateMachine):
                 st.sampled_from(("browser", "service")),
                 st.lists(st.builds(Edit, _actions, _entities, _members, _moments, _bases), min_size=1, max_size=2),
                 _push_ids,
+                _notes,
             ),
             min_size=2,
             max_size=3,
         ),
         twice=_seldom,
     )
-    def push_together(self, pushes: list[tuple[tuple[str, str], str, list[Edit], str]], twice: bool) -> None:
+    def push_together(
+        self, pushes: list[tuple[tuple[str, str], str, list[Edit], str, list[Noted]]], twice: bool
+    ) -> None:
         calls = []
-        for who, name, edits, push_id in pushes:
+        for who, name, edits, push_id, noted in pushes:
             caller = self.world.caller(*who, name)
-            calls.append((caller, self.changes(caller, edits), self.push_id(push_id)))
+            notes = tuple(self.note(caller, one) for one in noted)
+            calls.append((caller, self.changes(caller, edits), self.push_id(push_id), notes))
         self.world.push_together([*calls, calls[0]] if twice and len(calls) == 2 else calls)
 
     # Streams
@@ -369,6 +415,13 @@ class Machine(RuleBasedStateMachine):
 
     def data(self, caller: Principal, edit: Edit) -> str:
         return json.dumps({**edit.members, "tag": self.world.canary(caller)}, separators=(",", ":"))
+
+    def note(self, caller: Principal, noted: Noted) -> Note:
+        """Return the note to write, with what is kept of it."""
+        project = self.world.model_of(caller)
+        version = project.note_of(caller.user, noted.name, self.world.clock_us // 1000).version
+        expected = {"none": None, "zero": 0, "right": version, "one before": max(version - 1, 0)}
+        return Note(noted.name, noted.value, expected.get(noted.expected, version + 1), noted.ttl)
 
     def mutation(self, tablet: Tablet, edit: Edit, chosen_ids: bool) -> dict[str, Any]:
         resource = edit.entity[0] if edit.entity[0] != "todo" else "NOTE"

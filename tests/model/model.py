@@ -1,4 +1,4 @@
-"""What every call has to answer: P1 to P9, Q5 and T1 to T5 of docs/rules.md, without a database, a socket or a clock.
+"""What every call has to answer: P1 to P9, Q5, N1 to N5, T1 to T5 of docs/rules.md, without database, socket or clock.
 
 A project is the list of its entities' latest versions in order of revision (L3), and what its sessions have shown (P9).
 A call that is refused raises Refused and changes nothing.
@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from model import clocks, readers
+from model import clocks, notes, readers
 from model.calls import (
     EVERYTHING,
     Change,
@@ -26,6 +26,7 @@ from model.calls import (
     Token,
     Version,
 )
+from model.notes import Kept, Told
 from model.readers import Row
 
 MS = 1000
@@ -57,6 +58,8 @@ class Project:
     """What is remembered of pushes, oldest first, by user and device (Q5)."""
     places: dict[tuple[str | None, str, frozenset[str]], set[int]] = field(default_factory=dict)
     """Where the next circle of a session may begin, by the types that it reads: the server picks one at random."""
+    notes: dict[tuple[str, str], Kept] = field(default_factory=dict)
+    """By user and name."""
 
     def head(self, user: str | None = None) -> int:
         return max((one.revision for one in self.log if user in {None, one.user}), default=0)
@@ -75,10 +78,13 @@ class Project:
                 raise Refused("CHANGE_INVALID", index=index)
         remembered = [one for one in self.pushes.get(push.owner, ()) if push.push_id and one.push_id == push.push_id]
         if remembered and moment.now_ms < remembered[0].until_ms:
-            return self._answer_again(push, remembered[0], shown)
+            return self._answer_again(push, remembered[0], shown, moment.now_ms)
         head = self.head(push.user)
         if push.expected_head_ms not in {None, head // MS}:
             raise Refused("HEAD_MISMATCH", head_ms=head // MS)
+        noted = self._noted(push, moment.now_ms)
+        if (missed := notes.missed(push.notes, noted)) is not None:  # N2
+            raise Refused("NOTE_MISMATCH", version=noted[missed.name].version)
         before = {one.entity: one for one in self.log if one.user == push.user}
         last = {change.entity: change for change in push.changes}
         again = {name for name, one in last.items() if _is_again(push, before.get(name), one)}
@@ -90,7 +96,10 @@ class Project:
                 continue
             if impossible := _why_impossible(push, change, now):  # P7
                 raise Refused(impossible, index=index)
-            if _is_done(push, change, stored, current):  # P5
+            if change.note and notes.misses(change.note, noted[change.note.name]):  # N3
+                lost.add(change.entity)
+                results.append(Result("conflict", current, True))
+            elif _is_done(push, change, stored, current):  # P5
                 results.append(Result("applied", current, change.action == "create"))
             elif _loses(push, change, stored, current, moment.now_ms):  # P4, P5, P6
                 lost.add(change.entity)
@@ -104,6 +113,8 @@ class Project:
                 revision += 1
         written = {one.entity: one for one in now.values() if one.revision >= moment.first_revision}
         self._store(list(written.values()))
+        self._write_notes(push, results, noted, moment.now_ms)
+        results = self._with_notes(push, results, moment.now_ms)
         self._remember(push, results, moment.now_ms)
         claim, is_lost = self._answer(push, shown, head, before, written, lost, replaced)
         return Pushed(results, claim, self.head(push.user) // MS, is_lost)
@@ -164,13 +175,42 @@ class Project:
             before = [one for one in self.pushes.get(push.owner, ()) if one.push_id != push.push_id]
             self.pushes[push.owner] = [*before, kept][-64:]
 
-    def _answer_again(self, push: Push, first: Remembered, shown: int) -> Pushed:
+    def note_of(self, user: str, name: str, now_ms: int) -> Kept:
+        """Return what there is of a note."""
+        return notes.at(self.notes.get((user, name)), now_ms)
+
+    def _noted(self, push: Push, now_ms: int) -> dict[str, Kept]:
+        """Return what there is of the notes of a push."""
+        named = [*push.notes, *(change.note for change in push.changes if change.note)]
+        return {note.name: self.note_of(push.user, note.name, now_ms) for note in named}
+
+    def _write_notes(self, push: Push, results: list[Result], noted: dict[str, Kept], now_ms: int) -> None:
+        """Write the notes of a push, and those of its changes that are applied (N2, N3)."""
+        pairs = zip(push.changes, results, strict=True)
+        of_changes = [change.note for change, result in pairs if change.note and result.outcome == "applied"]
+        for note in (*push.notes, *of_changes):
+            self.notes[push.user, note.name] = notes.written(note, noted[note.name], now_ms)
+
+    def _with_notes(self, push: Push, results: list[Result], now_ms: int) -> list[Result]:
+        """Return results with the notes of their changes; nobody is told what he has just written (N3)."""
+        told = []
+        for change, result in zip(push.changes, results, strict=True):
+            if change.note:
+                now = self.note_of(push.user, change.note.name, now_ms)
+                value = b"" if result.outcome == "applied" else now.value
+                told.append(replace(result, note=Told(change.note.name, now.version, value)))
+            else:
+                told.append(result)
+        return told
+
+    def _answer_again(self, push: Push, first: Remembered, shown: int, now_ms: int) -> Pushed:
         """Answer the retry of a push with the outcomes and revisions of the first time, and today's data (Q5)."""
         if push.content != first.content:
             raise Refused("PUSH_ID_REUSED")
         now = {one.entity: one for one in self.log if one.user == push.user}
         pairs = zip(push.changes, first.results, strict=True)
         results = [_again(result, now.get(change.entity)) for change, result in pairs]
+        results = self._with_notes(push, results, now_ms)
         if push.expected_head_ms is not None:
             return Pushed(results, Claim(first.head, first.head), first.head // MS)
         head = self.head(push.user)

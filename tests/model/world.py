@@ -21,6 +21,7 @@ from model.answers import (
     wanted_push,
 )
 from model.calls import Change, Claim, Entity, Moment, Page, Pull, Push, Pushed, Refused, Token, Version
+from model.notes import Note
 from model.served import Served
 from syncline.v1 import sync_pb2
 
@@ -250,17 +251,18 @@ class World:
         self.learn_push(caller, str(answer), getattr(answer, "checkpoint_token", ""), expected)
         return answer
 
-    def push_together(self, calls: Sequence[tuple[Principal, Sequence[Change], str]]) -> None:
+    def push_together(self, calls: Sequence[tuple[Principal, Sequence[Change], str, tuple[Note, ...]]]) -> None:
         """Push at the same time; the server has to agree with the model about one order of these pushes."""
         self.move_clock(TICK_US)
         push = self.served.stub.Push.future
         futures = [
-            push(_request(caller, changes, push_id=push_id), **_options(caller)) for caller, changes, push_id in calls
+            push(_request(caller, changes, push_id=push_id, notes=notes), **_options(caller))
+            for caller, changes, push_id, notes in calls
         ]
         answers = [answered(future.result) for future in futures]
         calls_ = [
-            _Concurrent(caller, self.push_of(caller, changes, answer, push_id=push_id), answer)
-            for (caller, changes, push_id), answer in zip(calls, answers, strict=True)
+            _Concurrent(caller, self.push_of(caller, changes, answer, push_id=push_id, notes=notes), answer)
+            for (caller, changes, push_id, notes), answer in zip(calls, answers, strict=True)
         ]
         refused: list[str] = []
         assert self._explained(calls_, refused=refused), "no order of these pushes gives these answers:\n" + "\n".join(
@@ -340,15 +342,18 @@ class World:
         self.check_canaries(caller, str(answer))
         return answer
 
-    def get(self, caller: Principal, entities: Sequence[Entity]) -> None:
-        """Read entities by their ids, from both."""
+    def get(self, caller: Principal, entities: Sequence[Entity], names: Sequence[str] = ()) -> None:
+        """Read entities and notes by their ids and names, from both."""
         references = [sync_pb2.EntityReference(entity_type=kind, entity_id=name) for kind, name in entities]
-        request = sync_pb2.GetRequest(entities=references, user_id=caller.user_id)
+        request = sync_pb2.GetRequest(entities=references, note_names=names, user_id=caller.user_id)
         answer = self.served.stub.Get(request, **_options(caller))
         project = self.model_of(caller)
         expected = [wanted_change(as_pushed(one), one) for one in project.get(caller.user, entities)]
         assert [told_change(one) for one in answer.changes] == expected
         assert (answer.head_ms, answer.unread) == (project.head(caller.user) // 1000, 0)
+        kept = {name: project.note_of(caller.user, name, self.clock_us // 1000) for name in names}
+        there = [(name, one.version, one.value) for name, one in kept.items() if one.version]
+        assert [(one.name, one.version, one.value) for one in answer.notes] == there
         self.check_canaries(caller, str(answer))
 
     def expected_page(
@@ -382,10 +387,20 @@ class World:
 
 
 def _request(
-    caller: Principal, changes: Sequence[Change], *, token: str | None = None, **fields: Any
+    caller: Principal,
+    changes: Sequence[Change],
+    *,
+    token: str | None = None,
+    notes: Sequence[Note] = (),
+    **fields: Any,
 ) -> sync_pb2.PushRequest:
-    messages = [_message(change) for change in changes]
-    return sync_pb2.PushRequest(changes=messages, checkpoint_token=token, user_id=caller.user_id, **fields)
+    return sync_pb2.PushRequest(
+        changes=[_message(change) for change in changes],
+        checkpoint_token=token,
+        user_id=caller.user_id,
+        notes=[_note(note) for note in notes],
+        **fields,
+    )
 
 
 def _options(caller: Principal) -> dict[str, Any]:
@@ -406,9 +421,15 @@ def _message(change: Change) -> sync_pb2.Change:
         retained_members=change.retained,
         identifying_members=change.identifying,
     )
+    if change.note is not None:
+        message.note.CopyFrom(_note(change.note))
     if change.at_us is not None:
         message.client_timestamp.FromMicroseconds(change.at_us)
     return message
+
+
+def _note(note: Note) -> sync_pb2.Note:
+    return sync_pb2.Note(name=note.name, value=note.value, expected_version=note.expected, ttl=note.ttl)
 
 
 def _with_made_ids(changes: Sequence[Change], answer: Any) -> list[Change]:
@@ -427,4 +448,11 @@ def _with_made_ids(changes: Sequence[Change], answer: Any) -> list[Change]:
 def _copy(project: model.Project) -> model.Project:
     shown = {session: dict(positions) for session, positions in project.shown.items()}
     pushes = {owner: list(kept) for owner, kept in project.pushes.items()}
-    return model.Project(project.name, list(project.log), shown, project.readings, pushes, dict(project.places))
+    return replace(
+        project,
+        log=list(project.log),
+        shown=shown,
+        pushes=pushes,
+        places=dict(project.places),
+        notes=dict(project.notes),
+    )

@@ -13,6 +13,8 @@ from syncline_client.errors import (
     EntityNotFound,
     HeadMismatch,
     InvalidRequest,
+    NoteMismatch,
+    NotesFull,
     PermissionDenied,
     PushIdReused,
     RateLimited,
@@ -25,6 +27,7 @@ from syncline_client.errors import (
     Unauthenticated,
     Unavailable,
 )
+from syncline_client.notes import NewNote, Note
 from syncline_client.pusher import Pusher
 from syncline_client.timing import Timing
 
@@ -41,6 +44,10 @@ __all__ = [
     "HeadMismatch",
     "InvalidRequest",
     "NewChange",
+    "NewNote",
+    "Note",
+    "NoteMismatch",
+    "NotesFull",
     "Outcome",
     "Page",
     "PermissionDenied",

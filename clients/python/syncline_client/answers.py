@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from syncline_client.changes import Change
+from syncline_client.notes import Note
 
 
 class Outcome(StrEnum):
@@ -26,6 +27,8 @@ class PushResult:
     change: Change
     """The server's version. Its `data` is empty where the server stored just what was pushed; conflicts and updates
     carry it. Revision 0: a delete of an entity that never existed."""
+    note: Note | None = None
+    """The note of the change as it is now; None: the change has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class Found:
     """The user's head over all types, in milliseconds since the Unix epoch; 0 without changes."""
     unread: int
     """The answer was cut by size: so many of the ids, from the end, have not been looked at. Ask for them again."""
+    notes: Sequence[Note] = ()
+    """Those of the notes that there are, in the order that they were asked for."""
 
 
 @dataclass(frozen=True, slots=True)

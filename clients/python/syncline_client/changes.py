@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from syncline_client.notes import NewNote
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -65,6 +67,8 @@ class NewChange:
     only_if_absent: bool = False
     required_entities: tuple[Reference, ...] = ()
     retained_members: tuple[str, ...] = ()
+    note: NewNote | None = None
+    """Written if, and only if, the change is applied."""
 
     def __post_init__(self) -> None:
         if self.client_timestamp is not None and self.client_timestamp.tzinfo is None:
@@ -82,6 +86,7 @@ def create(
     base_revision: int | None = None,
     only_if_absent: bool = False,
     required_entities: Sequence[Reference] = (),
+    note: NewNote | None = None,
 ) -> NewChange:
     """Put an entity: replace what is there, or revive what was deleted; with `only_if_absent`, leave what is there.
 
@@ -96,6 +101,7 @@ def create(
         base_revision,
         only_if_absent=only_if_absent,
         required_entities=tuple(required_entities),
+        note=note,
     )
 
 
@@ -107,6 +113,7 @@ def update(
     client_timestamp: datetime | None = None,
     base_revision: int | None = None,
     required_entities: Sequence[Reference] = (),
+    note: NewNote | None = None,
 ) -> NewChange:
     """Merge the members of `data` into the stored object, at its top level; an unknown entity is created."""
     return NewChange(
@@ -117,6 +124,7 @@ def update(
         client_timestamp,
         base_revision,
         required_entities=tuple(required_entities),
+        note=note,
     )
 
 
@@ -129,6 +137,7 @@ def delete(
     base_revision: int | None = None,
     required_entities: Sequence[Reference] = (),
     retained_members: Sequence[str] = (),
+    note: NewNote | None = None,
 ) -> NewChange:
     """Delete an entity; its tombstone keeps `data`, and the `retained_members` of what was stored."""
     return NewChange(
@@ -140,6 +149,7 @@ def delete(
         base_revision,
         required_entities=tuple(required_entities),
         retained_members=tuple(retained_members),
+        note=note,
     )
 
 

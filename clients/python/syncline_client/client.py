@@ -18,6 +18,7 @@ from syncline_client.channel import open_channel
 from syncline_client.clock import Clock
 from syncline_client.credentials import Credentials, SessionToken
 from syncline_client.follow import Follower
+from syncline_client.notes import NewNote
 from syncline_client.pusher import Pusher
 from syncline_client.timing import Timing
 
@@ -69,9 +70,12 @@ class SyncClient:
         expected_head_ms: int | None = None,
         require_existing: bool = False,
         push_id: str = "",
+        notes: Iterable[NewNote] = (),
         user_id: str = "",
     ) -> Pushed:
         """Apply changes of one user, at most 1,000, in order and in one transaction; a lost conflict is a result.
+
+        `notes`, at most 100, are written with them, or none is and nothing is applied (NoteMismatch).
 
         Tried again while the server cannot be reached: the server recognises what it has applied already by the
         `push_id`, a random one unless given. Whoever keeps changes until they are pushed keeps one with them, and gives
@@ -87,6 +91,7 @@ class SyncClient:
             "expected_head_ms": expected_head_ms,
             "require_existing": require_existing,
             "push_id": push_id,
+            "notes": notes,
             "user_id": user_id,
         }
         response = await self._caller.call(self._sync.Push, self._push_request(changes, options))
@@ -125,14 +130,16 @@ class SyncClient:
         self._saw(response.changes)
         return codec.page(response, include_total)
 
-    async def get(self, entities: Iterable[tuple[str, str]], *, user_id: str = "") -> Found:
-        """Read entities of a user by type and id, at most 1,000, all as they are at one moment.
+    async def get(
+        self, entities: Iterable[tuple[str, str]], *, note_names: Iterable[str] = (), user_id: str = ""
+    ) -> Found:
+        """Read entities of a user by type and id, at most 1,000, and notes by name, at most 100, as of one moment.
 
         It moves no position: a revision that it brings may be ahead of what has been pulled. Store the entity, and go
         on from the token of the last page.
         """
         references = [sync_pb2.EntityReference(entity_type=kind, entity_id=name) for kind, name in entities]
-        request = sync_pb2.GetRequest(entities=references, user_id=user_id)
+        request = sync_pb2.GetRequest(entities=references, note_names=note_names, user_id=user_id)
         response = await self._caller.call(self._sync.Get, request)
         self._saw(response.changes)
         return codec.found(response)
@@ -178,6 +185,7 @@ class SyncClient:
                 **options,
                 "push_id": options.get("push_id") or str(uuid.uuid4()),
                 "changes": codec.new_changes(changes, self._clock.now_us()),
+                "notes": codec.new_notes(options.get("notes", ())),
                 "checkpoint_token": options.get("checkpoint_token") or "",
             }
         )

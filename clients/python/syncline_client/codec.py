@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from syncline.v1 import sync_pb2
 from syncline_client.answers import Batch, Found, Outcome, Page, Pushed, PushResult
 from syncline_client.changes import Action, Change, NewChange, revision_at
+from syncline_client.notes import NewNote, Note
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECONDS: Final = 1_000_000
@@ -33,7 +34,13 @@ def new_changes(changes: Iterable[NewChange], now_us: int) -> list[sync_pb2.Chan
 def pushed(response: sync_pb2.PushResponse) -> Pushed:
     """Return the answer to a push."""
     results = tuple(
-        PushResult(_OUTCOME_OF[result.outcome], result.replayed, _change(result.change)) for result in response.results
+        PushResult(
+            _OUTCOME_OF[result.outcome],
+            result.replayed,
+            _change(result.change),
+            _note(result.note) if result.HasField("note") else None,
+        )
+        for result in response.results
     )
     return Pushed(results, response.checkpoint_token, response.head_ms)
 
@@ -51,13 +58,27 @@ def page(response: sync_pb2.PullResponse, with_total: bool) -> Page:
 
 
 def found(response: sync_pb2.GetResponse) -> Found:
-    """Return the entities that were asked for."""
-    return Found(_changes(response.changes), response.head_ms, response.unread)
+    """Return the entities and notes that were asked for."""
+    notes = tuple([_note(note) for note in response.notes])
+    return Found(_changes(response.changes), response.head_ms, response.unread, notes)
 
 
 def batch(message: sync_pb2.StreamPullResponse) -> Batch:
     """Return a piece of a stream."""
     return Batch(_changes(message.changes), message.checkpoint_token, message.caught_up, message.reset)
+
+
+def new_notes(notes: Iterable[NewNote]) -> list[sync_pb2.Note]:
+    """Return notes to push."""
+    return [_new_note(note) for note in notes]
+
+
+def _new_note(note: NewNote) -> sync_pb2.Note:
+    return sync_pb2.Note(name=note.name, value=note.value, expected_version=note.expected_version, ttl=note.ttl_seconds)
+
+
+def _note(note: sync_pb2.Note) -> Note:
+    return Note(note.name, note.version, note.value, note.ttl)
 
 
 def _changes(changes: Sequence[sync_pb2.Change]) -> tuple[Change, ...]:
@@ -93,6 +114,7 @@ def _new_change(change: NewChange, now_us: int) -> sync_pb2.Change:
         only_if_absent=change.only_if_absent,
         required_entities=required,
         retained_members=change.retained_members,
+        note=None if change.note is None else _new_note(change.note),
     )
 
 

@@ -7,6 +7,8 @@
     ├── CheckpointExpired        the token's history is gone: start over without one, or with reset_when_expired
     ├── HeadMismatch             pull, then push again
     ├── EntityNotFound           a change needs an entity that is not there
+    ├── NoteMismatch             read the note, then push again
+    ├── NotesFull                delete some of the user's notes, then push again
     ├── EntityDiffers            an entity is there, known by other identifying members
     ├── TooLarge                 push less at once, or smaller data
     ├── Unauthenticated          the key or the session token is not known
@@ -100,6 +102,24 @@ class EntityDiffers(SynclineError):
     """The change at `index` has the id of an entity that is known by other members; nothing was applied."""
 
 
+class NoteMismatch(SynclineError):
+    """A note has another version than expected; nothing was applied."""
+
+    @property
+    def name(self) -> str:
+        """The note."""
+        return self.failure.metadata.get("name", "")
+
+    @property
+    def version(self) -> int:
+        """The version that it has; 0: there is none."""
+        return self._number("version") or 0
+
+
+class NotesFull(SynclineError):
+    """As much is kept in the user's notes as may be; nothing was applied."""
+
+
 class TooLarge(SynclineError):
     """The request, its answer or an entity would be larger than allowed; nothing was applied."""
 
@@ -162,6 +182,8 @@ ERROR_OF_REASON: Final[Mapping[str, type[SynclineError]]] = {
     "HEAD_MISMATCH": HeadMismatch,
     "ENTITY_NOT_FOUND": EntityNotFound,
     "ENTITY_DIFFERS": EntityDiffers,
+    "NOTE_MISMATCH": NoteMismatch,
+    "NOTES_FULL": NotesFull,
     "DATA_TOO_LARGE": TooLarge,
     "ANSWER_TOO_LARGE": TooLarge,
     "KEY_INVALID": Unauthenticated,

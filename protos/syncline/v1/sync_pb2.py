@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16syncline/v1/sync.proto\x12\x0bsyncline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x03\n\x06\x43hange\x12\x13\n\x0b\x65ntity_type\x18\x01 \x01(\t\x12\x11\n\tentity_id\x18\x02 \x01(\t\x12#\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x13.syncline.v1.Action\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x34\n\x10\x63lient_timestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\rbase_revision\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12\x18\n\x10\x63reated_revision\x18\x08 \x01(\x03\x12\x0f\n\x07user_id\x18\t \x01(\t\x12\x37\n\x11required_entities\x18\n \x03(\x0b\x32\x1c.syncline.v1.EntityReference\x12\x16\n\x0eonly_if_absent\x18\x0b \x01(\x08\x12\x18\n\x10retained_members\x18\x0c \x03(\t\x12\x1b\n\x13identifying_members\x18\x10 \x03(\tB\x10\n\x0e_base_revision\"9\n\x0f\x45ntityReference\x12\x13\n\x0b\x65ntity_type\x18\x01 \x01(\t\x12\x11\n\tentity_id\x18\x02 \x01(\t\"\xd7\x01\n\x0bPushRequest\x12$\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.syncline.v1.Change\x12\x1d\n\x10\x63heckpoint_token\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x1d\n\x10\x65xpected_head_ms\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x18\n\x10require_existing\x18\x04 \x01(\x08\x12\x0f\n\x07user_id\x18\x05 \x01(\t\x12\x0f\n\x07push_id\x18\x06 \x01(\tB\x13\n\x11_checkpoint_tokenB\x13\n\x11_expected_head_ms\"j\n\nPushResult\x12%\n\x07outcome\x18\x01 \x01(\x0e\x32\x14.syncline.v1.Outcome\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12#\n\x06\x63hange\x18\x03 \x01(\x0b\x32\x13.syncline.v1.Change\"c\n\x0cPushResponse\x12(\n\x07results\x18\x01 \x03(\x0b\x32\x17.syncline.v1.PushResult\x12\x18\n\x10\x63heckpoint_token\x18\x02 \x01(\t\x12\x0f\n\x07head_ms\x18\x03 \x01(\x03\"=\n\x11PushStreamRequest\x12(\n\x06pushes\x18\x01 \x03(\x0b\x32\x18.syncline.v1.PushRequest\">\n\x12PushStreamResponse\x12(\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x17.syncline.v1.PushAnswer\"W\n\nPushAnswer\x12-\n\x08response\x18\x01 \x01(\x0b\x32\x19.syncline.v1.PushResponseH\x00\x12\x10\n\x06status\x18\x02 \x01(\x0cH\x00\x42\x08\n\x06\x61nswer\"\x90\x02\n\x0bPullRequest\x12\x14\n\x0c\x65ntity_types\x18\x01 \x03(\t\x12\x1a\n\x10\x63heckpoint_token\x18\x02 \x01(\tH\x00\x12\x18\n\x0e\x61\x66ter_revision\x18\x03 \x01(\x03H\x00\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x0c\n\x04skip\x18\x05 \x01(\x05\x12\x15\n\rinclude_total\x18\x06 \x01(\x08\x12\x0f\n\x07user_id\x18\x07 \x01(\t\x12\x1a\n\x12reset_when_expired\x18\x08 \x01(\x08\x12\x1c\n\x14omit_forbidden_types\x18\t \x01(\x08\x12\x11\n\thead_only\x18\n \x01(\x08\x12\x13\n\x0bpage_number\x18\r \x01(\x05\x42\n\n\x08position\"\x94\x01\n\x0cPullResponse\x12$\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.syncline.v1.Change\x12\x18\n\x10\x63heckpoint_token\x18\x02 \x01(\t\x12\x10\n\x08has_more\x18\x03 \x01(\x08\x12\x0f\n\x07head_ms\x18\x04 \x01(\x03\x12\x12\n\ntotal_size\x18\x05 \x01(\x03\x12\r\n\x05reset\x18\x06 \x01(\x08\"M\n\nGetRequest\x12.\n\x08\x65ntities\x18\x01 \x03(\x0b\x32\x1c.syncline.v1.EntityReference\x12\x0f\n\x07user_id\x18\x03 \x01(\t\"T\n\x0bGetResponse\x12$\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.syncline.v1.Change\x12\x0f\n\x07head_ms\x18\x03 \x01(\x03\x12\x0e\n\x06unread\x18\x04 \x01(\x05\"\xbb\x01\n\x11StreamPullRequest\x12\x14\n\x0c\x65ntity_types\x18\x01 \x03(\t\x12\x1a\n\x10\x63heckpoint_token\x18\x02 \x01(\tH\x00\x12\x18\n\x0e\x61\x66ter_revision\x18\x03 \x01(\x03H\x00\x12\x0e\n\x06\x66ollow\x18\x04 \x01(\x08\x12\x0f\n\x07user_id\x18\x05 \x01(\t\x12\x11\n\tall_users\x18\x06 \x01(\x08\x12\x1a\n\x12reset_when_expired\x18\x07 \x01(\x08\x42\n\n\x08position\"+\n\x13\x43reateTicketRequest\x12\x14\n\x0c\x65ntity_types\x18\x01 \x03(\t\"W\n\x14\x43reateTicketResponse\x12\x0e\n\x06ticket\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x12StreamPullResponse\x12$\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.syncline.v1.Change\x12\x18\n\x10\x63heckpoint_token\x18\x02 \x01(\t\x12\x11\n\tcaught_up\x18\x03 \x01(\x08\x12\r\n\x05reset\x18\x04 \x01(\x08*Y\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x11\n\rACTION_CREATE\x10\x01\x12\x11\n\rACTION_UPDATE\x10\x02\x12\x11\n\rACTION_DELETE\x10\x03*M\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_APPLIED\x10\x01\x12\x14\n\x10OUTCOME_CONFLICT\x10\x02*\xc6\x06\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_REQUEST_INVALID\x10\x01\x12\x1f\n\x1b\x45RROR_REASON_CHANGE_INVALID\x10\x02\x12#\n\x1f\x45RROR_REASON_CHECKPOINT_INVALID\x10\x03\x12#\n\x1f\x45RROR_REASON_CHECKPOINT_EXPIRED\x10\x04\x12\x1e\n\x1a\x45RROR_REASON_HEAD_MISMATCH\x10\x05\x12!\n\x1d\x45RROR_REASON_ENTITY_NOT_FOUND\x10\x06\x12\x1f\n\x1b\x45RROR_REASON_DATA_TOO_LARGE\x10\x07\x12!\n\x1d\x45RROR_REASON_ANSWER_TOO_LARGE\x10\x08\x12\x1c\n\x18\x45RROR_REASON_KEY_INVALID\x10\t\x12 \n\x1c\x45RROR_REASON_SESSION_INVALID\x10\n\x12 \n\x1c\x45RROR_REASON_SESSION_EXPIRED\x10\x0b\x12$\n ERROR_REASON_SERVER_KEY_REQUIRED\x10\x0c\x12\x1f\n\x1b\x45RROR_REASON_USER_FORBIDDEN\x10\r\x12\x1f\n\x1b\x45RROR_REASON_TYPE_FORBIDDEN\x10\x0e\x12\x1d\n\x19\x45RROR_REASON_RATE_LIMITED\x10\x0f\x12 \n\x1c\x45RROR_REASON_READER_TOO_SLOW\x10\x10\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x11\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x12\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x13\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x14\x12\x1f\n\x1b\x45RROR_REASON_PUSH_ID_REUSED\x10\x15\x12\x1e\n\x1a\x45RROR_REASON_TOO_MANY_OPEN\x10\x16\x12\x1f\n\x1b\x45RROR_REASON_ENTITY_DIFFERS\x10\x19\x12!\n\x1d\x45RROR_REASON_PROJECT_DISABLED\x10\x1a\x32\xba\x03\n\x0bSyncService\x12;\n\x04Push\x12\x18.syncline.v1.PushRequest\x1a\x19.syncline.v1.PushResponse\x12Q\n\nPushStream\x12\x1e.syncline.v1.PushStreamRequest\x1a\x1f.syncline.v1.PushStreamResponse(\x01\x30\x01\x12;\n\x04Pull\x12\x18.syncline.v1.PullRequest\x1a\x19.syncline.v1.PullResponse\x12O\n\nStreamPull\x12\x1e.syncline.v1.StreamPullRequest\x1a\x1f.syncline.v1.StreamPullResponse0\x01\x12\x38\n\x03Get\x12\x17.syncline.v1.GetRequest\x1a\x18.syncline.v1.GetResponse\x12S\n\x0c\x43reateTicket\x12 .syncline.v1.CreateTicketRequest\x1a!.syncline.v1.CreateTicketResponseB\x83\x01\n\x0bsyncline.v1B\tSyncProtoP\x01Z\x16syncline/v1;synclinev1\xaa\x02\x0bSyncline.V1\xba\x02\x0cSyncline_V1_\xca\x02\x0bSyncline\\V1\xe2\x02\x14Syncline\\V1\\Metadata\xea\x02\x0cSyncline::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16syncline/v1/sync.proto\x12\x0bsyncline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x03\n\x06\x43hange\x12\x13\n\x0b\x65ntity_type\x18\x01 \x01(\t\x12\x11\n\tentity_id\x18\x02 \x01(\t\x12#\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32\x13.syncline.v1.Action\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x34\n\x10\x63lient_timestamp\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\rbase_revision\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x08revision\x18\x07 \x01(\x03\x12\x18\n\x10\x63reated_revision\x18\x08 \x01(\x03\x12\x0f\n\x07user_id\x18\t \x01(\t\x12\x37\n\x11required_entities\x18\n \x03(\x0b\x32\x1c.syncline.v1.EntityReference\x12\x16\n\x0eonly_if_absent\x18\x0b \x01(\x08\x12\x18\n\x10retained_members\x18\x0c \x03(\t\x12\x1b\n\x13identifying_members\x18\x10 \x03(\t\x12\x1f\n\x04note\x18\x0f \x01(\x0b\x32\x11.syncline.v1.NoteB\x10\n\x0e_base_revision\"u\n\x04Note\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x0b\n\x03ttl\x18\x05 \x01(\x03\x42\x13\n\x11_expected_version\"9\n\x0f\x45ntityReference\x12\x13\n\x0b\x65ntity_type\x18\x01 \x01(\t\x12\x11\n\tentity_id\x18\x02 \x01(\t\"\xf9\x01\n\x0bPushRequest\x12$\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.syncline.v1.Change\x12\x1d\n\x10\x63heckpoint_token\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x1d\n\x10\x65xpected_head_ms\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x18\n\x10require_existing\x18\x04 \x01(\x08\x12\x0f\n\x07user_id\x18\x05 \x01(\t\x12\x0f\n\x07push_id\x18\x06 \x01(\t\x12 \n\x05notes\x18\x07 \x03(\x0b\x32\x11.syncline.v1.NoteB\x13\n\x11_checkpoint_tokenB\x13\n\x11_expected_head_ms\"\x8b\x01\n\nPushResult\x12%\n\x07outcome\x18\x01 \x01(\x0e\x32\x14.syncline.v1.Outcome\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x12#\n\x06\x63hange\x18\x03 \x01(\x0b\x32\x13.syncline.v1.Change\x12\x1f\n\x04note\x18\x05 \x01(\x0b\x32\x11.syncline.v1.Note\"c\n\x0cPushResponse\x12(\n\x07results\x18\x01 \x03(\x0b\x32\x17.syncline.v1.PushResult\x12\x18\n\x10\x63heckpoint_token\x18\x02 \x01(\t\x12\x0f\n\x07head_ms\x18\x03 \x01(\x03\"=\n\x11PushStreamRequest\x12(\n\x06pushes\x18\x01 \x03(\x0b\x32\x18.syncline.v1.PushRequest\">\n\x12PushStreamResponse\x12(\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x17.syncline.v1.PushAnswer\"W\n\nPushAnswer\x12-\n\x08response\x18\x01 \x01(\x0b\x32\x19.syncline.v1.PushResponseH\x00\x12\x10\n\x06status\x18\x02 \x01(\x0cH\x00\x42\x08\n\x06\x61nswer\"\x90\x02\n\x0bPullRequest\x12\x14\n\x0c\x65ntity_types\x18\x01 \x03(\t\x12\x1a\n\x10\x63heckpoint_token\x18\x02 \x01(\tH\x00\x12\x18\n\x0e\x61\x66ter_revision\x18\x03 \x01(\x03H\x00\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x0c\n\x04skip\x18\x05 \x01(\x05\x12\x15\n\rinclude_total\x18\x06 \x01(\x08\x12\x0f\n\x07user_id\x18\x07 \x01(\t\x12\x1a\n\x12reset_when_expired\x18\x08 \x01(\x08\x12\x1c\n\x14omit_forbidden_types\x18\t \x01(\x08\x12\x11\n\thead_only\x18\n \x01(\x08\x12\x13\n\x0bpage_number\x18\r \x01(\x05\x42\n\n\x08position\"\x94\x01\n\x0cPullResponse\x12$\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.syncline.v1.Change\x12\x18\n\x10\x63heckpoint_token\x18\x02 \x01(\t\x12\x10\n\x08has_more\x18\x03 \x01(\x08\x12\x0f\n\x07head_ms\x18\x04 \x01(\x03\x12\x12\n\ntotal_size\x18\x05 \x01(\x03\x12\r\n\x05reset\x18\x06 \x01(\x08\"a\n\nGetRequest\x12.\n\x08\x65ntities\x18\x01 \x03(\x0b\x32\x1c.syncline.v1.EntityReference\x12\x12\n\nnote_names\x18\x02 \x03(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\"v\n\x0bGetResponse\x12$\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.syncline.v1.Change\x12 \n\x05notes\x18\x02 \x03(\x0b\x32\x11.syncline.v1.Note\x12\x0f\n\x07head_ms\x18\x03 \x01(\x03\x12\x0e\n\x06unread\x18\x04 \x01(\x05\"\xbb\x01\n\x11StreamPullRequest\x12\x14\n\x0c\x65ntity_types\x18\x01 \x03(\t\x12\x1a\n\x10\x63heckpoint_token\x18\x02 \x01(\tH\x00\x12\x18\n\x0e\x61\x66ter_revision\x18\x03 \x01(\x03H\x00\x12\x0e\n\x06\x66ollow\x18\x04 \x01(\x08\x12\x0f\n\x07user_id\x18\x05 \x01(\t\x12\x11\n\tall_users\x18\x06 \x01(\x08\x12\x1a\n\x12reset_when_expired\x18\x07 \x01(\x08\x42\n\n\x08position\"+\n\x13\x43reateTicketRequest\x12\x14\n\x0c\x65ntity_types\x18\x01 \x03(\t\"W\n\x14\x43reateTicketResponse\x12\x0e\n\x06ticket\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x12StreamPullResponse\x12$\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x13.syncline.v1.Change\x12\x18\n\x10\x63heckpoint_token\x18\x02 \x01(\t\x12\x11\n\tcaught_up\x18\x03 \x01(\x08\x12\r\n\x05reset\x18\x04 \x01(\x08*Y\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x11\n\rACTION_CREATE\x10\x01\x12\x11\n\rACTION_UPDATE\x10\x02\x12\x11\n\rACTION_DELETE\x10\x03*M\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_APPLIED\x10\x01\x12\x14\n\x10OUTCOME_CONFLICT\x10\x02*\x83\x07\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_REASON_REQUEST_INVALID\x10\x01\x12\x1f\n\x1b\x45RROR_REASON_CHANGE_INVALID\x10\x02\x12#\n\x1f\x45RROR_REASON_CHECKPOINT_INVALID\x10\x03\x12#\n\x1f\x45RROR_REASON_CHECKPOINT_EXPIRED\x10\x04\x12\x1e\n\x1a\x45RROR_REASON_HEAD_MISMATCH\x10\x05\x12!\n\x1d\x45RROR_REASON_ENTITY_NOT_FOUND\x10\x06\x12\x1f\n\x1b\x45RROR_REASON_DATA_TOO_LARGE\x10\x07\x12!\n\x1d\x45RROR_REASON_ANSWER_TOO_LARGE\x10\x08\x12\x1c\n\x18\x45RROR_REASON_KEY_INVALID\x10\t\x12 \n\x1c\x45RROR_REASON_SESSION_INVALID\x10\n\x12 \n\x1c\x45RROR_REASON_SESSION_EXPIRED\x10\x0b\x12$\n ERROR_REASON_SERVER_KEY_REQUIRED\x10\x0c\x12\x1f\n\x1b\x45RROR_REASON_USER_FORBIDDEN\x10\r\x12\x1f\n\x1b\x45RROR_REASON_TYPE_FORBIDDEN\x10\x0e\x12\x1d\n\x19\x45RROR_REASON_RATE_LIMITED\x10\x0f\x12 \n\x1c\x45RROR_REASON_READER_TOO_SLOW\x10\x10\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x11\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x12\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x13\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x14\x12\x1f\n\x1b\x45RROR_REASON_PUSH_ID_REUSED\x10\x15\x12\x1e\n\x1a\x45RROR_REASON_TOO_MANY_OPEN\x10\x16\x12\x1e\n\x1a\x45RROR_REASON_NOTE_MISMATCH\x10\x17\x12\x1b\n\x17\x45RROR_REASON_NOTES_FULL\x10\x18\x12\x1f\n\x1b\x45RROR_REASON_ENTITY_DIFFERS\x10\x19\x12!\n\x1d\x45RROR_REASON_PROJECT_DISABLED\x10\x1a\x32\xba\x03\n\x0bSyncService\x12;\n\x04Push\x12\x18.syncline.v1.PushRequest\x1a\x19.syncline.v1.PushResponse\x12Q\n\nPushStream\x12\x1e.syncline.v1.PushStreamRequest\x1a\x1f.syncline.v1.PushStreamResponse(\x01\x30\x01\x12;\n\x04Pull\x12\x18.syncline.v1.PullRequest\x1a\x19.syncline.v1.PullResponse\x12O\n\nStreamPull\x12\x1e.syncline.v1.StreamPullRequest\x1a\x1f.syncline.v1.StreamPullResponse0\x01\x12\x38\n\x03Get\x12\x17.syncline.v1.GetRequest\x1a\x18.syncline.v1.GetResponse\x12S\n\x0c\x43reateTicket\x12 .syncline.v1.CreateTicketRequest\x1a!.syncline.v1.CreateTicketResponseB\x83\x01\n\x0bsyncline.v1B\tSyncProtoP\x01Z\x16syncline/v1;synclinev1\xaa\x02\x0bSyncline.V1\xba\x02\x0cSyncline_V1_\xca\x02\x0bSyncline\\V1\xe2\x02\x14Syncline\\V1\\Metadata\xea\x02\x0cSyncline::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,44 +33,46 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'syncline.v1.sync_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013syncline.v1B\tSyncProtoP\001Z\026syncline/v1;synclinev1\252\002\013Syncline.V1\272\002\014Syncline_V1_\312\002\013Syncline\\V1\342\002\024Syncline\\V1\\Metadata\352\002\014Syncline::V1'
-  _globals['_ACTION']._serialized_start=2208
-  _globals['_ACTION']._serialized_end=2297
-  _globals['_OUTCOME']._serialized_start=2299
-  _globals['_OUTCOME']._serialized_end=2376
-  _globals['_ERRORREASON']._serialized_start=2379
-  _globals['_ERRORREASON']._serialized_end=3217
+  _globals['_ACTION']._serialized_start=2482
+  _globals['_ACTION']._serialized_end=2571
+  _globals['_OUTCOME']._serialized_start=2573
+  _globals['_OUTCOME']._serialized_end=2650
+  _globals['_ERRORREASON']._serialized_start=2653
+  _globals['_ERRORREASON']._serialized_end=3552
   _globals['_CHANGE']._serialized_start=73
-  _globals['_CHANGE']._serialized_end=469
-  _globals['_ENTITYREFERENCE']._serialized_start=471
-  _globals['_ENTITYREFERENCE']._serialized_end=528
-  _globals['_PUSHREQUEST']._serialized_start=531
-  _globals['_PUSHREQUEST']._serialized_end=746
-  _globals['_PUSHRESULT']._serialized_start=748
-  _globals['_PUSHRESULT']._serialized_end=854
-  _globals['_PUSHRESPONSE']._serialized_start=856
-  _globals['_PUSHRESPONSE']._serialized_end=955
-  _globals['_PUSHSTREAMREQUEST']._serialized_start=957
-  _globals['_PUSHSTREAMREQUEST']._serialized_end=1018
-  _globals['_PUSHSTREAMRESPONSE']._serialized_start=1020
-  _globals['_PUSHSTREAMRESPONSE']._serialized_end=1082
-  _globals['_PUSHANSWER']._serialized_start=1084
-  _globals['_PUSHANSWER']._serialized_end=1171
-  _globals['_PULLREQUEST']._serialized_start=1174
-  _globals['_PULLREQUEST']._serialized_end=1446
-  _globals['_PULLRESPONSE']._serialized_start=1449
-  _globals['_PULLRESPONSE']._serialized_end=1597
-  _globals['_GETREQUEST']._serialized_start=1599
-  _globals['_GETREQUEST']._serialized_end=1676
-  _globals['_GETRESPONSE']._serialized_start=1678
-  _globals['_GETRESPONSE']._serialized_end=1762
-  _globals['_STREAMPULLREQUEST']._serialized_start=1765
-  _globals['_STREAMPULLREQUEST']._serialized_end=1952
-  _globals['_CREATETICKETREQUEST']._serialized_start=1954
-  _globals['_CREATETICKETREQUEST']._serialized_end=1997
-  _globals['_CREATETICKETRESPONSE']._serialized_start=1999
-  _globals['_CREATETICKETRESPONSE']._serialized_end=2086
-  _globals['_STREAMPULLRESPONSE']._serialized_start=2088
-  _globals['_STREAMPULLRESPONSE']._serialized_end=2206
-  _globals['_SYNCSERVICE']._serialized_start=3220
-  _globals['_SYNCSERVICE']._serialized_end=3662
+  _globals['_CHANGE']._serialized_end=502
+  _globals['_NOTE']._serialized_start=504
+  _globals['_NOTE']._serialized_end=621
+  _globals['_ENTITYREFERENCE']._serialized_start=623
+  _globals['_ENTITYREFERENCE']._serialized_end=680
+  _globals['_PUSHREQUEST']._serialized_start=683
+  _globals['_PUSHREQUEST']._serialized_end=932
+  _globals['_PUSHRESULT']._serialized_start=935
+  _globals['_PUSHRESULT']._serialized_end=1074
+  _globals['_PUSHRESPONSE']._serialized_start=1076
+  _globals['_PUSHRESPONSE']._serialized_end=1175
+  _globals['_PUSHSTREAMREQUEST']._serialized_start=1177
+  _globals['_PUSHSTREAMREQUEST']._serialized_end=1238
+  _globals['_PUSHSTREAMRESPONSE']._serialized_start=1240
+  _globals['_PUSHSTREAMRESPONSE']._serialized_end=1302
+  _globals['_PUSHANSWER']._serialized_start=1304
+  _globals['_PUSHANSWER']._serialized_end=1391
+  _globals['_PULLREQUEST']._serialized_start=1394
+  _globals['_PULLREQUEST']._serialized_end=1666
+  _globals['_PULLRESPONSE']._serialized_start=1669
+  _globals['_PULLRESPONSE']._serialized_end=1817
+  _globals['_GETREQUEST']._serialized_start=1819
+  _globals['_GETREQUEST']._serialized_end=1916
+  _globals['_GETRESPONSE']._serialized_start=1918
+  _globals['_GETRESPONSE']._serialized_end=2036
+  _globals['_STREAMPULLREQUEST']._serialized_start=2039
+  _globals['_STREAMPULLREQUEST']._serialized_end=2226
+  _globals['_CREATETICKETREQUEST']._serialized_start=2228
+  _globals['_CREATETICKETREQUEST']._serialized_end=2271
+  _globals['_CREATETICKETRESPONSE']._serialized_start=2273
+  _globals['_CREATETICKETRESPONSE']._serialized_end=2360
+  _globals['_STREAMPULLRESPONSE']._serialized_start=2362
+  _globals['_STREAMPULLRESPONSE']._serialized_end=2480
+  _globals['_SYNCSERVICE']._serialized_start=3555
+  _globals['_SYNCSERVICE']._serialized_end=3997
 # @@protoc_insertion_point(module_scope)

@@ -48,6 +48,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_OVERLOADED: _ClassVar[ErrorReason]
     ERROR_REASON_PUSH_ID_REUSED: _ClassVar[ErrorReason]
     ERROR_REASON_TOO_MANY_OPEN: _ClassVar[ErrorReason]
+    ERROR_REASON_NOTE_MISMATCH: _ClassVar[ErrorReason]
+    ERROR_REASON_NOTES_FULL: _ClassVar[ErrorReason]
     ERROR_REASON_ENTITY_DIFFERS: _ClassVar[ErrorReason]
     ERROR_REASON_PROJECT_DISABLED: _ClassVar[ErrorReason]
 ACTION_UNSPECIFIED: Action
@@ -80,11 +82,13 @@ ERROR_REASON_INTERNAL: ErrorReason
 ERROR_REASON_OVERLOADED: ErrorReason
 ERROR_REASON_PUSH_ID_REUSED: ErrorReason
 ERROR_REASON_TOO_MANY_OPEN: ErrorReason
+ERROR_REASON_NOTE_MISMATCH: ErrorReason
+ERROR_REASON_NOTES_FULL: ErrorReason
 ERROR_REASON_ENTITY_DIFFERS: ErrorReason
 ERROR_REASON_PROJECT_DISABLED: ErrorReason
 
 class Change(_message.Message):
-    __slots__ = ("entity_type", "entity_id", "action", "data", "client_timestamp", "base_revision", "revision", "created_revision", "user_id", "required_entities", "only_if_absent", "retained_members", "identifying_members")
+    __slots__ = ("entity_type", "entity_id", "action", "data", "client_timestamp", "base_revision", "revision", "created_revision", "user_id", "required_entities", "only_if_absent", "retained_members", "identifying_members", "note")
     ENTITY_TYPE_FIELD_NUMBER: _ClassVar[int]
     ENTITY_ID_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
@@ -98,6 +102,7 @@ class Change(_message.Message):
     ONLY_IF_ABSENT_FIELD_NUMBER: _ClassVar[int]
     RETAINED_MEMBERS_FIELD_NUMBER: _ClassVar[int]
     IDENTIFYING_MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
     entity_type: str
     entity_id: str
     action: Action
@@ -111,7 +116,22 @@ class Change(_message.Message):
     only_if_absent: bool
     retained_members: _containers.RepeatedScalarFieldContainer[str]
     identifying_members: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., action: _Optional[_Union[Action, str]] = ..., data: _Optional[bytes] = ..., client_timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., base_revision: _Optional[int] = ..., revision: _Optional[int] = ..., created_revision: _Optional[int] = ..., user_id: _Optional[str] = ..., required_entities: _Optional[_Iterable[_Union[EntityReference, _Mapping]]] = ..., only_if_absent: _Optional[bool] = ..., retained_members: _Optional[_Iterable[str]] = ..., identifying_members: _Optional[_Iterable[str]] = ...) -> None: ...
+    note: Note
+    def __init__(self, entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ..., action: _Optional[_Union[Action, str]] = ..., data: _Optional[bytes] = ..., client_timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., base_revision: _Optional[int] = ..., revision: _Optional[int] = ..., created_revision: _Optional[int] = ..., user_id: _Optional[str] = ..., required_entities: _Optional[_Iterable[_Union[EntityReference, _Mapping]]] = ..., only_if_absent: _Optional[bool] = ..., retained_members: _Optional[_Iterable[str]] = ..., identifying_members: _Optional[_Iterable[str]] = ..., note: _Optional[_Union[Note, _Mapping]] = ...) -> None: ...
+
+class Note(_message.Message):
+    __slots__ = ("name", "value", "version", "expected_version", "ttl")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: bytes
+    version: int
+    expected_version: int
+    ttl: int
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[bytes] = ..., version: _Optional[int] = ..., expected_version: _Optional[int] = ..., ttl: _Optional[int] = ...) -> None: ...
 
 class EntityReference(_message.Message):
     __slots__ = ("entity_type", "entity_id")
@@ -122,30 +142,34 @@ class EntityReference(_message.Message):
     def __init__(self, entity_type: _Optional[str] = ..., entity_id: _Optional[str] = ...) -> None: ...
 
 class PushRequest(_message.Message):
-    __slots__ = ("changes", "checkpoint_token", "expected_head_ms", "require_existing", "user_id", "push_id")
+    __slots__ = ("changes", "checkpoint_token", "expected_head_ms", "require_existing", "user_id", "push_id", "notes")
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_TOKEN_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_HEAD_MS_FIELD_NUMBER: _ClassVar[int]
     REQUIRE_EXISTING_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     PUSH_ID_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     changes: _containers.RepeatedCompositeFieldContainer[Change]
     checkpoint_token: str
     expected_head_ms: int
     require_existing: bool
     user_id: str
     push_id: str
-    def __init__(self, changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., checkpoint_token: _Optional[str] = ..., expected_head_ms: _Optional[int] = ..., require_existing: _Optional[bool] = ..., user_id: _Optional[str] = ..., push_id: _Optional[str] = ...) -> None: ...
+    notes: _containers.RepeatedCompositeFieldContainer[Note]
+    def __init__(self, changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., checkpoint_token: _Optional[str] = ..., expected_head_ms: _Optional[int] = ..., require_existing: _Optional[bool] = ..., user_id: _Optional[str] = ..., push_id: _Optional[str] = ..., notes: _Optional[_Iterable[_Union[Note, _Mapping]]] = ...) -> None: ...
 
 class PushResult(_message.Message):
-    __slots__ = ("outcome", "replayed", "change")
+    __slots__ = ("outcome", "replayed", "change", "note")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     REPLAYED_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
     outcome: Outcome
     replayed: bool
     change: Change
-    def __init__(self, outcome: _Optional[_Union[Outcome, str]] = ..., replayed: _Optional[bool] = ..., change: _Optional[_Union[Change, _Mapping]] = ...) -> None: ...
+    note: Note
+    def __init__(self, outcome: _Optional[_Union[Outcome, str]] = ..., replayed: _Optional[bool] = ..., change: _Optional[_Union[Change, _Mapping]] = ..., note: _Optional[_Union[Note, _Mapping]] = ...) -> None: ...
 
 class PushResponse(_message.Message):
     __slots__ = ("results", "checkpoint_token", "head_ms")
@@ -220,22 +244,26 @@ class PullResponse(_message.Message):
     def __init__(self, changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., checkpoint_token: _Optional[str] = ..., has_more: _Optional[bool] = ..., head_ms: _Optional[int] = ..., total_size: _Optional[int] = ..., reset: _Optional[bool] = ...) -> None: ...
 
 class GetRequest(_message.Message):
-    __slots__ = ("entities", "user_id")
+    __slots__ = ("entities", "note_names", "user_id")
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    NOTE_NAMES_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     entities: _containers.RepeatedCompositeFieldContainer[EntityReference]
+    note_names: _containers.RepeatedScalarFieldContainer[str]
     user_id: str
-    def __init__(self, entities: _Optional[_Iterable[_Union[EntityReference, _Mapping]]] = ..., user_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, entities: _Optional[_Iterable[_Union[EntityReference, _Mapping]]] = ..., note_names: _Optional[_Iterable[str]] = ..., user_id: _Optional[str] = ...) -> None: ...
 
 class GetResponse(_message.Message):
-    __slots__ = ("changes", "head_ms", "unread")
+    __slots__ = ("changes", "notes", "head_ms", "unread")
     CHANGES_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
     HEAD_MS_FIELD_NUMBER: _ClassVar[int]
     UNREAD_FIELD_NUMBER: _ClassVar[int]
     changes: _containers.RepeatedCompositeFieldContainer[Change]
+    notes: _containers.RepeatedCompositeFieldContainer[Note]
     head_ms: int
     unread: int
-    def __init__(self, changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., head_ms: _Optional[int] = ..., unread: _Optional[int] = ...) -> None: ...
+    def __init__(self, changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., notes: _Optional[_Iterable[_Union[Note, _Mapping]]] = ..., head_ms: _Optional[int] = ..., unread: _Optional[int] = ...) -> None: ...
 
 class StreamPullRequest(_message.Message):
     __slots__ = ("entity_types", "checkpoint_token", "after_revision", "follow", "user_id", "all_users", "reset_when_expired")

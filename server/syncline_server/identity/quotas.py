@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from cachetools import TTLCache
 
 from syncline_server.identity.principal import Principal
-from syncline_server.sync.errors import RateLimited
+from syncline_server.sync.errors import NotesFull, RateLimited
 
 _KNOWN_SECONDS: Final = 60
 """How long a count is good, with what was pushed since added to it."""
@@ -30,6 +30,9 @@ class UsageSource(Protocol):
     async def usage_of(self, project_id: int, user_id: str) -> Usage:
         """Count what is kept of a user. Raises StoreUnavailable."""
 
+    async def note_bytes_of(self, project_id: int, user_id: str) -> int:
+        """Count the bytes of a user's notes, their names among them. Raises StoreUnavailable."""
+
 
 @dataclass(slots=True)
 class _Counted:
@@ -41,11 +44,13 @@ class _Counted:
 class Quotas:
     """Refuses pushes of users of whom too much is kept; what deletes alone is always let in."""
 
-    def __init__(self, source: UsageSource, max_bytes: int, max_types: int) -> None:
-        """Keep so many bytes and entity types of a user; 0: any number."""
+    def __init__(self, source: UsageSource, max_bytes: int, max_types: int, max_note_bytes: int = 0) -> None:
+        """Keep so many bytes and entity types of a user, and so many bytes of notes; 0: any number."""
         self._source = source
         self._max_bytes = max_bytes
         self._max_types = max_types
+        self._max_note_bytes = max_note_bytes
+        self._noted: TTLCache[tuple[int, str], _Counted] = TTLCache(_KNOWN_USERS, _KNOWN_SECONDS)
         self._counted: TTLCache[tuple[int, str], _Counted] = TTLCache(_KNOWN_USERS, _KNOWN_SECONDS)
 
     async def check(self, principal: Principal, size_bytes: int) -> None:
@@ -67,6 +72,19 @@ class Quotas:
                 retry_after_seconds=float(_KNOWN_SECONDS),
             )
         counted.pushed_bytes += size_bytes
+
+    async def check_notes(self, principal: Principal, size_bytes: int) -> None:
+        """Let so many bytes of notes in (N6). Raises NotesFull and StoreUnavailable."""
+        if not self._max_note_bytes:
+            return
+        caller = (principal.project_id, principal.user)
+        noted = self._noted.get(caller)
+        if noted is None or noted.pushed_bytes + size_bytes + noted.usage.size_bytes > self._max_note_bytes:
+            noted = _Counted(Usage(await self._source.note_bytes_of(*caller), 0), time.monotonic())
+            self._noted[caller] = noted
+        if noted.usage.size_bytes + size_bytes > self._max_note_bytes:
+            raise NotesFull(self._max_note_bytes)
+        noted.pushed_bytes += size_bytes
 
     def _excess(self, counted: _Counted, size_bytes: int) -> tuple[str, int] | None:
         """Say what there is too much of, and the limit; None: nothing."""

@@ -10,9 +10,11 @@ from syncline import words
 from syncline.v1 import sync_pb2
 from syncline_server.rpc.counts import Count
 from syncline_server.rpc.json_object import are_small_objects, json_problem
+from syncline_server.rpc.notes import note_of, problem_of
 from syncline_server.sync.changes import Action, Change
 from syncline_server.sync.errors import ChangeInvalid
 from syncline_server.sync.keys import entity_key
+from syncline_server.sync.notes import NewNote
 from syncline_server.sync.retries import made_id
 
 ENTITY_TYPE_PROBLEM: Final = f"must be {words.ENTITY_TYPE_FORM}"
@@ -73,6 +75,7 @@ def _change_of(
         change.only_if_absent,
         _retained_members(index, change, action) if change.retained_members else (),
         _identifying_members(index, change) if change.identifying_members else (),
+        _note(index, change.note, project_id, user_id) if change.HasField("note") else None,
     )
 
 
@@ -135,6 +138,13 @@ def _identifying_members(index: int, change: sync_pb2.Change) -> tuple[str, ...]
     if len(change.identifying_members) > _MAX_IDENTIFYING:
         raise ChangeInvalid(index, "identifying_members", f"must be at most {_MAX_IDENTIFYING}", limit=_MAX_IDENTIFYING)
     return tuple(change.identifying_members)
+
+
+def _note(index: int, note: sync_pb2.Note, project_id: int, user_id: str) -> NewNote:
+    if found := problem_of(note):
+        field, problem, limits = found
+        raise ChangeInvalid(index, f"note.{field}", problem, **limits)
+    return note_of(note, project_id, user_id)
 
 
 def _base_revision(index: int, revision: int) -> int:

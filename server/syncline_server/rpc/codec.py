@@ -1,5 +1,6 @@
 """Values of the rules as messages of the contract."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -10,8 +11,8 @@ from syncline_server.rpc.wire import varint
 from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action, PushOutcome, Version
 from syncline_server.sync.feed import StreamPiece
 from syncline_server.sync.layout import Layout
+from syncline_server.sync.lookup import StoredEntities
 from syncline_server.sync.reading import Page
-from syncline_server.sync.store import StoredEntities
 
 _MICROSECONDS: Final = 1_000_000
 
@@ -27,6 +28,8 @@ def fill_push_response(response: sync_pb2.PushResponse, outcome: PushOutcome, ch
         if result.replayed:
             answer.replayed = True
         _set_version(answer.change, result.version, result.carries_data)
+        if result.note is not None:
+            answer.note.name, answer.note.version, answer.note.value = result.note
 
 
 def pull_response(page: Page, checkpoint_token: str) -> bytes:
@@ -47,9 +50,16 @@ def first_revision(changes: bytes) -> int:
     return sync_pb2.Change.FromString(changes[at : at + length]).revision
 
 
-def get_response(found: StoredEntities, unread: int) -> bytes:
-    """Return the answer to a look-up: a GetResponse, serialized."""
-    rest = sync_pb2.GetResponse(head_ms=found.user_head // MICROSECONDS_PER_MS, unread=unread)
+def get_response(found: StoredEntities, unread: int, note_names: Mapping[str, str]) -> bytes:
+    """Return the answer to a look-up, a GetResponse, serialized; `note_names` are the names of the notes by key."""
+    notes = [
+        sync_pb2.Note(
+            name=note_names[note.key], value=note.value, version=note.version, ttl=note.seconds_left(found.now_ms)
+        )
+        for note in found.notes
+        if note.is_there(found.now_ms)
+    ]
+    rest = sync_pb2.GetResponse(notes=notes, head_ms=found.user_head // MICROSECONDS_PER_MS, unread=unread)
     return found.changes + rest.SerializeToString()
 
 

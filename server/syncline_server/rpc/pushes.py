@@ -1,6 +1,7 @@
 """One push, in two halves, which Push and PushStream share: what is begun is on its way, what is known is answered."""
 
 import asyncio
+from collections.abc import Iterator
 
 from syncline.v1 import sync_pb2
 from syncline_server.identity.call_limits import CallLimiter
@@ -31,7 +32,7 @@ class Pushes:
         self._conflicts = metrics.changes.labels("conflict")
 
     async def check(self, request: sync_pb2.PushRequest, principal: Principal) -> None:
-        """Hold a push against what its user may do and keep. Raises ProjectDisabled, RateLimited, StoreUnavailable."""
+        """Hold a push against what its user may do and keep. Raises SyncError."""
         if principal.key is not None:
             principal.key.project.check_written()
         self._limiter.check(principal)
@@ -39,6 +40,8 @@ class Pushes:
         self._limiter.count_push(principal, len(request.changes), size_bytes)
         if not all(change.action == sync_pb2.ACTION_DELETE for change in request.changes):
             await self._quotas.check(principal, size_bytes)
+        if noted_bytes := sum([len(note.name) + len(note.value) for note in _written(request)]):
+            await self._quotas.check_notes(principal, noted_bytes)
 
     def begin(self, request: sync_pb2.PushRequest, principal: Principal) -> BegunPush:
         """Put a push in line. Raises SyncError where nothing of it can be applied."""
@@ -63,3 +66,9 @@ class Pushes:
         if conflicts:
             self._conflicts.inc(conflicts)
         self._applied.inc(len(outcome.results) - replayed - conflicts)
+
+
+def _written(request: sync_pb2.PushRequest) -> Iterator[sync_pb2.Note]:
+    """Yield the notes of a push that are not to be deleted."""
+    yield from [note for note in request.notes if note.value]
+    yield from [change.note for change in request.changes if change.HasField("note") and change.note.value]

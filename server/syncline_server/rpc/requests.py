@@ -14,13 +14,14 @@ from syncline_server.identity.ids import check_id
 from syncline_server.identity.principal import Principal
 from syncline_server.rpc.changes import CHANGE_COUNTS, ENTITY_TYPE_PROBLEM, changes_of
 from syncline_server.rpc.counts import Count, CountedFields
+from syncline_server.rpc.notes import note_keys, notes_of
 from syncline_server.sync.changes import Push
 from syncline_server.sync.checkpoint import CheckpointCodec, ScopeTag
 from syncline_server.sync.circle import FROM_START, SHOWS_NONE, Checkpoint, kinds_of
 from syncline_server.sync.errors import RequestInvalid
 from syncline_server.sync.keys import entity_key, session_key
+from syncline_server.sync.lookup import EntitiesQuery
 from syncline_server.sync.reading import PageSize, Reading
-from syncline_server.sync.store import EntitiesQuery
 
 _MAX_PUSHES: Final = 512
 """The most pushes in a message of a stream."""
@@ -51,16 +52,18 @@ class Requests:
     @property
     def counted(self) -> Mapping[str, CountedFields]:
         """The repeated fields of requests, and how many elements each may have; by the names of messages."""
-        changes = Count(self._limits.max_changes, CHANGE_COUNTS)
+        notes = Count(words.MAX_NOTES)
+        push = {"changes": Count(self._limits.max_changes, CHANGE_COUNTS), "notes": notes}
+        read = {"entities": Count(words.MAX_REFERENCES), "note_names": notes}
         types = Count(words.MAX_ENTITY_TYPES)
         return {
-            "PushRequest": CountedFields(sync_pb2.PushRequest.DESCRIPTOR, {"changes": changes}),
+            "PushRequest": CountedFields(sync_pb2.PushRequest.DESCRIPTOR, push),
             "PushStreamRequest": CountedFields(
-                sync_pb2.PushStreamRequest.DESCRIPTOR, {"pushes": Count(_MAX_PUSHES, {"changes": changes})}
+                sync_pb2.PushStreamRequest.DESCRIPTOR, {"pushes": Count(_MAX_PUSHES, push)}
             ),
             "PullRequest": CountedFields(sync_pb2.PullRequest.DESCRIPTOR, {"entity_types": types}),
             "StreamPullRequest": CountedFields(sync_pb2.StreamPullRequest.DESCRIPTOR, {"entity_types": types}),
-            "GetRequest": CountedFields(sync_pb2.GetRequest.DESCRIPTOR, {"entities": Count(words.MAX_REFERENCES)}),
+            "GetRequest": CountedFields(sync_pb2.GetRequest.DESCRIPTOR, read),
         }
 
     def push(self, request: sync_pb2.PushRequest, principal: Principal) -> Push:
@@ -79,6 +82,7 @@ class Requests:
         changes = changes_of(
             request.changes, project_id, user, push_id=push_id, max_data_bytes=self._limits.max_data_bytes
         )
+        notes = notes_of(request, project_id, user)
         if principal.scopes.limited:
             principal.check_types(_types_of(request))
         return Push(
@@ -91,6 +95,7 @@ class Requests:
             expected_head_ms,
             request.require_existing,
             push_id,
+            notes,
         )
 
     def pull(self, request: sync_pb2.PullRequest, principal: Principal) -> tuple[Reading, PageSize]:
@@ -115,7 +120,7 @@ class Requests:
         return reading, size
 
     def get(self, request: sync_pb2.GetRequest, principal: Principal) -> EntitiesQuery:
-        """Return what a request asks to look up, each entity once."""
+        """Return what a request asks to look up, each entity and note once."""
         if len(request.entities) > words.MAX_REFERENCES:
             limit, count = words.MAX_REFERENCES, len(request.entities)
             raise RequestInvalid("entities", f"must be at most {limit}, got {count}", limit=limit)
@@ -125,7 +130,14 @@ class Requests:
             check_id(f"entities[{index}].entity_id", entity.entity_id)
         principal.check_types({entity.entity_type for entity in request.entities})
         keys = dict.fromkeys(_keys_of(request, principal))
-        return EntitiesQuery(principal.project_id, principal.user, tuple(keys), self._limits.max_page_bytes)
+        notes = self.note_names(request, principal)
+        return EntitiesQuery(
+            principal.project_id, principal.user, tuple(keys), self._limits.max_page_bytes, tuple(notes)
+        )
+
+    def note_names(self, request: sync_pb2.GetRequest, principal: Principal) -> dict[str, str]:
+        """Return the names of the notes that a request asks for, by their keys."""
+        return note_keys(request.note_names, principal.project_id, principal.user)
 
     def unread(self, request: sync_pb2.GetRequest, principal: Principal, looked_at: int) -> int:
         """Return how many references at the end of a request come after those that have been looked at."""

@@ -119,7 +119,8 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         """Read entities by their ids."""
         principal = await self._principal(request.user_id, context)
         found = await self._store.entities(self._requests.get(request, principal))
-        return codec.get_response(found, self._requests.unread(request, principal, found.looked_at))
+        unread = self._requests.unread(request, principal, found.looked_at)
+        return codec.get_response(found, unread, self._requests.note_names(request, principal))
 
     async def StreamPull(self, request: sync_pb2.StreamPullRequest, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # it writes its messages, so that a reader who takes none can be cut
         """Read everything, then follow."""

@@ -23,6 +23,8 @@ STATUS_OF: Final[dict[type[errors.SyncError], tuple[StatusCode, sync_pb2.ErrorRe
     errors.HeadMismatch: (StatusCode.ABORTED, sync_pb2.ERROR_REASON_HEAD_MISMATCH),
     errors.EntityNotFound: (StatusCode.NOT_FOUND, sync_pb2.ERROR_REASON_ENTITY_NOT_FOUND),
     errors.EntityDiffers: (StatusCode.ALREADY_EXISTS, sync_pb2.ERROR_REASON_ENTITY_DIFFERS),
+    errors.NoteMismatch: (StatusCode.ABORTED, sync_pb2.ERROR_REASON_NOTE_MISMATCH),
+    errors.NotesFull: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_NOTES_FULL),
     errors.DataTooLarge: (StatusCode.FAILED_PRECONDITION, sync_pb2.ERROR_REASON_DATA_TOO_LARGE),
     errors.AnswerTooLarge: (StatusCode.RESOURCE_EXHAUSTED, sync_pb2.ERROR_REASON_ANSWER_TOO_LARGE),
     errors.KeyInvalid: (StatusCode.UNAUTHENTICATED, sync_pb2.ERROR_REASON_KEY_INVALID),

@@ -24,6 +24,8 @@ class SqlDialect:
     """The function that returns the greater of two numbers."""
     place: str
     """Which tables these are, where they may be replaced under a connection."""
+    clock: str
+    """The database's clock, in µs; NULL where it has no good one."""
     found: str
     """The entities of the keys $3, each with the place of its key, from 0, as `ordinal`."""
     carried: str

@@ -6,7 +6,7 @@ beside the keys, PostgreSQL would try each key with each of them.
 """
 
 from syncline_server.store.dialect import SqlDialect
-from syncline_server.store.statements import PUSH_COLUMNS, VERSION_COLUMNS
+from syncline_server.store.statements import NOTE_COLUMNS, PUSH_COLUMNS, VERSION_COLUMNS
 from syncline_server.sync.store import REMEMBERED_PUSHES
 
 
@@ -33,6 +33,11 @@ def heads(dialect: SqlDialect) -> str:
 def large_data(dialect: SqlDialect) -> str:
     """Return the statement of the data of entities."""
     return f"SELECT entity_key, data FROM entities WHERE {dialect.among('entity_key', '$2')} AND project_id = $1"
+
+
+def notes(dialect: SqlDialect, of_one: bool) -> str:
+    """Return the statement of the notes with keys asked for."""
+    return f"SELECT {NOTE_COLUMNS} FROM notes WHERE {_of_keys(dialect, 'note_key', of_one)}"
 
 
 def remembered(dialect: SqlDialect, of_one: bool) -> str:

@@ -50,8 +50,8 @@ def recent(dialect: SqlDialect, by_size: bool) -> str:
         UNION ALL SELECT * FROM ({_rows(laid_out, others, found, limits, by_size=by_size)}) AS page"""
 
 
-def entities(dialect: SqlDialect, by_size: bool) -> str:
-    """Return the statement of entities by their keys."""
+def entities(dialect: SqlDialect, by_size: bool, with_notes: bool) -> str:
+    """Return the statement of entities by their keys, and of notes by theirs."""
     deleted, new, changed = (f"CAST({closing} AS {dialect.of_bytes})" for closing in ("$4", "$5", "$6"))
     closing = f"CASE WHEN deleted THEN {deleted} WHEN created_revision = revision THEN {new} ELSE {changed} END"
     laid_out = f"CAST(opening || {dialect.utf8} || {closing} AS {dialect.of_bytes})"
@@ -64,12 +64,17 @@ def entities(dialect: SqlDialect, by_size: bool) -> str:
             WINDOW in_order AS (ORDER BY ordinal ROWS UNBOUNDED PRECEDING)
         ) AS sums {dialect.again}"""
         fits = "number = 1 OR bytes <= $7"
+    notes = ""
+    if with_notes:
+        notes = f"""UNION ALL SELECT -2, value, version, note_key, expires_at_us, NULL FROM notes
+            WHERE {dialect.among("note_key", "$8")} AND project_id = $1"""
     return f"""
         SELECT -1 AS ordinal, CAST(NULL AS {dialect.of_bytes}) AS laid_out,
             coalesce((SELECT max(revision) FROM entities WHERE project_id = $1 AND user_id = $2), 0) AS head,
-            rows_schema, {dialect.place} AS place
+            rows_schema, {dialect.place} AS place, {dialect.clock} AS clock
         FROM heads WHERE project_id = $1
-        UNION ALL SELECT ordinal, CASE WHEN {fits} THEN {laid_out} END, NULL, NULL, NULL FROM {found}"""
+        UNION ALL SELECT ordinal, CASE WHEN {fits} THEN {laid_out} END, NULL, NULL, NULL, NULL FROM {found}
+        {notes}"""
 
 
 def circle(dialect: SqlDialect, shape: CircleShape) -> str:

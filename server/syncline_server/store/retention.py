@@ -1,5 +1,5 @@
 """What is forgotten in time: the shown positions of sessions not heard of for long, pushes of
-yesterday (Q5), used tickets."""
+yesterday (Q5), used tickets, notes (N5)."""
 
 import asyncio
 import logging
@@ -24,7 +24,10 @@ _DELETE_PUSHES: Final = """
 _DELETE_TICKETS: Final = """
     DELETE FROM used_tickets WHERE (id, project_id) IN (
         SELECT id, project_id FROM used_tickets WHERE expires_at_us < $1 ORDER BY expires_at_us LIMIT $2)"""
-_EXPIRE: Final = (_DELETE_POSITIONS, _DELETE_PUSHES, _DELETE_TICKETS)
+_DELETE_NOTES: Final = """
+    DELETE FROM notes WHERE (note_key, project_id) IN (
+        SELECT note_key, project_id FROM notes WHERE expires_at_us < $1 ORDER BY expires_at_us LIMIT $2)"""
+_EXPIRE: Final = (_DELETE_POSITIONS, _DELETE_PUSHES, _DELETE_TICKETS, _DELETE_NOTES)
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What the stores of both databases have in common: the statements that read, and the values that their rows become."""
+"""What the reading sides of both stores have in common: the statements, and the values that their rows become."""
 
 import json
 from abc import ABC, abstractmethod
@@ -15,22 +15,24 @@ from syncline_server.store.histories import EpochMoved
 from syncline_server.store.sql_transaction import LogSql, Row
 from syncline_server.store.statements import PageShape
 from syncline_server.store.wanted_schema import WANTED
-from syncline_server.sync.changes import Action
+from syncline_server.sync.changes import MICROSECONDS_PER_MS, Action
+from syncline_server.sync.lookup import EntitiesQuery, StoredEntities
+from syncline_server.sync.notes import StoredNote
 from syncline_server.sync.store import (
     CircleQuery,
-    EntitiesQuery,
     PageQuery,
     RecentPage,
     RecentVersion,
     SeenHead,
     StoredCircle,
-    StoredEntities,
     StoredPage,
 )
 
 T = TypeVar("T")
 
 _SMALL_BYTES: Final = 2048
+_NOTE: Final = -2
+"""Stands for the ordinal of a note, see Statements.entities."""
 
 
 class SqlStore(ABC):
@@ -112,29 +114,38 @@ class SqlStore(ABC):
         )
 
     async def _entities(self, query: EntitiesQuery) -> StoredEntities:
-        header, rows = await self._found(query, query.keys)
-        head, rows_schema = header[2:4]
+        header, rows, notes = await self._found(query, query.keys)
+        head, rows_schema, _, clock_us = header[2:]
         if rows_schema < WANTED:
             both = chain.from_iterable(zip(query.keys, self._older_keys(query.keys), strict=True))
-            header, rows = await self._found(query, tuple(both))
+            header, rows, notes = await self._found(query, tuple(both))
             head, rows = header[2], [(ordinal // 2, laid_out) for ordinal, laid_out in rows]
         cut_at = next((place for place, laid_out in rows if laid_out is None), len(query.keys))
+        now_us = self._log.clock_us() if self._log.clock_us else clock_us
         return StoredEntities(
             changes=b"".join([laid_out for place, laid_out in rows if laid_out is not None and place < cut_at]),
             user_head=head,
             looked_at=cut_at,
+            notes=notes,
+            now_ms=now_us // MICROSECONDS_PER_MS if query.note_keys else 0,
         )
 
-    async def _found(self, query: EntitiesQuery, keys: tuple[str, ...]) -> tuple[Row, list[tuple[int, bytes | None]]]:
-        """Return the header, and places of keys with what there is."""
-        statement, many = self._log.statements.entities, self._log.statements.many
+    async def _found(
+        self, query: EntitiesQuery, keys: tuple[str, ...]
+    ) -> tuple[Row, list[tuple[int, bytes | None]], tuple[StoredNote, ...]]:
+        """Return the header, places of keys with what there is, and the notes."""
+        many, asks = self._log.statements.many, bool(query.note_keys)
+        statement = self._log.statements.entities
+        noted = (many(query.note_keys),) if asks else ()
         parameters = (query.project_id, query.user_id, many(keys), *self._closings)
         small_bytes = self._small_bytes(len(keys), query.max_bytes)
-        found = await self._rows(statement(False), (*parameters, small_bytes))
-        laid_out = [row[1] for row in found[1:]]
+        found = await self._rows(statement(False, asks), (*parameters, small_bytes, *noted))
+        laid_out = [row[1] for row in found if row[0] >= 0]
         if None in laid_out or sum(map(len, laid_out)) > query.max_bytes:
-            found = await self._rows(statement(True), (*parameters, query.max_bytes), is_large=True)
-        return the_row(found), sorted([(row[0], row[1]) for row in found[1:]])
+            found = await self._rows(statement(True, asks), (*parameters, query.max_bytes, *noted), is_large=True)
+        entities = sorted([(row[0], row[1]) for row in found if row[0] >= 0])
+        notes = {row[3]: _note_of(row, query.user_id) for row in found if row[0] == _NOTE}
+        return the_row(found), entities, tuple([notes[key] for key in query.note_keys if key in notes])
 
     async def _circle(self, query: CircleQuery) -> StoredCircle:
         shape, parameters = circles.asked(query, self._log.statements.many, self._closings)
@@ -168,6 +179,11 @@ class SqlStore(ABC):
     @abstractmethod
     async def _rows(self, statement: str, parameters: tuple[Any, ...], *, is_large: bool = False) -> Sequence[Row]:
         """Run a statement that reads, much where it is known to be. Raises ConnectionLost, and errors of the driver."""
+
+
+def _note_of(row: Row, owner: str) -> StoredNote:
+    _, value, version, key, expires_at_us, _ = row
+    return StoredNote(key, owner, "", version, expires_at_us, value)
 
 
 def the_row(rows: Sequence[Row]) -> Row:

@@ -12,6 +12,7 @@ from syncline_server.store.statements import Statements
 from syncline_server.store.wanted_schema import WANTED
 from syncline_server.sync.changes import Version
 from syncline_server.sync.layout import Layout
+from syncline_server.sync.notes import StoredNote
 from syncline_server.sync.store import LockedHead, News, ProjectNews, RememberedPush, ShownPosition
 
 Row = Sequence[Any]
@@ -126,6 +127,16 @@ class SqlTransaction(ABC):
         """Store pushes."""
         rows = [(project_id, *push) for project_id, of_one in pushes.items() for push in of_one]
         await self._upsert(self._sql.remember, rows)
+
+    async def notes(self, project_id: int | None, keys: Collection[str]) -> dict[str, StoredNote]:
+        """Return notes."""
+        return {row[0]: StoredNote._make(row) for row in await self._of_keys(self._sql.notes, project_id, keys)}
+
+    async def write_notes(self, notes: Mapping[int, Collection[StoredNote]]) -> None:
+        """Store notes."""
+        rows = [(project_id, *note) for project_id, of_one in notes.items() for note in of_one]
+        size_bytes = sum([len(note.value) for of_one in notes.values() for note in of_one])
+        await self._upsert(self._sql.write_notes, rows, size_bytes)
 
     async def forget(self, project_id: int, devices: Collection[tuple[str, str]], now_us: int) -> None:
         """Delete remembered pushes."""

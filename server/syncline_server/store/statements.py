@@ -62,6 +62,10 @@ class Statements:
     """project id (as for positions), keys → columns of RememberedPush."""
     remember: str
     """project id, columns of a push → nothing."""
+    notes: Callable[[bool], str]
+    """project id (as for positions), keys → columns of StoredNote."""
+    write_notes: str
+    """project id, columns of a note → nothing."""
     forget: str
     """project id, time in µs, users and devices → nothing. What has expired by that time is left to the clean-up."""
     heads: str
@@ -77,11 +81,14 @@ class Statements:
     A page leaves out versions whose data has more bytes than asked for; by size, it ends where it has so many bytes. To
     look at sizes first takes half as long again.
     """
-    entities: Callable[[bool], str]
-    """project id, user, keys, closings, bytes → a header, then a row for each key that there is; by size or not.
+    entities: Callable[[bool, bool], str]
+    """project id, user, keys, closings, bytes, keys of notes → a header, then a row for each key that there is.
+
+    By size or not; with notes or not, without which no keys of them are passed.
 
     A row has the place of its key, from 0, and the version, laid out; NULL where it is left out, and by size from there
-    on. The header has -1 and NULL, and then the user's head and the oldest schema that a row may be of.
+    on. The header has -1 and NULL, then the user's head, the oldest schema that a row may be of, and at the end the
+    clock in µs or NULL. Notes have -2, the value, the version, the key, and when it expires.
     """
     circle: Callable[[CircleShape], str]
     """The parameters of a page but for the start, then after, end and rest → one row a version, one at least.
@@ -113,6 +120,10 @@ UPSERT_POSITION: Final = """
         with_device = excluded.with_device, revision = excluded.revision, expires_at_us = excluded.expires_at_us"""
 
 POSITION_COLUMNS: Final = "session_key, entity_type, revision, user_id, with_device, expires_at_us"
+NOTE_COLUMNS: Final = "note_key, owner, name, version, expires_at_us, value"
+UPSERT_NOTE: Final = """
+    ON CONFLICT (note_key, project_id) DO UPDATE SET version = excluded.version,
+        expires_at_us = excluded.expires_at_us, value = excluded.value"""
 PUSH_COLUMNS: Final = "push_key, user_id, device, push_id, request_digest, outcomes, expires_at_us"
 UPSERT_PUSH: Final = """
     ON CONFLICT (push_key, project_id) DO UPDATE SET request_digest = excluded.request_digest,

@@ -10,6 +10,10 @@ _USAGE: Final = """
     SELECT coalesce(sum(size_bytes), 0) AS size_bytes, count(DISTINCT entity_type) AS types
     FROM entities WHERE project_id = $1 AND user_id = $2 AND NOT deleted"""
 
+_NOTE_BYTES: Final = """
+    SELECT coalesce(sum(length(value) + length(name)), 0) AS size_bytes
+    FROM notes WHERE project_id = $1 AND owner = $2"""
+
 
 class SqlUsage:
     """Counts in SQL; see identity.quotas.UsageSource."""
@@ -22,3 +26,8 @@ class SqlUsage:
         """Count what is kept of a user. Raises StoreUnavailable."""
         (found,) = await self._catalogue.rows(_USAGE, project_id, user_id)
         return Usage(int(found["size_bytes"]), int(found["types"]))
+
+    async def note_bytes_of(self, project_id: int, user_id: str) -> int:
+        """Count the bytes of a user's notes. Raises StoreUnavailable."""
+        (found,) = await self._catalogue.rows(_NOTE_BYTES, project_id, user_id)
+        return int(found["size_bytes"])

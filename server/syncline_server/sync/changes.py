@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from syncline_server.sync.circle import Checkpoint
 from syncline_server.sync.keys import push_key, session_key
+from syncline_server.sync.notes import NewNote, NoteAnswer, spelled
 
 MICROSECONDS_PER_MS = 1000
 _DEVICE: Final = "device:"
@@ -40,11 +41,14 @@ class Change(NamedTuple):
     """What the tombstone of a delete keeps of the stored object."""
     identifying_members: tuple[str, ...] = ()
     """What the entity is known by: the same in `data` and in the stored object."""
+    note: NewNote | None = None
+    """Written if the change is applied (N3)."""
 
     @property
     def pushed(self) -> str:
         """What makes it the same change when it comes again (P3)."""
-        return f"{int(self.action)}|{self.client_timestamp_us}|{self.data}"
+        pushed = f"{int(self.action)}|{self.client_timestamp_us}|{self.data}"
+        return pushed if self.note is None else f"{pushed}\x1d{spelled(self.note)}"
 
 
 class Version(NamedTuple):
@@ -153,6 +157,8 @@ class Push(NamedTuple):
     require_existing: bool = False
     push_id: str = ""
     """Names the push, so that it is recognised when it comes again (Q5); empty: it has none."""
+    notes: tuple[NewNote, ...] = ()
+    """Written if the push is applied (N2)."""
 
     @property
     def device(self) -> str:
@@ -189,6 +195,10 @@ class Push(NamedTuple):
             yield change.key
             yield from change.required_keys
 
+    def all_notes(self) -> list[NewNote]:
+        """Return its notes and those of its changes; none is named twice."""
+        return [*self.notes, *[change.note for change in self.changes if change.note is not None]]
+
 
 class Result(NamedTuple):
     """What became of one change."""
@@ -198,6 +208,8 @@ class Result(NamedTuple):
     version: Version
     carries_data: bool
     """Whether the answer has to carry `version.data`: the pusher does not know it."""
+    note: NoteAnswer | None = None
+    """The note of the change; None: it has none."""
 
 
 class PushOutcome(NamedTuple):

@@ -44,6 +44,8 @@ class Committer:
         changes = item.changes if isinstance(item, Push) else ()
         # A character beyond Latin-1 makes all of a text take two or four bytes each.
         size_bytes = sum([sys.getsizeof(change.data) for change in changes]) + len(changes) * _CHANGE_BYTES
+        if isinstance(item, Push):
+            size_bytes += sum([len(note.value) + _CHANGE_BYTES for note in item.all_notes()])
         self._backlog.enter(item.project_id, size_bytes)
         future: asyncio.Future[PushOutcome | None] = loop.create_future()
         self._lanes.enter(Waiting(item, len(changes), size_bytes, loop.time(), future))

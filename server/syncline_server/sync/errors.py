@@ -11,6 +11,8 @@
     │   ├── HeadMismatch
     │   ├── EntityNotFound
     │   ├── EntityDiffers
+    │   ├── NoteMismatch
+    │   ├── NotesFull
     │   ├── DataTooLarge
     │   └── AnswerTooLarge
     ├── IdentityError            who is calling is not known
@@ -123,6 +125,24 @@ class EntityDiffers(PreconditionError):
 
     def __init__(self, index: int) -> None:
         super().__init__(f"changes[{index}]: its id is that of another entity, known by other members", index=index)
+
+
+class NoteMismatch(PreconditionError):
+    """A note of the push has another version than expected."""
+
+    def __init__(self, name: str, version: int) -> None:
+        super().__init__(
+            f"The note {name!r} has version {version}; read it, then push again.", name=name, version=version
+        )
+
+
+class NotesFull(PreconditionError):
+    """As much is kept in the user's notes as may be."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(
+            f"The user's notes are over {limit_bytes} bytes; delete some, then push again.", limit_bytes=limit_bytes
+        )
 
 
 class DataTooLarge(PreconditionError):

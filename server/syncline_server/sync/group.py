@@ -13,6 +13,7 @@ from syncline_server.sync.circle import at_rest
 from syncline_server.sync.errors import AnswerTooLarge, HeadMismatch, SyncError
 from syncline_server.sync.group_state import GroupState
 from syncline_server.sync.heads import UserHeads
+from syncline_server.sync.notes import Notes
 from syncline_server.sync.resolve import PushLimits, Resolution, check_answer_size, needed_data, resolve
 from syncline_server.sync.retries import Recalled, recall, sweeps
 from syncline_server.sync.revision import RevisionAllocator
@@ -140,7 +141,7 @@ class GroupCommit:
         if state.lacks_data:
             needed = needed_data(push, state.versions, state.revisions.committed_ms)
             await self._load_large_data(transaction, push, state.versions, needed)
-        resolution = resolve(push, state.versions, shown, state.revisions, self._limits)
+        resolution = resolve(push, state.versions, shown, state.revisions, self._limits, state.notes)
         return state.accept(push, resolution, shown, news)
 
     async def _answer_again(
@@ -150,7 +151,7 @@ class GroupCommit:
         if state.lacks_data:
             needed = recalled.needed_data(push, state.versions)
             await self._load_large_data(transaction, push, state.versions, needed)
-        results = recalled.results(push, state.versions)
+        results = recalled.results(push, state.versions, state.notes)
         check_answer_size(results, self._limits)
         if push.expected_head_ms is not None:
             # Its client has read up to the head that it named, and of what came since only this push.
@@ -191,6 +192,8 @@ async def _read(
     lacks_data = any(version.data is None for version in versions.values())
     named = {push.push_key for push in pushes if push.push_id}
     remembered = await transaction.remembered(project_id, named) if named else {}
+    noted = {note.key for push in pushes for note in push.all_notes()}
+    notes = await transaction.notes(project_id, noted) if noted else {}
     return {
         one: GroupState(
             head.history,
@@ -202,6 +205,7 @@ async def _read(
             versions,
             lacks_data,
             remembered,
+            Notes(notes, head.clock_us // MICROSECONDS_PER_MS),
         )
         for one, head in heads.items()
     }
@@ -247,6 +251,9 @@ async def _write(transaction: WriteTransaction, states: Mapping[int, GroupState]
     kept = {project_id: state.to_remember.values() for project_id, state in states.items() if state.to_remember}
     if kept:
         await transaction.remember(kept)
+    noted = {project_id: state.notes.written.values() for project_id, state in states.items() if state.notes.written}
+    if noted:
+        await transaction.write_notes(noted)
     for project_id, pushes in kept.items():
         swept = {(one.user_id, one.device) for one in pushes if sweeps(one)}
         if swept:

@@ -1,11 +1,13 @@
 """What a group knows of one project while its pushes are decided, one after the other: each counts for the next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from syncline_server.sync.changes import Push, PushOutcome, Version
+from syncline_server.sync.changes import Push, PushOutcome, Result, Version
 from syncline_server.sync.circle import Checkpoint, after_push, at_rest, begin, expired, kinds_of, read_up_to
 from syncline_server.sync.heads import UserHeads
 from syncline_server.sync.history import History
+from syncline_server.sync.notes import Notes
 from syncline_server.sync.resolve import Resolution
 from syncline_server.sync.retries import remember
 from syncline_server.sync.revision import RevisionAllocator
@@ -31,6 +33,7 @@ class GroupState:
     """Data of some of these versions was left out."""
     remembered: dict[str, RememberedPush]
     """What is remembered of pushes, by their keys."""
+    notes: Notes
     to_remember: dict[str, RememberedPush] = field(default_factory=dict)
     written: dict[str, Version] = field(default_factory=dict)
     written_for: dict[str, list[Version]] = field(default_factory=dict)
@@ -45,6 +48,9 @@ class GroupState:
     def accept(self, push: Push, resolution: Resolution, shown: int, news: News) -> PushOutcome:
         """Take in a decided push and return its outcome."""
         written, head = resolution.written, resolution.head or news.head
+        if resolution.notes:
+            self.notes.write(push.user_id, resolution.notes)
+            resolution.results = self._with_notes(push, resolution.results)
         checkpoint = self.checkpoint(push, resolution, shown, news, head)
         if written:
             self.versions.update(written)
@@ -56,6 +62,15 @@ class GroupState:
             kept = remember(push, resolution.results, head, max(self.clock_us, self.revisions.head))
             self.remembered[kept.key] = self.to_remember[kept.key] = kept
         return PushOutcome(resolution.results, checkpoint, head)
+
+    def _with_notes(self, push: Push, results: Sequence[Result]) -> list[Result]:
+        """Return results that tell the notes which were just written, but for their values."""
+        return [
+            result
+            if change.note is None or result.note is not None
+            else result._replace(note=self.notes.answer(change.note, with_value=False))
+            for change, result in zip(push.changes, results, strict=True)
+        ]
 
     def checkpoint(self, push: Push, resolution: Resolution, shown: int, news: News, head: int) -> Checkpoint:
         """Return what the pusher has, `head` being the user's head after the push (P9)."""

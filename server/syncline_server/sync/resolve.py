@@ -15,7 +15,8 @@ from syncline_server.sync.changes import (
     is_device,
     version_of,
 )
-from syncline_server.sync.errors import AnswerTooLarge, DataTooLarge, EntityDiffers, EntityNotFound
+from syncline_server.sync.errors import AnswerTooLarge, DataTooLarge, EntityDiffers, EntityNotFound, NoteMismatch
+from syncline_server.sync.notes import NewNote, Notes
 from syncline_server.sync.revision import RevisionAllocator
 
 
@@ -37,21 +38,32 @@ class Resolution:
     written: dict[str, Version] = field(default_factory=dict)
     head: int = 0
     """The last revision that was drawn for it; 0: none."""
+    notes: list[NewNote] = field(default_factory=list)
+    """Those to write."""
 
 
 def resolve(
-    push: Push, before: Mapping[str, Version], shown: int, revisions: RevisionAllocator, limits: PushLimits
+    push: Push,
+    before: Mapping[str, Version],
+    shown: int,
+    revisions: RevisionAllocator,
+    limits: PushLimits,
+    notes: Notes | None = None,
 ) -> Resolution:
     """Decide every change of a push, in order, each against the state before the request (P2).
 
     `before` holds the stored versions of the push's entities by key; `shown` is the position the session has shown
-    to have reached (P9). Raises EntityNotFound, EntityDiffers, DataTooLarge or AnswerTooLarge where all of it
-    is refused.
+    to have reached (P9), and `notes` what there is of its notes. Raises NoteMismatch, EntityNotFound, EntityDiffers,
+    DataTooLarge or AnswerTooLarge where all of it is refused.
     """
     revisions.begin_push(push.user_id, alone=push.expected_head_ms is not None)
-    resolver = _Resolver(push, before, shown, revisions, limits)
+    notes = notes or Notes({}, revisions.committed_ms)
+    if (missed := notes.missed(push.notes)) is not None:
+        raise NoteMismatch(missed.name, notes.version(missed))
+    resolver = _Resolver(push, before, shown, revisions, limits, notes)
     for index, change in enumerate(push.changes):
         resolver.resolution.results.append(resolver.resolve(index, change))
+    resolver.resolution.notes.extend(push.notes)
     check_answer_size(resolver.resolution.results, limits)
     return resolver.resolution
 
@@ -63,7 +75,7 @@ def needed_data(push: Push, before: Mapping[str, Version], now_ms: int) -> Itera
         if stored is None or stored.data is not None:
             continue
         wanted = change.action is Action.UPDATE or change.retained_members or change.only_if_absent
-        wanted = wanted or change.identifying_members
+        wanted = wanted or change.identifying_members or change.note is not None
         if wanted or _conflicts(push, change, stored, now_ms):
             yield stored
 
@@ -72,7 +84,13 @@ class _Resolver:
     """The state of one push while it is decided."""
 
     def __init__(
-        self, push: Push, before: Mapping[str, Version], shown: int, revisions: RevisionAllocator, limits: PushLimits
+        self,
+        push: Push,
+        before: Mapping[str, Version],
+        shown: int,
+        revisions: RevisionAllocator,
+        limits: PushLimits,
+        notes: Notes,
     ) -> None:
         self.resolution = Resolution()
         self._push = push
@@ -80,11 +98,23 @@ class _Resolver:
         self._shown = shown
         self._revisions = revisions
         self._limits = limits
+        self._notes = notes
         self._digests = push.digests()
         self._replayed = _replayed_keys(push, before, self._digests)
         self._lost: set[str] = set()
 
     def resolve(self, index: int, change: Change) -> Result:
+        result = self._resolve(index, change)
+        return result if change.note is None else self._with_note(result, change.note)
+
+    def _with_note(self, result: Result, note: NewNote) -> Result:
+        """Return the result of a change that has a note, which is written if it is applied and no replay (N3)."""
+        if not result.applied or result.replayed:
+            return result._replace(note=self._notes.answer(note, with_value=True))
+        self.resolution.notes.append(note)
+        return result
+
+    def _resolve(self, index: int, change: Change) -> Result:
         stored = self._before.get(change.key)
         if stored is not None and change.key in self._replayed:
             return Result(True, True, stored, _makes_unseen_data(change))
@@ -93,6 +123,9 @@ class _Resolver:
             self._check_present(index, change, current)
         if change.identifying_members:
             _check_same(index, change, current)
+        if change.note is not None and self._notes.misses(change.note):
+            self._lost.add(change.key)
+            return Result(False, False, current or absent_version(change, self._push.user_id), True)
         if _has_nothing_to_do(self._push, change, stored, current):
             left_alone = change.action is Action.CREATE  # so it is not what was pushed
             return Result(True, False, current or absent_version(change, self._push.user_id), left_alone)
@@ -245,5 +278,6 @@ def _updates_tombstone(change: Change, stored: Version | None, current: Version 
 def check_answer_size(results: Iterable[Result], limits: PushLimits) -> None:
     """Raise AnswerTooLarge where results carry more data than an answer may."""
     carried = sum([result.version.size_bytes for result in results if result.carries_data])
+    carried += sum([len(result.note.value) for result in results if result.note is not None])
     if carried > limits.max_answer_bytes:
         raise AnswerTooLarge(limits.max_answer_bytes)

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from syncline_server.sync.changes import Change, Push, Result, Version, absent_version
 from syncline_server.sync.errors import PushIdReused
+from syncline_server.sync.notes import Notes, spelled
 from syncline_server.sync.store import RememberedPush
 
 REMEMBERED_US: Final = 24 * 3600 * 1_000_000
@@ -43,10 +44,16 @@ class Recalled:
             if outcome.carries_data and stored is not None and stored.data is None:
                 yield stored
 
-    def results(self, push: Push, versions: Mapping[str, Version]) -> list[Result]:
-        """Return the outcomes and revisions of the first time, with the data of today."""
+    def results(self, push: Push, versions: Mapping[str, Version], notes: Notes) -> list[Result]:
+        """Return the outcomes and revisions of the first time, with the data and the notes of today."""
         return [
-            Result(outcome.applied, outcome.applied, _as_of(change, outcome, push, versions), outcome.carries_data)
+            Result(
+                outcome.applied,
+                outcome.applied,
+                _as_of(change, outcome, push, versions),
+                outcome.carries_data,
+                notes.answer(change.note, with_value=True) if change.note else None,
+            )
             for change, outcome in zip(push.changes, self.outcomes, strict=True)
         ]
 
@@ -90,6 +97,8 @@ def request_digest(push: Push) -> bytes:
     digest = hashlib.blake2b(f"{push.expected_head_ms}|{push.require_existing}".encode(), digest_size=16)
     for change in push.changes:
         digest.update(f"\x1f{_spelled(change)}".encode())
+    for note in push.notes:
+        digest.update(f"\x1d{spelled(note)}".encode())
     return digest.digest()
 
 
@@ -115,7 +124,7 @@ def _spelled(change: Change) -> str:
     return (
         f"{change.entity_type}\x1f{change.entity_id}\x1f{int(change.action)}|{change.client_timestamp_us}"
         f"|{change.base_revision}|{change.only_if_absent}|{used}|{change.data}"
-    )
+    ) + (f"\x1d{spelled(change.note)}" if change.note else "")
 
 
 def _as_of(change: Change, outcome: _Outcome, push: Push, versions: Mapping[str, Version]) -> Version:

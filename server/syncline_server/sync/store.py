@@ -11,6 +11,8 @@ from typing import Final, NamedTuple, Protocol
 
 from syncline_server.sync.changes import Version
 from syncline_server.sync.history import History
+from syncline_server.sync.lookup import EntitiesQuery, StoredEntities
+from syncline_server.sync.notes import StoredNote
 
 REMEMBERED_PUSHES: Final = 64
 """So many pushes of a user and device are remembered (Q5)."""
@@ -145,28 +147,6 @@ class SeenHead(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class EntitiesQuery:
-    """Asks for the versions of entities of one user by their keys, each named once."""
-
-    project_id: int
-    user_id: str
-    keys: tuple[str, ...]
-    max_bytes: int
-    """The most bytes of laid out versions. At least one version is returned whatever its size."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEntities:
-    """Versions by key, and the user's head, from one snapshot."""
-
-    changes: bytes
-    """The versions that there are, in the order of their keys, laid out as in the answer to a push, and joined."""
-    user_head: int
-    looked_at: int
-    """How many keys, from the first, have been looked at."""
-
-
-@dataclass(frozen=True, slots=True)
 class CircleQuery:
     """Asks for what is new to a reader, and for what is left of its circle, in one user's log."""
 
@@ -257,6 +237,12 @@ class WriteTransaction(Protocol):
 
     async def remember(self, pushes: Mapping[int, Collection[RememberedPush]]) -> None:
         """Store pushes to each project, each in the place of the one with its key."""
+
+    async def notes(self, project_id: int | None, keys: Collection[str]) -> dict[str, StoredNote]:
+        """Return notes, also expired ones that are still stored."""
+
+    async def write_notes(self, notes: Mapping[int, Collection[StoredNote]]) -> None:
+        """Store notes, each in the place of the one with its key."""
 
     async def forget(self, project_id: int, devices: Collection[tuple[str, str]], now_us: int) -> None:
         """Delete what is not among the last REMEMBERED_PUSHES of these users and devices, but for what has expired."""

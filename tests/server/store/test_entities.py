@@ -5,7 +5,7 @@ from sqlalchemy import text
 
 from storage import Log
 from syncline.v1 import sync_pb2
-from syncline_server.sync.store import EntitiesQuery, StoredEntities
+from syncline_server.sync.lookup import EntitiesQuery, StoredEntities
 
 Changes = list[sync_pb2.Change]
 

@@ -12,11 +12,13 @@ from syncline_server.store.retention import forget_expired
 from syncline_server.sync import group
 from syncline_server.sync.changes import Change, PushOutcome
 from syncline_server.sync.errors import EntityNotFound, HeadMismatch, PushIdReused, SyncError
+from syncline_server.sync.notes import NewNote
 from syncline_server.sync.retries import remember, request_digest, sweeps
 from syncline_server.sync.store import REMEMBERED_PUSHES
 from values import LAPTOP, PHONE, edit, push_of
 
 DAY_US = 24 * 3600 * 1_000_000
+NOTE = NewNote("key", "n", b"v")
 
 
 def spelled(outcome: PushOutcome) -> str:
@@ -245,7 +247,7 @@ def test_each_part_of_a_change_is_part_of_its_content():
     one = edit("create")
     other = edit("update", "e2", '{"n":1}', at_ms=1, base=1, entity_type="note")
     other = other._replace(
-        required_keys=("key",), only_if_absent=True, retained_members=("a",), identifying_members=("a",)
+        required_keys=("key",), only_if_absent=True, retained_members=("a",), identifying_members=("a",), note=NOTE
     )
     digests = {request_digest(push_of(one))}
     for name in set(Change._fields) - {"key"}:

@@ -9,9 +9,11 @@ from syncline_server.store.pages import circle, entities, page, recent
 from syncline_server.store.postgresql.incarnation import PLACE
 from syncline_server.store.statements import (
     HISTORY,
+    NOTE_COLUMNS,
     POSITION_COLUMNS,
     PUSH_COLUMNS,
     UPSERT,
+    UPSERT_NOTE,
     UPSERT_POSITION,
     UPSERT_PUSH,
     VERSION_COLUMNS,
@@ -28,6 +30,7 @@ _DIALECT: Final = SqlDialect(
     shown="json_object_agg(entity_type, revision)::text",
     greatest="greatest",
     place=PLACE,
+    clock="(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
     # Joined to the keys, PostgreSQL finds entities by another index than that of their keys on a table without rows.
     found="""(
         SELECT *, array_position($3::text[], entity_key COLLATE "default") - 1 AS ordinal
@@ -43,7 +46,7 @@ _LOCKED: Final = f"SELECT project_id, epoch_id, rows_schema, {PLACE} AS place"
 def _locked_heads(of_one: bool) -> str:
     project, heads = ("$1", "heads WHERE project_id = $1") if of_one else ("heads.project_id", _DIALECT.heads)
     return f"""
-        SELECT project_id, {_DIALECT.head_of(project)}, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+        SELECT project_id, {_DIALECT.head_of(project)}, {_DIALECT.clock}
         FROM {heads}"""
 
 
@@ -86,6 +89,11 @@ POSTGRESQL: Final = Statements(
         SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::boolean[],
             $7::bigint[])
         {UPSERT_POSITION}""",
+    notes=cache(partial(lookups.notes, _DIALECT)),
+    write_notes=f"""
+        INSERT INTO notes (project_id, {NOTE_COLUMNS})
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bytea[])
+        {UPSERT_NOTE}""",
     remembered=cache(partial(lookups.remembered, _DIALECT)),
     remember=f"""
         INSERT INTO push_ids (project_id, {PUSH_COLUMNS})

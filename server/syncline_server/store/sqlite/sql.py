@@ -9,9 +9,11 @@ from syncline_server.store.dialect import SqlDialect
 from syncline_server.store.pages import circle, entities, page, recent
 from syncline_server.store.statements import (
     HISTORY,
+    NOTE_COLUMNS,
     POSITION_COLUMNS,
     PUSH_COLUMNS,
     UPSERT,
+    UPSERT_NOTE,
     UPSERT_POSITION,
     UPSERT_PUSH,
     VERSION_COLUMNS,
@@ -35,6 +37,7 @@ _DIALECT: Final = SqlDialect(
     shown="json_group_object(entity_type, revision)",
     greatest="max",
     place="NULL",
+    clock="NULL",
     found=f"(SELECT value AS wanted_key, key AS ordinal FROM json_each($3)) AS wanted {_ENTITY_OF_KEY}",
     carried="ordinal, wanted_key",  # data itself would be copied
     again=_ENTITY_OF_KEY,
@@ -88,6 +91,11 @@ SQLITE: Final = Statements(
         INSERT INTO session_positions (project_id, {POSITION_COLUMNS})
         VALUES (?, ?, ?, ?, ?, ?, ?)
         {UPSERT_POSITION}""",
+    notes=cache(lambda of_one: numbered(lookups.notes(_DIALECT, of_one))),
+    write_notes=f"""
+        INSERT INTO notes (project_id, {NOTE_COLUMNS})
+        VALUES (?, ?, ?, ?, ?, ?, ?)
+        {UPSERT_NOTE}""",
     remembered=cache(lambda of_one: numbered(lookups.remembered(_DIALECT, of_one))),
     remember=f"""
         INSERT INTO push_ids (project_id, {PUSH_COLUMNS})
@@ -106,7 +114,7 @@ SQLITE: Final = Statements(
                     ORDER BY kept.expires_at_us DESC LIMIT 1 OFFSET {REMEMBERED_PUSHES - 1}))""",
     heads=numbered(lookups.heads(_DIALECT)),
     page=cache(lambda shape, by_size: numbered(page(_DIALECT, shape, by_size))),
-    entities=cache(lambda by_size: numbered(entities(_DIALECT, by_size))),
+    entities=cache(lambda by_size, with_notes: numbered(entities(_DIALECT, by_size, with_notes))),
     circle=cache(lambda shape: numbered(circle(_DIALECT, shape))),
     recent=cache(lambda by_size: numbered(recent(_DIALECT, by_size))),
 )
