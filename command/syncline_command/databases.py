@@ -100,8 +100,8 @@ def _sentence(error: Exception, place: Place) -> str | None:
     from syncline_server.identity.operators import NoSuchOperator
     from syncline_server.identity.projects import NoSuchKey, NoSuchProject, ProjectDeleting, ProjectExists
     from syncline_server.store.copies import CopyRefused
-    from syncline_server.store.database import DatabaseUrlInvalid
     from syncline_server.store.sqlite.file import DatabaseInUse, DatabaseMissing, NoDatabaseFile
+    from syncline_server.store.urls import DatabaseUrlInvalid
     from syncline_server.store.wanted_schema import MigrationRefused, SchemaNotCurrent
     from syncline_server.sync.errors import RequestInvalid, StoreUnavailable
 

@@ -38,7 +38,8 @@ from syncline_server.rpc.server import ServerOptions, serving
 from syncline_server.rpc.service import SyncService
 from syncline_server.settings import ServerSettings
 from syncline_server.store import checkpoint_secrets, schema
-from syncline_server.store.database import database
+from syncline_server.store.database import Database, database
+from syncline_server.store.engine import Connections as DatabaseConnections
 from syncline_server.store.engine import Engines
 from syncline_server.store.opening import opened_engines, prepare_schema
 from syncline_server.store.registry import SqlRegistry
@@ -90,7 +91,7 @@ async def running_server(
     DatabaseUrlInvalid, DatabaseInUse, SchemaNotCurrent, StoreUnavailable, AddressInUse and CertificateInvalid.
     """
     async with AsyncExitStack() as stack:
-        engines = await stack.enter_async_context(opened_engines(database(settings.database, settings.data_dir)))
+        engines = await stack.enter_async_context(opened_engines(_database(settings)))
         stack.enter_context(engines.owned())
         await prepare_schema(engines)
         await engines.watch_epochs(clock_us)
@@ -268,6 +269,11 @@ def _service(
         max_user_streams=settings.max_user_streams,
         slow_reader_seconds=settings.slow_reader_seconds,
     )
+
+
+def _database(settings: ServerSettings) -> Database:
+    connections = DatabaseConnections(settings.database_reading_connections, settings.database_writing_connections)
+    return database(settings.database, settings.data_dir, connections)
 
 
 def _options(settings: ServerSettings, local_socket: Path | None) -> ServerOptions:

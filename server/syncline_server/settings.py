@@ -43,6 +43,12 @@ class ServerSettings(BaseSettings):
     database: str | None = None
     """Database URL, `postgresql://…` or `sqlite:///path`; unset: SQLite in the data folder."""
 
+    database_reading_connections: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Most connections of a process to PostgreSQL that read; one more listens."""
+
+    database_writing_connections: Annotated[int, Field(ge=1, le=1000)] = 6
+    """Most connections of a process to PostgreSQL that write."""
+
     grpc_address: Address = "127.0.0.1:50051"
     """Where to listen for gRPC, HOST:PORT; port 0 takes a free one."""
 

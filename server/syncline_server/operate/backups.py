@@ -31,7 +31,7 @@ class Restored:
 
 async def back_up(where: Database, into: Path, report: Report) -> None:
     """Write a copy of the database to a new file. Raises CopyRefused and NoDatabaseFile."""
-    await asyncio.to_thread(where.copies(where.url).back_up, into, report)
+    await asyncio.to_thread(where.copies().back_up, into, report)
 
 
 async def note_backup(engines: Engines, by: str) -> None:
@@ -46,7 +46,7 @@ async def restore(where: Database, backup: Path, report: Report, by: str = "serv
 
     Raises CopyRefused, DatabaseInUse, SchemaNotCurrent (the backup is of another version) and StoreUnavailable.
     """
-    kept = await asyncio.to_thread(where.copies(where.url).restore, backup, report)
+    kept = await asyncio.to_thread(where.copies().restore, backup, report)
     async with current_engines(where) as engines:
         async with engines.writing_alone():
             begun = await epochs.begin_by_hand(engines, by=by)

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -11,9 +12,17 @@ from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import Store
 
 POOL_TIMEOUT_SECONDS: Final = 10
-READ_CONNECTIONS: Final = 8
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """How many connections a process keeps to its database, at most."""
+
+    reading: int = 8
+    writing: int = 6
+    """One for each group that is being committed."""
 
 
 class Notifications(Protocol):

@@ -9,7 +9,6 @@ from itertools import chain
 from typing import Any, Final, TypeVar
 
 from syncline_server.store import circles
-from syncline_server.store.engine import READ_CONNECTIONS
 from syncline_server.store.errors import ConnectionLost, translated
 from syncline_server.store.histories import EpochMoved
 from syncline_server.store.sql_transaction import LogSql, Row
@@ -41,8 +40,10 @@ class SqlStore(ABC):
     _at_once_bytes: int
     """How much data is read without a look at its sizes."""
 
-    def __init__(self, log: LogSql) -> None:
+    def __init__(self, log: LogSql, tries: int) -> None:
+        """A read is tried so often where its connections turn out to be none."""
         self._log = log
+        self._tries = tries
         closings = log.layout.closings
         self._closings = (closings[Action.DELETE], closings[Action.CREATE], closings[Action.UPDATE])
 
@@ -75,7 +76,7 @@ class SqlStore(ABC):
         with the database is so for the next try, too.
         """
         with translated():
-            for _ in range(READ_CONNECTIONS):
+            for _ in range(self._tries):
                 with suppress(ConnectionLost):
                     try:
                         return await read()

@@ -1,8 +1,5 @@
-"""How a database URL is shown to people: a password can be in two places of it."""
-
-from sqlalchemy import URL
+"""What may be wrong with a database URL."""
 
 
-def shown(url: URL) -> str:
-    """Describe a database by its URL, without its password and without what its query holds."""
-    return url.set(query={}).render_as_string(hide_password=True)
+class DatabaseUrlInvalid(ValueError):
+    """A database URL is not one of a database that is spoken here; the message has nothing of a password in it."""

@@ -66,10 +66,8 @@ def runtime_dir(settings: ServerSettings) -> Path | None:
     """Return the folder of the socket for operators; None: there is none."""
     if settings.runtime_dir is not None:
         return settings.runtime_dir
-    where = database(settings.database, settings.data_dir).url
-    if where.get_backend_name() != "sqlite" or where.database is None:
-        return None
-    return Path(where.database).parent
+    file = database(settings.database, settings.data_dir).file
+    return file.parent if file is not None else None
 
 
 def settings_in_force(settings: ServerSettings, environment: Mapping[str, str]) -> Sequence[SettingInForce]:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import URL
-
 from syncline_server.store.copies import Copies, CopyRefused, Report, check_backup, check_new, made
+from syncline_server.store.postgresql.dsn import Dsn
 
 _TABLE: Final = "TABLE DATA"
 _WANTED: Final = ("entities", "epochs", "heads")
@@ -21,11 +20,9 @@ _COUNT_TABLES: Final = (
 class PostgresqlCopies(Copies):
     """See Copies."""
 
-    def __init__(self, url: URL) -> None:
-        self._url = url
-        self._password = str(url.password) if url.password is not None else None
-        shown = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
-        self._shown = shown.render_as_string()
+    def __init__(self, dsn: Dsn) -> None:
+        self._dsn = dsn
+        self._url = dsn.without_password
 
     def back_up(self, into: Path, report: Report) -> None:
         """Dump in one transaction, beside servers."""
@@ -33,7 +30,7 @@ class PostgresqlCopies(Copies):
         unfinished = into.with_name(f"{into.name}.part")
         with made(unfinished):
             options = ("--format=custom", "--no-owner", "--no-privileges", f"--file={unfinished}")
-            self._run("pg_dump", *options, self._shown)
+            self._run("pg_dump", *options, self._url)
             _check_ours(self._run("pg_restore", "--list", str(unfinished)), unfinished)
             unfinished.rename(into)
         size = into.stat().st_size
@@ -43,12 +40,12 @@ class PostgresqlCopies(Copies):
         """Restore into a database that is empty, all or nothing."""
         check_backup(backup)
         _check_ours(self._run("pg_restore", "--list", str(backup)), backup)
-        if int(self._run("psql", "--no-psqlrc", "--tuples-only", f"--command={_COUNT_TABLES}", self._shown)):
+        if int(self._run("psql", "--no-psqlrc", "--tuples-only", f"--command={_COUNT_TABLES}", self._url)):
             raise CopyRefused(
-                f"the database {self._shown} is not empty: restore into a new one, then start servers with its URL"
+                f"the database {self._dsn} is not empty: restore into a new one, then start servers with its URL"
             )
         options = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")
-        self._run("pg_restore", *options, f"--dbname={self._shown}", str(backup))
+        self._run("pg_restore", *options, f"--dbname={self._url}", str(backup))
         return ""
 
     def _run(self, program: str, *arguments: str) -> str:
@@ -57,8 +54,8 @@ class PostgresqlCopies(Copies):
             command = " ".join((program, *map(_quoted, arguments)))
             raise CopyRefused(f"{program} is not installed here; where it is, run: {command}")
         environment = dict(os.environ)
-        if self._password is not None:
-            environment["PGPASSWORD"] = self._password
+        if self._dsn.password is not None:
+            environment["PGPASSWORD"] = self._dsn.password
         ran = subprocess.run(  # noqa: S603  # a program by name, without a shell
             [program, *arguments], env=environment, capture_output=True, text=True, check=False
         )

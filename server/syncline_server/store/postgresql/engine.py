@@ -6,13 +6,13 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, null
 from functools import partial
 from typing import Any, Final, NoReturn, TypeVar
 
-import asyncpg
-from sqlalchemy import URL, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from syncline_server.store.engine import POOL_TIMEOUT_SECONDS, READ_CONNECTIONS, Engines
+from syncline_server.store.engine import POOL_TIMEOUT_SECONDS, Connections, Engines
 from syncline_server.store.postgresql import backfill, upgrade
 from syncline_server.store.postgresql.committing import watch_commits
+from syncline_server.store.postgresql.dsn import Dsn
 from syncline_server.store.postgresql.incarnation import (
     check_incarnation,
     check_primary,
@@ -23,13 +23,9 @@ from syncline_server.store.postgresql.incarnation import (
 from syncline_server.store.postgresql.notifications import PostgresqlNotifications
 from syncline_server.store.postgresql.sessions import Connect, set_up
 from syncline_server.store.postgresql.store import PostgresqlStore
-from syncline_server.store.urls import shown
 from syncline_server.sync.layout import Layout
 from syncline_server.sync.store import Store
 
-_WRITE_CONNECTIONS: Final = 6
-"""One for each project that is committing; more projects take turns."""
-_CONNECT_TIMEOUT_SECONDS: Final = 3
 _CLOSE_SECONDS: Final = 5
 _PLANNED_ONCE: Final = {
     # Look-ups have one right plan, by index, from the first row on: before a table's first ANALYZE the planner knows
@@ -60,19 +56,17 @@ class PostgresqlEngines(Engines):
 
     is_shared = True
 
-    def __init__(self, url: URL) -> None:
-        self._url = url.set(drivername="postgresql")
+    def __init__(self, dsn: Dsn, connections: Connections) -> None:
+        self._dsn, self._tries = dsn, connections.reading
         super().__init__(
-            shown(self._url),
-            writing=_engine(url, "syncline-write", _WRITE_CONNECTIONS),
+            str(dsn),
+            writing=_engine(dsn, "syncline-write", connections.writing),
             # One statement a read: no transaction to open or to roll back.
             reading=_engine(
-                url, "syncline-read", READ_CONNECTIONS, isolation_level="AUTOCOMMIT", pool_reset_on_return=None
+                dsn, "syncline-read", connections.reading, isolation_level="AUTOCOMMIT", pool_reset_on_return=None
             ),
         )
-        self._connect: Connect = partial(
-            asyncpg.connect, self._url.render_as_string(hide_password=False), timeout=_CONNECT_TIMEOUT_SECONDS
-        )
+        self._connect: Connect = partial(dsn.connect, "syncline-probe")
         for engine, wanted in ((self.writing, _WRITING), (self.reading, _READING)):
             check_when_connected(engine, partial(set_up, wanted=wanted, connect=self._connect))
             remember_tables(engine)
@@ -159,14 +153,13 @@ class PostgresqlEngines(Engines):
 
     def open_store(self, layout: Layout, clock_us: Callable[[], int] | None = None) -> Store:
         """Return the log."""
-        return PostgresqlStore(self.writing, self.reading, layout, clock_us)
+        return PostgresqlStore(self.writing, self.reading, self._tries, layout, clock_us)
 
     def notifications(
         self, *, on_commit: Callable[[int], None], on_reconnect: Callable[[], None]
     ) -> PostgresqlNotifications:
         """Return how its processes hear of each other's commits."""
-        url = self._url.render_as_string(hide_password=False)
-        return PostgresqlNotifications(url, on_commit=on_commit, on_reconnect=on_reconnect)
+        return PostgresqlNotifications(self._dsn, on_commit=on_commit, on_reconnect=on_reconnect)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -176,13 +169,13 @@ class PostgresqlEngines(Engines):
                 await self.writing.dispose()
 
 
-def _engine(url: URL, name: str, size: int, **options: Any) -> AsyncEngine:
+def _engine(dsn: Dsn, name: str, size: int, **options: Any) -> AsyncEngine:
     return create_async_engine(
-        url.set(drivername="postgresql+asyncpg"),
+        "postgresql+asyncpg://",
+        async_creator=partial(dsn.connect, name),
         pool_size=size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         hide_parameters=True,  # payloads stay out of errors, and so out of logs
-        connect_args={"server_settings": {"application_name": name}, "timeout": _CONNECT_TIMEOUT_SECONDS},
         **options,
     )

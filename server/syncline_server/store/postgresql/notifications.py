@@ -11,8 +11,10 @@ from typing import Any, Final
 import asyncpg
 import structlog
 
+from syncline_server.store.postgresql.dsn import Dsn
+
 _CHANNEL: Final = "syncline"
-_CONNECT_TIMEOUT_SECONDS: Final = 3
+_ANSWER_SECONDS: Final = 3
 _CHECK_SECONDS: Final = 5
 _RETRY_SECONDS: Final = (0.2, 1.0)
 _MAX_FOLDED: Final = 350
@@ -29,9 +31,9 @@ class PostgresqlNotifications:
     first listens and then has everything read again.
     """
 
-    def __init__(self, url: str, *, on_commit: Callable[[int], None], on_reconnect: Callable[[], None]) -> None:
+    def __init__(self, dsn: Dsn, *, on_commit: Callable[[int], None], on_reconnect: Callable[[], None]) -> None:
         """See Engines.notifications."""
-        self._url = url
+        self._dsn = dsn
         self._on_commit = on_commit
         self._on_reconnect = on_reconnect
         self._sender = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -73,9 +75,7 @@ class PostgresqlNotifications:
             await asyncio.sleep(random.uniform(*_RETRY_SECONDS))  # noqa: S311  # jitter
 
     async def _with_connection(self) -> None:
-        connection = await asyncpg.connect(
-            self._url, timeout=_CONNECT_TIMEOUT_SECONDS, server_settings={"application_name": "syncline-notifications"}
-        )
+        connection = await self._dsn.connect("syncline-notifications")
         try:
             self._lost.clear()
             connection.add_termination_listener(self._terminated)
@@ -96,13 +96,13 @@ class PostgresqlNotifications:
             async with asyncio.timeout(_CHECK_SECONDS):
                 await self._news.wait()
         except TimeoutError:
-            await connection.execute("SELECT 1", timeout=_CONNECT_TIMEOUT_SECONDS)
+            await connection.execute("SELECT 1", timeout=_ANSWER_SECONDS)
             return
         self._news.clear()
         projects, self._pending = list(self._pending)[:_MAX_FOLDED], set()
         if projects:
             payload = f"{self._sender}:{','.join(str(project_id) for project_id in projects)}"
-            await connection.execute("SELECT pg_notify($1, $2)", _CHANNEL, payload, timeout=_CONNECT_TIMEOUT_SECONDS)
+            await connection.execute("SELECT pg_notify($1, $2)", _CHANNEL, payload, timeout=_ANSWER_SECONDS)
 
     def _heard(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
         sender, _, projects = str(payload).partition(":")

@@ -40,10 +40,13 @@ class PostgresqlStore(SqlStore):
     writes_at_once = 3
 
     def __init__(
-        self, writing: AsyncEngine, reading: AsyncEngine, layout: Layout, clock_us: Callable[[], int] | None
+        self, writing: AsyncEngine, reading: AsyncEngine, tries: int, layout: Layout, clock_us: Callable[[], int] | None
     ) -> None:
-        """Stamp revisions by the database's clock, or by `clock_us` in tests."""
-        super().__init__(LogSql(POSTGRESQL, clock_us, Histories(POSTGRESQL.history), layout))
+        """Try a read so often where its connections turn out to be none.
+
+        Stamp revisions by the database's clock, or by `clock_us` in tests.
+        """
+        super().__init__(LogSql(POSTGRESQL, clock_us, Histories(POSTGRESQL.history), layout), tries)
         self._writing = writing
         self._reading = reading
 

@@ -10,8 +10,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import URL
-
 from syncline_server.store.copies import Copies, CopyRefused, Report, check_backup, check_new, made
 from syncline_server.store.sqlite.file import NoDatabaseFile, owned, require_file
 
@@ -23,9 +21,8 @@ _TABLES: Final = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND na
 class SqliteCopies(Copies):
     """See Copies."""
 
-    def __init__(self, url: URL) -> None:
-        assert url.database is not None
-        self._path = Path(url.database).resolve()
+    def __init__(self, file: Path) -> None:
+        self._path = file.resolve()
 
     def back_up(self, into: Path, report: Report) -> None:
         """Copy as one read transaction: a copy in steps begins anew at each commit, and so never ends under load."""

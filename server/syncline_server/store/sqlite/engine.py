@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from syncline_server.store import epochs
 from syncline_server.store.clock import system_clock_us
-from syncline_server.store.engine import POOL_TIMEOUT_SECONDS, READ_CONNECTIONS, Engines
+from syncline_server.store.engine import POOL_TIMEOUT_SECONDS, Connections, Engines
 from syncline_server.store.errors import translated
 from syncline_server.store.sqlite import upgrade
 from syncline_server.store.sqlite.checkpoints import checkpoint_excluded
@@ -36,12 +36,11 @@ class SqliteEngines(Engines):
 
     is_shared = False
 
-    def __init__(self, url: URL) -> None:
-        assert url.database is not None
+    def __init__(self, file: Path) -> None:
         # The file itself, whatever links lead to it: its WAL and its locks lie beside it.
-        self.path = Path(url.database).resolve()
-        url = url.set(drivername="sqlite+aiosqlite", database=str(self.path))
-        super().__init__(str(url), _writing(url), _engine(url, READ_CONNECTIONS, READING))
+        self.path = file.resolve()
+        url = URL.create("sqlite+aiosqlite", database=str(self.path))
+        super().__init__(str(url), _writing(url), _engine(url, Connections().reading, READING))
         self.file = OwnedFile(self.path)
         self.log = SqliteConnections(self.file)
         self._is_owned = False

@@ -8,6 +8,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, Final
 
+from syncline_server.store.engine import Connections
 from syncline_server.store.errors import translated
 from syncline_server.store.histories import Histories
 from syncline_server.store.sql_store import SqlStore
@@ -29,7 +30,7 @@ class SqliteStore(SqlStore):
 
     def __init__(self, connections: SqliteConnections, layout: Layout, clock_us: Callable[[], int]) -> None:
         """Stamp revisions by `clock_us`, as SQLite has no finer clock of its own."""
-        super().__init__(LogSql(SQLITE, clock_us, Histories(SQLITE.history), layout))
+        super().__init__(LogSql(SQLITE, clock_us, Histories(SQLITE.history), layout), Connections().reading)
         self._connections = connections
 
     @asynccontextmanager
