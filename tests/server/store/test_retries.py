@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from storage import Log
-from syncline_server.store.engine import READ_CONNECTIONS
+from syncline_server.store.engine import Connections
 from syncline_server.store.errors import ConnectionLost
 from syncline_server.store.histories import EpochMoved
 from syncline_server.sync.errors import StoreUnavailable
@@ -41,7 +41,7 @@ async def test_a_page_is_read_again_after(log: Log, failing: Callable[..., list[
 
 @pytest.mark.parametrize(
     ("error", "tries"),
-    [(EpochMoved(), 2), (ConnectionLost(), READ_CONNECTIONS + 1)],
+    [(EpochMoved(), 2), (ConnectionLost(), Connections().reading + 1)],
     ids=["a new epoch", "connections"],
 )
 async def test_a_page_is_read_again_once_or_for_each_connection_of_the_pool(
