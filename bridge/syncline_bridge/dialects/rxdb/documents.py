@@ -21,11 +21,21 @@ _encode = msgspec.json.Encoder().encode
 
 def document_of(change: sync_pb2.Change, primary_key: str) -> bytes:
     """Return the document that a version is: its data, with the id as primary key, and whether it is deleted."""
-    members = _members.decode(change.data or _EMPTY)
+    data = change.data
+    flag = _FLAG[change.action == sync_pb2.ACTION_DELETE]
+    if data[:2] == b'{"' and data[-1:] == b"}" and b'"_' not in data and b"\\" not in data:
+        # Nearly all: nothing to take out, so that the text can be kept, at less than half the cost.
+        key = _encode(primary_key)
+        member = key + b":" + _encode(change.entity_id) + b","
+        if data.startswith(member, 1):
+            return data[:-1] + b',"_deleted":' + bytes(flag) + b"}"
+        if key not in data:
+            return b"{" + member + data[1:-1] + b',"_deleted":' + bytes(flag) + b"}"
+    members = _members.decode(data or _EMPTY)
     for name in _OWN:
         members.pop(name, None)
     members[primary_key] = Raw(_encode(change.entity_id))
-    members[DELETED] = _FLAG[change.action == sync_pb2.ACTION_DELETE]
+    members[DELETED] = flag
     return _encode(members)
 
 
