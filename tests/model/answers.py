@@ -18,6 +18,9 @@ from syncline.v1 import sync_pb2
 ACTION_NAMES = {number: name for name, number in ACTIONS.items()}
 _OUTCOMES = {(sync_pb2.OUTCOME_APPLIED, False): "applied", (sync_pb2.OUTCOME_APPLIED, True): "replayed"}
 
+_PLAIN = "A" * 56
+"""As long as a token that says nothing but a position."""
+
 Told = dict[str, Any]
 """A change as a client is told it."""
 
@@ -117,6 +120,12 @@ def wanted_change(action: str, version: Version, *, shows_data: bool = True) -> 
         "created": version.created,
         "user": version.user,
     }
+
+
+def is_of_unknown_key(token: str, known: str) -> bool:
+    """Tell whether a token has the form of one, and names another key than a known one."""
+    raw, (_, key_id) = base64.urlsafe_b64decode(token), base64.urlsafe_b64decode(known)[:2]
+    return raw[0] == (1 if len(token) == len(_PLAIN) else 2) and raw[1] != key_id
 
 
 def claim_in(token: str) -> Claim:

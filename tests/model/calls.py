@@ -30,6 +30,8 @@ class Token:
     user: str | None
     claim: Claim
     is_of_lost_history: bool = False
+    key_known: bool = True
+    """Else nobody can tell whose it is: it is of a lost history, as that of a database which was set up anew."""
 
     @property
     def position(self) -> int:

@@ -12,6 +12,7 @@ from model.answers import (
     answered,
     as_pushed,
     claim_in,
+    is_of_unknown_key,
     told_change,
     told_page,
     told_push,
@@ -179,8 +180,12 @@ class World:
                 assert f"canary-of-{user}-in-{project}" not in answer
 
     def token_of(self, text: str) -> Token | None:
-        """Return what a token stands for; one that was never seen is of no project."""
-        return self.tokens.get(text, Token("nowhere", None, Claim())) if text else None
+        """Return what a token stands for; one that was never seen is of no project, or of a key that is not known."""
+        if not text or text in self.tokens:
+            return self.tokens.get(text)
+        if is_of_unknown_key(text, next(iter(self.tokens))):
+            return Token("nowhere", None, Claim(1, 1), is_of_lost_history=True, key_known=False)
+        return Token("nowhere", None, Claim())
 
     def shown(self, text: str | None) -> dict[str, Any]:
         """Return what a push shows by a token, by an empty one, or without one."""

@@ -28,6 +28,10 @@ assert not any((size + _TAG_BYTES) % 3 for size in (_PLAIN.size, _FULL.size, _FU
 _PLAIN_CHARACTERS: Final = (_PLAIN.size + _TAG_BYTES) * 4 // 3
 _FULL_CHARACTERS: Final = {(_FULL.size + kinds * KIND_BYTES + _TAG_BYTES) * 4 // 3 for kinds in range(MAX_KINDS + 1)}
 
+OF_AN_UNKNOWN_KEY: Final = Checkpoint(0, 1, 1)
+"""Stands for a token whose key is not known, as those of a database that was set up anew are: no epoch has the id 0, so
+it is of a lost history, whoever made it."""
+
 ScopeTag = Mapping[int, bytes]
 """The 8 bytes that name a scope in tokens, by the id of the key."""
 
@@ -63,10 +67,12 @@ class CheckpointCodec:
     def decode(self, scope_tag: ScopeTag, token: str) -> Checkpoint:
         """Return the checkpoint of a token of this scope; whether it is of this history is for the history to say.
 
-        Raises CheckpointInvalid for anything but such a token.
+        One of a key that is not known is of no history. Raises CheckpointInvalid for anything else.
         """
         body, tag = self._split(token)
         key_id = body[1]
+        if key_id not in self._keyed:
+            return OF_AN_UNKNOWN_KEY
         if not hmac.compare_digest(tag, self._sign(key_id, body)):
             raise CheckpointInvalid
         token_scope, checkpoint = _read(body)
@@ -86,7 +92,7 @@ class CheckpointCodec:
             raise CheckpointInvalid from None
         version = _PLAIN_VERSION if len(token) == _PLAIN_CHARACTERS else _FULL_VERSION
         # The decoder takes `+` and `/` too, and so a second spelling.
-        if raw[0] != version or raw[1] not in self._keyed or "+" in token or "/" in token:
+        if raw[0] != version or "+" in token or "/" in token:
             raise CheckpointInvalid
         return raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]
 
