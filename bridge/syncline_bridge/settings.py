@@ -32,6 +32,9 @@ class OwnSettings(Knobs):
     grpc_tls_key: Path | None = None
     """PEM file of its key."""
 
+    relay_streams: Annotated[int, Field(ge=0, le=64)] = 1
+    """How many streams carry calls to the sync server, best one for each of its workers; 0: each call goes alone."""
+
     tls_certificate: Path | None = None
     """PEM file of the certificate to listen with; it is read again when it changes."""
 

@@ -79,7 +79,11 @@ _DETAILS = _NUMBERS | {"cause", "entity_type", "field"}
 
 def failure_of(error: AioRpcError) -> Failure:
     """Translate the error of a call."""
-    reported = failed_call(error)
+    return failure_of_call(failed_call(error))
+
+
+def failure_of_call(reported: FailedCall) -> Failure:
+    """Translate what is known of a failed call."""
     row = TABLE.get((reported.code, reported.reason)) or TABLE.get((reported.code, ""), _DEFECT)
     retry_after_seconds = _retry_after_seconds(row, reported)
     limited = reported.reason == "RATE_LIMITED"

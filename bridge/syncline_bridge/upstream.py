@@ -1,7 +1,7 @@
 """How the bridge calls the server: its channels, a deadline on every call, the caller's credentials as metadata."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,10 @@ from syncline.relay.v1 import relay_pb2, relay_pb2_grpc
 from syncline.v1 import sync_pb2, sync_pb2_grpc
 from syncline_bridge.caller import Caller
 from syncline_bridge.failure import RefusedError
+from syncline_bridge.relay.calls import NotTakenError
+from syncline_bridge.relay.credentials import RelayedCallers
+from syncline_bridge.relay.grpc_stream import GrpcStream
+from syncline_bridge.relay.relay import Relay
 from syncline_bridge.status import failure_of
 
 _SERVICE = "syncline.v1.SyncService"
@@ -29,12 +33,14 @@ class Method:
     """A call of SyncService with one request and one response."""
 
     name: str
+    relayed: int
+    """Its number among those that are relayed."""
 
 
-PUSH: Final = Method("Push")
-PULL: Final = Method("Pull")
-GET: Final = Method("Get")
-CREATE_TICKET: Final = Method("CreateTicket")
+PUSH: Final = Method("Push", relay_pb2.METHOD_PUSH)
+PULL: Final = Method("Pull", relay_pb2.METHOD_PULL)
+GET: Final = Method("Get", relay_pb2.METHOD_GET)
+CREATE_TICKET: Final = Method("CreateTicket", relay_pb2.METHOD_CREATE_TICKET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,7 @@ class Upstream:
         self,
         channel: aio.Channel,
         stream_channel: aio.Channel,
+        relay: Relay,
         push_deadline_seconds: float,
         pull_deadline_seconds: float,
         ready_deadline_seconds: float,
@@ -61,7 +68,9 @@ class Upstream:
             method: channel.unary_unary(f"/{_SERVICE}/{method.name}") for method in (PUSH, PULL, GET, CREATE_TICKET)
         }
         self._deadline_seconds = dict.fromkeys(self._unary, pull_deadline_seconds) | {PUSH: push_deadline_seconds}
-        self._relay = relay_pb2_grpc.RelayServiceStub(channel)
+        self._check_caller = relay_pb2_grpc.RelayServiceStub(channel).CheckCaller
+        self._relay = relay
+        self._relayed_callers = RelayedCallers()
         self._streams = sync_pb2_grpc.SyncServiceStub(stream_channel)
         self._check: aio.UnaryUnaryMultiCallable[health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse] = (
             channel.unary_unary(
@@ -76,16 +85,24 @@ class Upstream:
         """Raise RefusedError unless the caller's credentials are good."""
         request = relay_pb2.CheckCallerRequest()
         try:
-            await self._relay.CheckCaller(request, timeout=_CHECK_SECONDS, metadata=caller.metadata())
+            await self._check_caller(request, timeout=_CHECK_SECONDS, metadata=caller.metadata())
         except aio.AioRpcError as error:
             raise RefusedError(failure_of(error)) from error
 
-    def call(self, method: Method, request: bytes, caller: Caller) -> Awaitable[bytes]:
-        """Call a method; request and response are serialized. Awaiting it raises RefusedError.
+    async def call(self, method: Method, request: bytes, caller: Caller) -> bytes:
+        """Call a method and return its response; both are serialized. Raises RefusedError.
 
         The request names its user itself: `caller.user_id`, where the message has that field.
         """
-        return self._call_alone(method, request, caller)
+        credentials = self._relayed_callers.bytes_of(caller)
+        calls = self._relay.calls_for(request, credentials) if credentials is not None else None
+        if calls is None or credentials is None:
+            return await self._call_alone(method, request, caller)
+        try:
+            seconds = self._deadline_seconds[method]
+            return await calls.call(method.relayed, request, credentials, caller.request_id, seconds)
+        except NotTakenError:
+            return await self._call_alone(method, request, caller)
 
     async def push(self, request: sync_pb2.PushRequest, caller: Caller) -> sync_pb2.PushResponse:
         """Push a batch."""
@@ -144,19 +161,26 @@ class Upstream:
 async def open_upstream(
     grpc_target: str,
     tls: grpc.ChannelCredentials | None,
+    relay_streams: int,
     push_deadline_seconds: float,
     pull_deadline_seconds: float,
     ready_deadline_seconds: float,
 ) -> AsyncIterator[Upstream]:
-    """Open the channel for as long as the context lasts; it connects by itself, when first used and again later.
+    """Open the channels for as long as the context lasts; each connects by itself, when first used and again later.
 
-    None as `tls`: in the clear.
+    None as `tls`: in the clear. Calls are relayed by so many streams, each on a connection of its own; 0: by none.
     """
-    async with (
-        _channel(grpc_target, tls, words.CHANNEL_OPTIONS) as channel,
-        _channel(grpc_target, tls, _STREAM_OPTIONS) as stream_channel,
-    ):
-        yield Upstream(channel, stream_channel, push_deadline_seconds, pull_deadline_seconds, ready_deadline_seconds)
+    async with AsyncExitStack() as stack:
+        channel = await stack.enter_async_context(_channel(grpc_target, tls, words.CHANNEL_OPTIONS))
+        stream_channel = await stack.enter_async_context(_channel(grpc_target, tls, _STREAM_OPTIONS))
+        relay_channels = [
+            await stack.enter_async_context(_channel(grpc_target, tls, _STREAM_OPTIONS)) for _ in range(relay_streams)
+        ]
+        relay = Relay([GrpcStream(each) for each in relay_channels])
+        await stack.enter_async_context(relay.kept_up())
+        yield Upstream(
+            channel, stream_channel, relay, push_deadline_seconds, pull_deadline_seconds, ready_deadline_seconds
+        )
 
 
 def _channel(target: str, tls: grpc.ChannelCredentials | None, options: Sequence[tuple[str, Any]]) -> aio.Channel:

@@ -281,6 +281,7 @@ def _options(settings: ServerSettings, local_socket: Path | None) -> ServerOptio
         address=settings.grpc_address,
         max_message_bytes=settings.max_message_bytes,
         reuse_port=settings.reuse_port,
+        slow_reader_seconds=settings.slow_reader_seconds,
         drain_seconds=settings.drain_seconds,
         max_connections=min(settings.max_connections, descriptors_left(_RESERVED_DESCRIPTORS)),
         certificates=certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, "tls"),

@@ -53,15 +53,28 @@ class Quotas:
         self._noted: TTLCache[tuple[int, str], _Counted] = TTLCache(_KNOWN_USERS, _KNOWN_SECONDS)
         self._counted: TTLCache[tuple[int, str], _Counted] = TTLCache(_KNOWN_USERS, _KNOWN_SECONDS)
 
-    async def check(self, principal: Principal, size_bytes: int) -> None:
-        """Let a push of so many bytes in. Raises RateLimited and StoreUnavailable."""
+    async def look(self, principal: Principal, size_bytes: int) -> None:
+        """Find out what is kept of a user, before a push of so many bytes is checked. Raises StoreUnavailable."""
+        if not self.knows(principal, size_bytes):
+            caller = (principal.project_id, principal.user)
+            self._counted[caller] = _Counted(await self._source.usage_of(*caller), time.monotonic())
+
+    def knows(self, principal: Principal, size_bytes: int) -> bool:
+        """Tell whether a push of so many bytes can be checked by what is known of its user."""
         if not (self._max_bytes or self._max_types):
+            return True
+        counted = self._counted.get((principal.project_id, principal.user))
+        if counted is None:
+            return False
+        return not self._excess(counted, size_bytes) or time.monotonic() - counted.at <= _AGAIN_SECONDS
+
+    def check(self, principal: Principal, size_bytes: int) -> None:
+        """Let a push of so many bytes in, by what is known of its user. Raises RateLimited."""
+        counted = (
+            self._counted.get((principal.project_id, principal.user)) if self._max_bytes or self._max_types else None
+        )
+        if counted is None:
             return
-        caller = (principal.project_id, principal.user)
-        counted = self._counted.get(caller)
-        if counted is None or (self._excess(counted, size_bytes) and time.monotonic() - counted.at > _AGAIN_SECONDS):
-            counted = _Counted(await self._source.usage_of(*caller), time.monotonic())
-            self._counted[caller] = counted
         if excess := self._excess(counted, size_bytes):
             unit, maximum = excess
             raise RateLimited(

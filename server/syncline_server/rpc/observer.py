@@ -61,13 +61,41 @@ class CallObserver:
         """Wait until no call is running."""
         await self._idle.wait()
 
-    def handlers(self, service: object, descriptor: ServiceDescriptor) -> dict[str, Any]:
-        """Return the handlers of a service by the names of its methods, wrapped."""
-        return {method.name: self._handler(method, getattr(service, method.name)) for method in descriptor.methods}
+    def handlers(self, service: object, descriptor: ServiceDescriptor, without: str = "") -> dict[str, Any]:
+        """Return the handlers of a service by the names of its methods, wrapped; `without` names one to leave out."""
+        return {
+            method.name: self._handler(method, getattr(service, method.name))
+            for method in descriptor.methods
+            if method.name != without
+        }
+
+    def carrier(self, name: str, behaviour: Any, decode: Callable[[bytes], Any]) -> Any:
+        """Return the handler of a stream that carries calls, which are observed each for itself.
+
+        Nobody is asked who opens it, and nobody waits for its end: `idle` is when none of its calls is running.
+        """
+        served = self.served(name)
+
+        async def carrying(_: Any, context: Any) -> None:
+            call = ObservedCall(served, context)
+            try:
+                await behaviour(None, context)
+            except BaseException as error:
+                await call.fail(error)
+                raise
+            call.end("OK")
+
+        return grpc.stream_stream_rpc_method_handler(
+            carrying, request_deserializer=decode, response_serializer=_serialized
+        )
+
+    def served(self, name: str, open_calls: Gauge | None = None) -> "Served":
+        """Return what the calls of a method have in common; `open_calls` counts those that are open."""
+        return Served(name, self._metrics, open_calls, self._end_connection, self._told, self._log_sample)
 
     def _handler(self, method: MethodDescriptor, behaviour: Any) -> Any:
         open_calls = self._metrics.streams if method.server_streaming else None
-        served = _Served(method.name, self._metrics, open_calls, self._end_connection, self._told, self._log_sample)
+        served = self.served(method.name, open_calls)
         codecs: dict[str, Any] = {"response_serializer": _serialized}
         if method.client_streaming:
             codecs["request_deserializer"] = self._incoming.decoder(method.input_type)
@@ -78,35 +106,37 @@ class CallObserver:
             return grpc.stream_stream_rpc_method_handler(observed, **codecs)
         return grpc.stream_unary_rpc_method_handler(observed, **codecs)
 
-    def _observed(self, served: "_Served", begin: Callable[[Any], Awaitable[Any]], behaviour: Any) -> Any:
+    def _observed(self, served: "Served", begin: Callable[[Any], Awaitable[Any]], behaviour: Any) -> Any:
         # All in one frame: each that waits is a part of what an idle stream costs.
         async def observed(_: Any, context: Any) -> Any:
-            call = _Call(served, context)
-            self._begin()
+            call = ObservedCall(served, context)
+            self.begin()
             try:
                 response = await behaviour(await begin(context), context)
             except BaseException as error:
                 await call.fail(error)
                 raise
             finally:
-                self._end()
+                self.end()
             context.set_trailing_metadata(server_time())
             call.end("OK")
             return response
 
         return observed
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Say that a call begins."""
         self._running += 1
         self._idle.clear()
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Say that it is over."""
         self._running -= 1
         if not self._running:
             self._idle.set()
 
 
-class _Served:
+class Served:
     """What the calls of one method have in common."""
 
     def __init__(
@@ -131,12 +161,12 @@ class _Served:
         self.log = _log.bind(method=method)
 
 
-class _Call:
+class ObservedCall:
     """One call, from its start to its end."""
 
     __slots__ = ("_context", "_made_id", "_served", "_started_at")
 
-    def __init__(self, served: _Served, context: Any) -> None:
+    def __init__(self, served: Served, context: Any) -> None:
         self._served = served
         self._context = context
         self._made_id = ""
@@ -146,12 +176,26 @@ class _Call:
 
     async def fail(self, error: BaseException) -> None:
         """End the call with the status of an error; does not return unless there is none to send."""
+        status = self.failed(error)
+        if status is None:
+            return
+        try:
+            async with asyncio.timeout(_TELL_SECONDS):
+                await self._context.abort_with_status(status)
+        except TimeoutError:
+            # gRPC keeps a call, and all that waits in it, for as long as its peer takes nothing.
+            self._served.log.warning("peer takes nothing: its connection is ended", request_id=self._request_id())
+            self._served.end_connection(self._context.peer())
+            raise asyncio.CancelledError from None
+
+    def failed(self, error: BaseException) -> grpc.Status | None:
+        """Count and log the end of the handler by an error; returns its status, None where there is none to send."""
         if isinstance(error, asyncio.CancelledError | GeneratorExit):
             self.end("CANCELLED")
-            return
+            return None
         if isinstance(error, aio.AbortError):
             self.end("ABORTED_BY_HANDLER")
-            return
+            return None
         if (told := self._served.told(error)) is not None:
             status = told
         elif isinstance(error, SyncError):
@@ -167,14 +211,7 @@ class _Call:
         count_failure(self._served.metrics, error)
         self.end(status.code.name, reason_of(error, status.code.name))
         forget_frames(error)
-        try:
-            async with asyncio.timeout(_TELL_SECONDS):
-                await self._context.abort_with_status(status)
-        except TimeoutError:
-            # gRPC keeps a call, and all that waits in it, for as long as its peer takes nothing.
-            self._served.log.warning("peer takes nothing: its connection is ended", request_id=self._request_id())
-            self._served.end_connection(self._context.peer())
-            raise asyncio.CancelledError from None
+        return status
 
     def end(self, code: str, reason: str = "") -> None:
         """Count and log the end of the handler; its status may wait for a peer that takes nothing."""

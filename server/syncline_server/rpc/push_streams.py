@@ -144,8 +144,7 @@ class _PushStream:
         principal = caller
         try:
             principal = caller.acting_for(request.user_id)
-            await self._pushes.check(request, principal)
-            begun = self._pushes.begin(request, principal)
+            begun = await self._pushes.begin(request, principal)
         except SyncError as error:
             begun = asyncio.get_running_loop().create_future()
             begun.set_exception(error)

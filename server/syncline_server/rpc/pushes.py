@@ -1,4 +1,4 @@
-"""One push, in two halves, which Push and PushStream share: what is begun is on its way, what is known is answered."""
+"""One push, in two halves, which Push, PushStream and the relay share: it is begun and, once it is done, answered."""
 
 import asyncio
 from collections.abc import Iterator
@@ -31,21 +31,33 @@ class Pushes:
         self._replayed = metrics.changes.labels("replayed")
         self._conflicts = metrics.changes.labels("conflict")
 
-    async def check(self, request: sync_pb2.PushRequest, principal: Principal) -> None:
-        """Hold a push against what its user may do and keep. Raises SyncError."""
+    async def begin(self, request: sync_pb2.PushRequest, principal: Principal) -> BegunPush:
+        """Put a push in line, within what its user may do and keep. Raises SyncError where nothing of it is applied."""
+        size_bytes = self._admit(request, principal)
+        if not _only_deletes(request):
+            await self._quotas.look(principal, size_bytes)
+            self._quotas.check(principal, size_bytes)
+        if noted_bytes := sum([len(note.name) + len(note.value) for note in _written(request)]):
+            await self._quotas.check_notes(principal, noted_bytes)
+        return self._pusher.begin(self._requests.push(request, principal))
+
+    def begin_at_once(self, request: sync_pb2.PushRequest, principal: Principal) -> BegunPush | None:
+        """Do the same without waiting; None: what is kept of the user has to be looked up first."""
+        if any(_written(request)) or not (self._quotas.knows(principal, request.ByteSize()) or _only_deletes(request)):
+            return None
+        size_bytes = self._admit(request, principal)
+        if not _only_deletes(request):
+            self._quotas.check(principal, size_bytes)
+        return self._pusher.begin(self._requests.push(request, principal))
+
+    def _admit(self, request: sync_pb2.PushRequest, principal: Principal) -> int:
+        """Hold a push against the limits of calls; returns its size. Raises RateLimited and ProjectDisabled."""
         if principal.key is not None:
             principal.key.project.check_written()
         self._limiter.check(principal)
         size_bytes = request.ByteSize()
         self._limiter.count_push(principal, len(request.changes), size_bytes)
-        if not all(change.action == sync_pb2.ACTION_DELETE for change in request.changes):
-            await self._quotas.check(principal, size_bytes)
-        if noted_bytes := sum([len(note.name) + len(note.value) for note in _written(request)]):
-            await self._quotas.check_notes(principal, noted_bytes)
-
-    def begin(self, request: sync_pb2.PushRequest, principal: Principal) -> BegunPush:
-        """Put a push in line. Raises SyncError where nothing of it can be applied."""
-        return self._pusher.begin(self._requests.push(request, principal))
+        return size_bytes
 
     def answer(self, response: sync_pb2.PushResponse, begun: BegunPush, principal: Principal) -> None:
         """Fill in the answer to a push that is done. Raises whatever has become of it otherwise."""
@@ -72,3 +84,7 @@ def _written(request: sync_pb2.PushRequest) -> Iterator[sync_pb2.Note]:
     """Yield the notes of a push that are not to be deleted."""
     yield from [note for note in request.notes if note.value]
     yield from [change.note for change in request.changes if change.HasField("note") and change.note.value]
+
+
+def _only_deletes(request: sync_pb2.PushRequest) -> bool:
+    return all(change.action == sync_pb2.ACTION_DELETE for change in request.changes)

@@ -1,11 +1,11 @@
 """The gRPC server: its service, health, reflection, channel options, and how it ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from grpc import aio
@@ -19,12 +19,23 @@ from syncline_server.rpc.incoming import Incoming
 from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.observer import CallObserver
 from syncline_server.rpc.public import HealthService, PublicHandlers
-from syncline_server.rpc.relay import RelayService
+from syncline_server.rpc.relay.calls import Served
+from syncline_server.rpc.relay.credentials import RelayedCredentials
+from syncline_server.rpc.relay.pushes import RelayedPushes
+from syncline_server.rpc.relay.service import RelayService, relay_request
+from syncline_server.rpc.relay.stream import StreamLimits
 from syncline_server.rpc.service import SyncService
 from syncline_server.rpc.tls import server_credentials
 
 _DESCRIPTOR: Final = sync_pb2.DESCRIPTOR.services_by_name["SyncService"]
 _RELAY: Final = relay_pb2.DESCRIPTOR.services_by_name["RelayService"]
+_STREAM: Final = "Relay"
+_RELAYED: Final = {
+    relay_pb2.METHOD_PUSH: "Push",
+    relay_pb2.METHOD_PULL: "Pull",
+    relay_pb2.METHOD_GET: "Get",
+    relay_pb2.METHOD_CREATE_TICKET: "CreateTicket",
+}
 SERVICE: Final = _DESCRIPTOR.full_name
 _PENDING_CALLS: Final = 16_384
 _CLOSE_SECONDS: Final = 0.5
@@ -46,6 +57,8 @@ class ServerOptions:
     """The largest request."""
     reuse_port: bool
     """Let several processes share the port."""
+    slow_reader_seconds: float
+    """How long the reader of a stream may take nothing before it is cut."""
     drain_seconds: float
     """How long calls may take to finish when the server ends."""
     max_connections: int
@@ -97,9 +110,12 @@ async def serving(
             ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ],
     )
-    for served, descriptor in ((service, _DESCRIPTOR), (RelayService(), _RELAY)):
-        handlers = observer.handlers(served, descriptor)
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(descriptor.full_name, handlers),))
+    handlers = observer.handlers(service, _DESCRIPTOR)
+    relay = _relay(service, handlers, incoming, observer, options)
+    relay_handlers = observer.handlers(relay, _RELAY, without=_STREAM)
+    relay_handlers[_STREAM] = observer.carrier(_STREAM, relay.Relay, relay_request)
+    for descriptor, each in ((_DESCRIPTOR, handlers), (_RELAY, relay_handlers)):
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(descriptor.full_name, each),))
     PublicHandlers(health_service, SERVICE).add_to(server)
     port = _listen(server, options)
     await server.start()
@@ -113,7 +129,23 @@ async def serving(
         health_service.stop()
         # Streams are ended first: they would otherwise take all of the drain time.
         on_drain()
+        relay.drain()
         await asyncio.shield(_stop(server, observer, options.drain_seconds))
+
+
+def _relay(
+    service: SyncService,
+    handlers: Mapping[str, Any],
+    incoming: Incoming,
+    observer: CallObserver,
+    options: ServerOptions,
+) -> RelayService:
+    served = Served(
+        {number: handlers[name] for number, name in _RELAYED.items()},
+        RelayedPushes(service.pushes, incoming, observer),
+        RelayedCredentials(service.authenticator),
+    )
+    return RelayService(served, StreamLimits(options.max_message_bytes, options.slow_reader_seconds))
 
 
 def _listen(server: aio.Server, options: ServerOptions) -> int:

@@ -56,12 +56,12 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         slow_reader_seconds: float,
     ) -> None:
         """A stream whose reader takes nothing for `slow_reader_seconds` is cut."""
-        self._authenticator = authenticator
+        self.authenticator = authenticator
         self._tickets = tickets
         self._limiter = limiter
         self._requests = requests
-        self._pushes = Pushes(requests, pusher, limiter, quotas, metrics)
-        self._push_streams = PushStreams(authenticator, self._pushes, slow_reader_seconds)
+        self.pushes = Pushes(requests, pusher, limiter, quotas, metrics)
+        self._push_streams = PushStreams(authenticator, self.pushes, slow_reader_seconds)
         self._session_lag = metrics.session_lag_seconds
         self._puller = puller
         self._store = store
@@ -78,7 +78,7 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         try:
             credentials = credentials_of(context.invocation_metadata())
             ticket = credentials.ticket
-            caller = await (self._tickets.check(ticket) if ticket else self._authenticator.authenticate(credentials))
+            caller = await (self._tickets.check(ticket) if ticket else self.authenticator.authenticate(credentials))
         except IdentityError:
             await self._refusals.hold(self._peers.address_of(context))
             raise
@@ -88,16 +88,15 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
     async def Push(self, request: sync_pb2.PushRequest, context: Any) -> sync_pb2.PushResponse:  # noqa: N802  # the contract's name
         """Apply a batch of changes."""
         principal = await self._acting(request.user_id, context)
-        await self._pushes.check(request, principal)
-        begun = self._pushes.begin(request, principal)
+        begun = await self.pushes.begin(request, principal)
         await begun
         response = sync_pb2.PushResponse()
-        self._pushes.answer(response, begun, principal)
+        self.pushes.answer(response, begun, principal)
         return response
 
     async def PushStream(self, requests: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # it reads and writes by the context
         """Apply batches as they come."""
-        caller = await self._authenticator.authenticate(credentials_of(context.invocation_metadata()))
+        caller = await self.authenticator.authenticate(credentials_of(context.invocation_metadata()))
         with self._place(caller), self._withdrawals.watched(caller):
             await self._push_streams.serve(context)
 
@@ -164,13 +163,13 @@ class SyncService(sync_pb2_grpc.SyncServiceServicer):
         return principal
 
     async def _acting(self, user_id: str, context: Any) -> Principal:
-        caller = await self._authenticator.authenticate(credentials_of(context.invocation_metadata()))
+        caller = await self.authenticator.authenticate(credentials_of(context.invocation_metadata()))
         return caller.acting_for(user_id)
 
     async def _stream_principal(self, request: sync_pb2.StreamPullRequest, context: Any) -> Principal:
         credentials = credentials_of(context.invocation_metadata())
         ticket = credentials.ticket
-        caller = await (self._tickets.redeem(ticket) if ticket else self._authenticator.authenticate(credentials))
+        caller = await (self._tickets.redeem(ticket) if ticket else self.authenticator.authenticate(credentials))
         principal = caller.acting_for_all() if request.all_users else caller.acting_for(request.user_id)
         self._limiter.check(principal)
         return principal

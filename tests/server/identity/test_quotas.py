@@ -19,22 +19,34 @@ class Counted:
         return self.usage
 
 
+async def check(quotas: Quotas, size_bytes: int) -> None:
+    await quotas.look(caller(), size_bytes)
+    quotas.check(caller(), size_bytes)
+
+
 async def test_a_user_is_counted_once_for_many_pushes():
     source = Counted(100)
     quotas = Quotas(source, max_bytes=1000, max_types=0)
     for _ in range(9):
-        await quotas.check(caller(), 100)
+        await check(quotas, 100)
     with pytest.raises(RateLimited) as refused:
-        await quotas.check(caller(), 100)
+        await check(quotas, 100)
     assert (source.asked, refused.value.details["max"]) == (1, 1000)
 
 
 async def test_too_many_types_are_named():
     with pytest.raises(RateLimited, match="More than 5 entity types kept"):
-        await Quotas(Counted(1, types=6), max_bytes=0, max_types=5).check(caller(), 1)
+        await check(Quotas(Counted(1, types=6), max_bytes=0, max_types=5), 1)
 
 
 async def test_without_a_limit_nothing_is_counted():
     source = Counted(10**12)
-    await Quotas(source, 0, 0).check(caller(), 10**12)
+    await check(Quotas(source, 0, 0), 10**12)
     assert source.asked == 0
+
+
+async def test_a_user_of_whom_nothing_is_known_has_to_be_counted_first():
+    quotas = Quotas(Counted(100), max_bytes=1000, max_types=0)
+    assert not quotas.knows(caller(), 100)
+    await quotas.look(caller(), 100)
+    assert quotas.knows(caller(), 100)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsyncline/relay/v1/relay.proto\x12\x11syncline.relay.v1\"\x14\n\x12\x43heckCallerRequest\"\x15\n\x13\x43heckCallerResponse2l\n\x0cRelayService\x12\\\n\x0b\x43heckCaller\x12%.syncline.relay.v1.CheckCallerRequest\x1a&.syncline.relay.v1.CheckCallerResponseB\xac\x01\n\x11syncline.relay.v1B\nRelayProtoP\x01Z\x19syncline/relay/v1;relayv1\xaa\x02\x11Syncline.Relay.V1\xba\x02\x12Syncline_Relay_V1_\xca\x02\x11Syncline\\Relay\\V1\xe2\x02\x1aSyncline\\Relay\\V1\\Metadata\xea\x02\x13Syncline::Relay::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsyncline/relay/v1/relay.proto\x12\x11syncline.relay.v1\"\x14\n\x12\x43heckCallerRequest\"\x15\n\x13\x43heckCallerResponse\"H\n\x0b\x43redentials\x12\x0f\n\x07\x61pi_key\x18\x01 \x01(\t\x12\x15\n\rauthorization\x18\x02 \x01(\t\x12\x11\n\tdevice_id\x18\x03 \x01(\t\"w\n\x04\x43\x61ll\x12\n\n\x02id\x18\x01 \x01(\x04\x12)\n\x06method\x18\x02 \x01(\x0e\x32\x19.syncline.relay.v1.Method\x12\x0f\n\x07request\x18\x03 \x01(\x0c\x12\x13\n\x0b\x63redentials\x18\x04 \x01(\x0c\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"I\n\x0cRelayRequest\x12&\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x17.syncline.relay.v1.Call\x12\x11\n\tcancelled\x18\x02 \x03(\x04\"E\n\x06\x41nswer\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x12\n\x08response\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06status\x18\x03 \x01(\x0cH\x00\x42\t\n\x07outcome\"h\n\rRelayResponse\x12*\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x19.syncline.relay.v1.Answer\x12\x10\n\x08\x64raining\x18\x02 \x01(\x08\x12\x19\n\x11max_request_bytes\x18\x03 \x01(\x04*l\n\x06Method\x12\x16\n\x12METHOD_UNSPECIFIED\x10\x00\x12\x0f\n\x0bMETHOD_PUSH\x10\x01\x12\x0f\n\x0bMETHOD_PULL\x10\x02\x12\x0e\n\nMETHOD_GET\x10\x03\x12\x18\n\x14METHOD_CREATE_TICKET\x10\x04\x32\xbc\x01\n\x0cRelayService\x12\\\n\x0b\x43heckCaller\x12%.syncline.relay.v1.CheckCallerRequest\x1a&.syncline.relay.v1.CheckCallerResponse\x12N\n\x05Relay\x12\x1f.syncline.relay.v1.RelayRequest\x1a .syncline.relay.v1.RelayResponse(\x01\x30\x01\x42\xac\x01\n\x11syncline.relay.v1B\nRelayProtoP\x01Z\x19syncline/relay/v1;relayv1\xaa\x02\x11Syncline.Relay.V1\xba\x02\x12Syncline_Relay_V1_\xca\x02\x11Syncline\\Relay\\V1\xe2\x02\x1aSyncline\\Relay\\V1\\Metadata\xea\x02\x13Syncline::Relay::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,10 +32,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'syncline.relay.v1.relay_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021syncline.relay.v1B\nRelayProtoP\001Z\031syncline/relay/v1;relayv1\252\002\021Syncline.Relay.V1\272\002\022Syncline_Relay_V1_\312\002\021Syncline\\Relay\\V1\342\002\032Syncline\\Relay\\V1\\Metadata\352\002\023Syncline::Relay::V1'
+  _globals['_METHOD']._serialized_start=544
+  _globals['_METHOD']._serialized_end=652
   _globals['_CHECKCALLERREQUEST']._serialized_start=52
   _globals['_CHECKCALLERREQUEST']._serialized_end=72
   _globals['_CHECKCALLERRESPONSE']._serialized_start=74
   _globals['_CHECKCALLERRESPONSE']._serialized_end=95
-  _globals['_RELAYSERVICE']._serialized_start=97
-  _globals['_RELAYSERVICE']._serialized_end=205
+  _globals['_CREDENTIALS']._serialized_start=97
+  _globals['_CREDENTIALS']._serialized_end=169
+  _globals['_CALL']._serialized_start=171
+  _globals['_CALL']._serialized_end=290
+  _globals['_RELAYREQUEST']._serialized_start=292
+  _globals['_RELAYREQUEST']._serialized_end=365
+  _globals['_ANSWER']._serialized_start=367
+  _globals['_ANSWER']._serialized_end=436
+  _globals['_RELAYRESPONSE']._serialized_start=438
+  _globals['_RELAYRESPONSE']._serialized_end=542
+  _globals['_RELAYSERVICE']._serialized_start=655
+  _globals['_RELAYSERVICE']._serialized_end=843
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RelayServiceStub:
-    """What the bridge asks the server beside what its clients ask.
+    """What the bridge asks the server beside what its clients ask, and how it asks for them.
     """
 
     def __init__(self, channel):
@@ -40,15 +40,34 @@ class RelayServiceStub:
                 request_serializer=syncline_dot_relay_dot_v1_dot_relay__pb2.CheckCallerRequest.SerializeToString,
                 response_deserializer=syncline_dot_relay_dot_v1_dot_relay__pb2.CheckCallerResponse.FromString,
                 _registered_method=True)
+        self.Relay = channel.stream_stream(
+                '/syncline.relay.v1.RelayService/Relay',
+                request_serializer=syncline_dot_relay_dot_v1_dot_relay__pb2.RelayRequest.SerializeToString,
+                response_deserializer=syncline_dot_relay_dot_v1_dot_relay__pb2.RelayResponse.FromString,
+                _registered_method=True)
 
 
 class RelayServiceServicer:
-    """What the bridge asks the server beside what its clients ask.
+    """What the bridge asks the server beside what its clients ask, and how it asks for them.
     """
 
     def CheckCaller(self, request, context):
         """Tells whether the credentials in the metadata of this call, named as those of SyncService, are good: the bridge asks
         before it reads a body. Fails as a call of SyncService with the same credentials fails.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Relay(self, request_iterator, context):
+        """Carries unary calls of SyncService, many in a message. Each call has the credentials of its own caller and is served
+        as the same call alone is served; the stream itself is nobody's and allows nothing.
+
+        The first answer comes at once and is empty: from then on calls are taken. Answers come as they are ready, in any
+        order. The stream ends with OK after its caller has closed its side and everything is answered. When it breaks, the
+        outcome of each call without an answer is unknown, as after UNAVAILABLE.
+
+        A stream over which nobody has been let in yet may be ended with RESOURCE_EXHAUSTED, to make room for others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,6 +81,11 @@ def add_RelayServiceServicer_to_server(servicer, server):
                     request_deserializer=syncline_dot_relay_dot_v1_dot_relay__pb2.CheckCallerRequest.FromString,
                     response_serializer=syncline_dot_relay_dot_v1_dot_relay__pb2.CheckCallerResponse.SerializeToString,
             ),
+            'Relay': grpc.stream_stream_rpc_method_handler(
+                    servicer.Relay,
+                    request_deserializer=syncline_dot_relay_dot_v1_dot_relay__pb2.RelayRequest.FromString,
+                    response_serializer=syncline_dot_relay_dot_v1_dot_relay__pb2.RelayResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'syncline.relay.v1.RelayService', rpc_method_handlers)
@@ -71,7 +95,7 @@ def add_RelayServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RelayService:
-    """What the bridge asks the server beside what its clients ask.
+    """What the bridge asks the server beside what its clients ask, and how it asks for them.
     """
 
     @staticmethod
@@ -91,6 +115,33 @@ class RelayService:
             '/syncline.relay.v1.RelayService/CheckCaller',
             syncline_dot_relay_dot_v1_dot_relay__pb2.CheckCallerRequest.SerializeToString,
             syncline_dot_relay_dot_v1_dot_relay__pb2.CheckCallerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Relay(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/syncline.relay.v1.RelayService/Relay',
+            syncline_dot_relay_dot_v1_dot_relay__pb2.RelayRequest.SerializeToString,
+            syncline_dot_relay_dot_v1_dot_relay__pb2.RelayResponse.FromString,
             options,
             channel_credentials,
             insecure,

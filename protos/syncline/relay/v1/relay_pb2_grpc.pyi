@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RelayServiceStub:
-    """What the bridge asks the server beside what its clients ask."""
+    """What the bridge asks the server beside what its clients ask, and how it asks for them."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,19 +37,39 @@ class RelayServiceStub:
     """Tells whether the credentials in the metadata of this call, named as those of SyncService, are good: the bridge asks
     before it reads a body. Fails as a call of SyncService with the same credentials fails.
     """
+    Relay: _grpc.StreamStreamMultiCallable[_relay_pb2.RelayRequest, _relay_pb2.RelayResponse]
+    """Carries unary calls of SyncService, many in a message. Each call has the credentials of its own caller and is served
+    as the same call alone is served; the stream itself is nobody's and allows nothing.
+
+    The first answer comes at once and is empty: from then on calls are taken. Answers come as they are ready, in any
+    order. The stream ends with OK after its caller has closed its side and everything is answered. When it breaks, the
+    outcome of each call without an answer is unknown, as after UNAVAILABLE.
+
+    A stream over which nobody has been let in yet may be ended with RESOURCE_EXHAUSTED, to make room for others.
+    """
 
 @_typing.type_check_only
 class RelayServiceAsyncStub(RelayServiceStub):
-    """What the bridge asks the server beside what its clients ask."""
+    """What the bridge asks the server beside what its clients ask, and how it asks for them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CheckCaller: _aio.UnaryUnaryMultiCallable[_relay_pb2.CheckCallerRequest, _relay_pb2.CheckCallerResponse]  # type: ignore[assignment]
     """Tells whether the credentials in the metadata of this call, named as those of SyncService, are good: the bridge asks
     before it reads a body. Fails as a call of SyncService with the same credentials fails.
     """
+    Relay: _aio.StreamStreamMultiCallable[_relay_pb2.RelayRequest, _relay_pb2.RelayResponse]  # type: ignore[assignment]
+    """Carries unary calls of SyncService, many in a message. Each call has the credentials of its own caller and is served
+    as the same call alone is served; the stream itself is nobody's and allows nothing.
+
+    The first answer comes at once and is empty: from then on calls are taken. Answers come as they are ready, in any
+    order. The stream ends with OK after its caller has closed its side and everything is answered. When it breaks, the
+    outcome of each call without an answer is unknown, as after UNAVAILABLE.
+
+    A stream over which nobody has been let in yet may be ended with RESOURCE_EXHAUSTED, to make room for others.
+    """
 
 class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the bridge asks the server beside what its clients ask."""
+    """What the bridge asks the server beside what its clients ask, and how it asks for them."""
 
     @_abc_1.abstractmethod
     def CheckCaller(
@@ -59,6 +79,22 @@ class RelayServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_relay_pb2.CheckCallerResponse, _abc.Awaitable[_relay_pb2.CheckCallerResponse]]:
         """Tells whether the credentials in the metadata of this call, named as those of SyncService, are good: the bridge asks
         before it reads a body. Fails as a call of SyncService with the same credentials fails.
+        """
+
+    @_abc_1.abstractmethod
+    def Relay(
+        self,
+        request_iterator: _MaybeAsyncIterator[_relay_pb2.RelayRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_relay_pb2.RelayResponse], _abc.AsyncIterator[_relay_pb2.RelayResponse]]:
+        """Carries unary calls of SyncService, many in a message. Each call has the credentials of its own caller and is served
+        as the same call alone is served; the stream itself is nobody's and allows nothing.
+
+        The first answer comes at once and is empty: from then on calls are taken. Answers come as they are ready, in any
+        order. The stream ends with OK after its caller has closed its side and everything is answered. When it breaks, the
+        outcome of each call without an answer is unknown, as after UNAVAILABLE.
+
+        A stream over which nobody has been let in yet may be ended with RESOURCE_EXHAUSTED, to make room for others.
         """
 
 def add_RelayServiceServicer_to_server(servicer: RelayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

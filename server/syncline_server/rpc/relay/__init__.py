@@ -1,0 +1,1 @@
+"""Calls that a bridge carries to the handlers, many in a message."""
