@@ -69,6 +69,7 @@ async def serving(settings: OwnSettings, dialects: Sequence[Dialect[Any]] = DIAL
         settings.grpc_target,
         channel_credentials(server) if server is not None else None,
         settings.relay_streams,
+        settings.relay_socket,
         settings.push_deadline_seconds,
         settings.pull_deadline_seconds,
         settings.ready_deadline_seconds,

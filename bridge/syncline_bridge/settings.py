@@ -35,6 +35,9 @@ class OwnSettings(Knobs):
     relay_streams: Annotated[int, Field(ge=0, le=64)] = 1
     """How many streams carry calls to the sync server, best one for each of its workers; 0: each call goes alone."""
 
+    relay_socket: Path | None = None
+    """Unix socket at which a sync server of this machine takes relayed calls; unset: they go by gRPC."""
+
     tls_certificate: Path | None = None
     """PEM file of the certificate to listen with; it is read again when it changes."""
 

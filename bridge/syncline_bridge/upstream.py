@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -17,7 +18,8 @@ from syncline_bridge.failure import RefusedError
 from syncline_bridge.relay.calls import NotTakenError
 from syncline_bridge.relay.credentials import RelayedCallers
 from syncline_bridge.relay.grpc_stream import GrpcStream
-from syncline_bridge.relay.relay import Relay
+from syncline_bridge.relay.relay import KeptStream, Relay
+from syncline_bridge.relay.socket_stream import SocketStream
 from syncline_bridge.status import failure_of
 
 _SERVICE = "syncline.v1.SyncService"
@@ -162,21 +164,26 @@ async def open_upstream(
     grpc_target: str,
     tls: grpc.ChannelCredentials | None,
     relay_streams: int,
+    relay_socket: Path | None,
     push_deadline_seconds: float,
     pull_deadline_seconds: float,
     ready_deadline_seconds: float,
 ) -> AsyncIterator[Upstream]:
     """Open the channels for as long as the context lasts; each connects by itself, when first used and again later.
 
-    None as `tls`: in the clear. Calls are relayed by so many streams, each on a connection of its own; 0: by none.
+    None as `tls`: in the clear. Calls are relayed by so many streams, each on a connection of its own; 0: by none. They
+    go to a socket of this machine where there is one, without gRPC.
     """
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(_channel(grpc_target, tls, words.CHANNEL_OPTIONS))
         stream_channel = await stack.enter_async_context(_channel(grpc_target, tls, _STREAM_OPTIONS))
-        relay_channels = [
-            await stack.enter_async_context(_channel(grpc_target, tls, _STREAM_OPTIONS)) for _ in range(relay_streams)
-        ]
-        relay = Relay([GrpcStream(each) for each in relay_channels])
+        streams: list[KeptStream] = []
+        for _ in range(relay_streams):
+            if relay_socket is not None:
+                streams.append(SocketStream(relay_socket))
+            else:
+                streams.append(GrpcStream(await stack.enter_async_context(_channel(grpc_target, tls, _STREAM_OPTIONS))))
+        relay = Relay(streams)
         await stack.enter_async_context(relay.kept_up())
         yield Upstream(
             channel, stream_channel, relay, push_deadline_seconds, pull_deadline_seconds, ready_deadline_seconds

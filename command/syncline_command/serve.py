@@ -1,6 +1,7 @@
 """`syncline serve`: the whole of Syncline on one machine, the gRPC server with the bridge as its child."""
 
 import argparse
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,8 +22,10 @@ _FIRST_USER: Final = "demo"
 _FIRST_TOKEN_SECONDS: Final = 24 * 3600
 _OF_SERVER: Final = ("workers",)
 _OF_A_SERVER_ELSEWHERE: Final = ("grpc_tls_ca", "grpc_tls_certificate", "grpc_tls_key")
-_SET_HERE: Final = ("grpc_target", "exit_with_parent", *_OF_A_SERVER_ELSEWHERE)
+_SET_HERE: Final = ("grpc_target", "relay_socket", "exit_with_parent", *_OF_A_SERVER_ELSEWHERE)
 """Settings of the bridge that `serve` knows better."""
+_LONGEST_SOCKET_BYTES: Final = 100
+"""A longer path is no address of a Unix socket on one system or another."""
 
 
 def _add_options(parser: Parser) -> None:
@@ -75,14 +78,14 @@ async def run_all(bridge: _Bridge | None, settings: "ServerSettings") -> None:
     if bridge is None:
         await _serve_alone(settings, stop)
         return
-    with _local_socket(settings) as local_socket:
-        target = f"unix:{local_socket}" if local_socket is not None else reachable(settings.grpc_address)
+    with _sockets(settings) as sockets:
+        target = f"unix:{sockets.grpc}" if sockets.grpc is not None else reachable(settings.grpc_address)
         # Variables for a server elsewhere do not speak of this one.
         own = dict.fromkeys((f"SYNCLINE_{name.upper()}" for name in _OF_A_SERVER_ELSEWHERE), "")
-        environment = {**bridge.environment, **own, "SYNCLINE_GRPC_TARGET": target}
+        own |= {"SYNCLINE_GRPC_TARGET": target, "SYNCLINE_RELAY_SOCKET": str(sockets.relay or "")}
         # Side by side: each takes a second of a core to load.
-        async with running_bridge(environment) as process:
-            await _serve_beside(process, settings, stop, local_socket, has_demo=bridge.has_demo)
+        async with running_bridge({**bridge.environment, **own}) as process:
+            await _serve_beside(process, settings, stop, sockets, has_demo=bridge.has_demo)
 
 
 async def _serve_alone(settings: "ServerSettings", stop: "asyncio.Event") -> None:
@@ -100,7 +103,7 @@ async def _serve_beside(
     bridge: "asyncio.subprocess.Process",
     settings: "ServerSettings",
     stop: "asyncio.Event",
-    local_socket: Path | None,
+    sockets: "_Sockets",
     *,
     has_demo: bool,
 ) -> None:
@@ -111,7 +114,7 @@ async def _serve_beside(
     from syncline_command.stopping import wait_for
     from syncline_server.app import running_server
 
-    async with running_server(settings, local_socket=local_socket) as server:
+    async with running_server(settings, local_socket=sockets.grpc, relay_socket=sockets.relay) as server:
         calm_collector()
         try:
             await bridge_started(settings.http_address, bridge)
@@ -121,19 +124,26 @@ async def _serve_beside(
             await end_bridge(bridge)  # before the server: what the bridge has begun, it answers
 
 
-@contextmanager
-def _local_socket(settings: "ServerSettings") -> Iterator[Path | None]:
-    """Yield where the bridge reaches a server that speaks TLS, or whose port is not known before it has one.
+@dataclass(frozen=True, slots=True)
+class _Sockets:
+    """Where the bridge reaches the server without a port."""
 
-    It is a socket in a folder of this user alone.
-    """
-    if settings.tls_certificate is None and not settings.grpc_address.endswith(":0"):
-        yield None
-        return
+    relay: Path | None
+    """For relayed calls; None: they go by gRPC."""
+    grpc: Path | None
+    """For the others, where the server speaks TLS or does not know its port before it has one; None: by that port."""
+
+
+@contextmanager
+def _sockets(settings: "ServerSettings") -> Iterator[_Sockets]:
+    """Yield sockets in a folder of this user alone."""
     import tempfile
 
+    needs_grpc = settings.tls_certificate is not None or settings.grpc_address.endswith(":0")
     with tempfile.TemporaryDirectory(prefix="syncline-") as folder:
-        yield Path(folder) / "grpc.sock"
+        relay = Path(folder) / "relay.sock"
+        fits = len(os.fsencode(relay)) <= _LONGEST_SOCKET_BYTES
+        yield _Sockets(relay if fits else None, Path(folder) / "grpc.sock" if needs_grpc else None)
 
 
 async def _welcome(settings: "ServerSettings", server: "RunningServer", *, has_demo: bool) -> None:

@@ -83,12 +83,17 @@ class RunningServer:
 
 @asynccontextmanager
 async def running_server(
-    settings: ServerSettings, clock_us: Callable[[], int] | None = None, *, local_socket: Path | None = None
+    settings: ServerSettings,
+    clock_us: Callable[[], int] | None = None,
+    *,
+    local_socket: Path | None = None,
+    relay_socket: Path | None = None,
 ) -> AsyncIterator[RunningServer]:
     """Run a server for the time of the block; `clock_us` takes the place of the store's clock, in tests.
 
-    `local_socket` is a file to listen at besides, in the clear; who may enter its folder may call. Raises
-    DatabaseUrlInvalid, DatabaseInUse, SchemaNotCurrent, StoreUnavailable, AddressInUse and CertificateInvalid.
+    `local_socket` is a file to listen at besides, in the clear, and `relay_socket` one at which bridges relay calls
+    without gRPC; who may enter their folder may call. Raises DatabaseUrlInvalid, DatabaseInUse, SchemaNotCurrent,
+    StoreUnavailable, AddressInUse and CertificateInvalid.
     """
     async with AsyncExitStack() as stack:
         engines = await stack.enter_async_context(opened_engines(_database(settings)))
@@ -121,7 +126,7 @@ async def running_server(
         deletions = Deletions(engines, rules.pusher)
         stack.push_async_callback(_cancel, asyncio.create_task(deletions.keep_deleting(), name="deletions"))
         registry = SqlRegistry(engines)
-        options = _options(settings, local_socket)
+        options = _options(settings, local_socket, relay_socket)
         connections = Connections(options.max_connections)
         withdrawals = Withdrawals(registry)
         stack.push_async_callback(_cancel, asyncio.create_task(withdrawals.keep_looking(), name="withdrawals"))
@@ -276,7 +281,7 @@ def _database(settings: ServerSettings) -> Database:
     return database(settings.database, settings.data_dir, connections)
 
 
-def _options(settings: ServerSettings, local_socket: Path | None) -> ServerOptions:
+def _options(settings: ServerSettings, local_socket: Path | None, relay_socket: Path | None) -> ServerOptions:
     return ServerOptions(
         address=settings.grpc_address,
         max_message_bytes=settings.max_message_bytes,
@@ -287,6 +292,7 @@ def _options(settings: ServerSettings, local_socket: Path | None) -> ServerOptio
         certificates=certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, "tls"),
         log_sample=settings.log_sample,
         local_socket=local_socket,
+        relay_socket=relay_socket,
     )
 
 

@@ -24,7 +24,7 @@ def commands_of_table() -> Iterator[tuple[str, Command]]:
 
 TABLE = dict(commands_of_table())
 OF_SERVE = {"http_address", "no_http"}
-OF_PARTS = {"workers", "grpc_target", "grpc_tls_ca", "grpc_tls_certificate", "grpc_tls_key"}
+OF_PARTS = {"workers", "grpc_target", "grpc_tls_ca", "grpc_tls_certificate", "grpc_tls_key", "relay_socket"}
 SETTINGS = {
     "server": ServerSettings.model_fields.keys() - OF_SERVE,
     "bridge": BridgeSettings.model_fields.keys(),

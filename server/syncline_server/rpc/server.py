@@ -23,6 +23,7 @@ from syncline_server.rpc.relay.calls import Served
 from syncline_server.rpc.relay.credentials import RelayedCredentials
 from syncline_server.rpc.relay.pushes import RelayedPushes
 from syncline_server.rpc.relay.service import RelayService, relay_request
+from syncline_server.rpc.relay.socket import listening
 from syncline_server.rpc.relay.stream import StreamLimits
 from syncline_server.rpc.service import SyncService
 from syncline_server.rpc.tls import server_credentials
@@ -69,6 +70,8 @@ class ServerOptions:
     """Share of the calls that go well of which a line is logged, 0 to 1."""
     local_socket: Path | None
     """Where to listen besides, in the clear, for processes of this machine that may enter its folder."""
+    relay_socket: Path | None
+    """Where to take relayed calls from them, without gRPC."""
 
 
 @asynccontextmanager
@@ -122,15 +125,16 @@ async def serving(
     connections.listen_on(port)
     health_service.serve(SERVICE, "")
     making_room = asyncio.create_task(connections.keep_making_room(), name="connections")
-    try:
-        yield port
-    finally:
-        making_room.cancel()
-        health_service.stop()
-        # Streams are ended first: they would otherwise take all of the drain time.
-        on_drain()
-        relay.drain()
-        await asyncio.shield(_stop(server, observer, options.drain_seconds))
+    async with listening(relay, options.relay_socket):
+        try:
+            yield port
+        finally:
+            making_room.cancel()
+            health_service.stop()
+            # Streams are ended first: they would otherwise take all of the drain time.
+            on_drain()
+            relay.drain()
+            await asyncio.shield(_stop(server, observer, options.drain_seconds))
 
 
 def _relay(

@@ -1,13 +1,16 @@
-"""A call that is relayed is answered as one that goes alone: status, headers and body, from a real server."""
+"""A call that is relayed, over gRPC or a socket, is answered as one that goes alone: status, headers and body."""
 
 import asyncio
 import base64
 import json
 import os
 import re
+import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -23,7 +26,7 @@ CREATE = {"entity_type": "todo", "entity_id": "e", "action": "create", "data": {
 CREATE["client_timestamp"] = "2026-01-31T12:00:00.125Z"
 MADE = {"type": "CREATE", "resource": "NOTE", "resourceId": "n", "data": {"a": 1}}
 _CHANGING = re.compile(
-    r'\b\d{13,16}\b|\b[\w-]{40,}={0,2}|\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\dT[\d:.]+Z|\b\w{3}, \d\d .{17} GMT|W/"[0-9a-f]+"'
+    r'\b\d{13,16}\b|[\w-]{40,}={0,2}|\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\dT[\d:.]+Z|\b\w{3}, \d\d .{17} GMT|W/"[0-9a-f]+"'
 )
 """Revisions, tokens, ids of requests, times, tags."""
 
@@ -39,7 +42,9 @@ def spoilt(**members: Any) -> dict[str, Any]:
 LARGE = pushed(*({**CREATE, "entity_id": f"l{n}", "data": {"t": "x" * 9_000}} for n in range(20)))
 AT_ONCE = 48
 """New callers are asked for one by one; a bridge refuses too many at once."""
-USERS = int(os.environ.get("CANARIES", "200"))
+USERS = 200
+TURNS = max(2, int(os.environ.get("CANARY_CALLS", "0")) // (2 * USERS))
+"""Of a push and a page each."""
 SERVER_KEY = {"x-api-key": "server", "authorization": ""}
 REQUESTS: dict[str, tuple[str, str, Any, dict[str, str]]] = {
     "a push": ("POST", PUSH, pushed(CREATE), {}),
@@ -156,19 +161,21 @@ def _same(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-async def ways(shared_database_url: str) -> AsyncIterator[tuple[Way, Way]]:
+async def ways(shared_database_url: str) -> AsyncIterator[tuple[Way, Way, Way]]:
     settings = settings_for(shared_database_url)
     async with AsyncExitStack() as stack:
         project = await make_project(settings, "both-ways")
-        server = await stack.enter_async_context(started_server(settings, project))
+        # A folder of its own: the path of a socket is short.
+        socket = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syncline-"))) / "relay.sock"
+        server = await stack.enter_async_context(started_server(settings, project, relay_socket=socket))
 
-        async def way(streams: int) -> Way:
-            address = await stack.enter_async_context(bridge_on(server, relay_streams=streams))
+        async def way(user: str, **options: Any) -> Way:
+            address = await stack.enter_async_context(bridge_on(server, **options))
             http = httpx2.AsyncClient(base_url=f"http://{address}", timeout=30)
-            return Way(await stack.enter_async_context(http), f"user-{streams}", server)
+            return Way(await stack.enter_async_context(http), user, server)
 
-        relayed, alone = await way(1), await way(0)
-        yield relayed, alone
+        over_grpc, over_socket = await way("over-grpc"), await way("over-socket", relay_socket=socket)
+        yield over_grpc, over_socket, await way("alone", relay_streams=0)
 
 
 @pytest.fixture(scope="module")
@@ -186,23 +193,34 @@ def relayed_calls() -> "AsyncIterator[list[int]]":
         yield taken
 
 
-async def test_every_answer_is_the_same_on_both_ways(ways: tuple[Way, Way], relayed_calls: list[int]):
-    relayed, alone = ways
+async def relays(way: Way, relayed_calls: list[int]) -> None:
+    """Wait until the calls of a bridge are relayed."""
 
     async def is_relayed() -> bool:
-        await relayed.ask(*REQUESTS["a page of another type"])
+        relayed_calls.clear()
+        await way.ask(*REQUESTS["a page of another type"])
         return bool(relayed_calls)
 
     await until(is_relayed)
     relayed_calls.clear()
+
+
+async def test_every_answer_is_the_same_on_each_way(ways: tuple[Way, Way, Way], relayed_calls: list[int]):
+    over_grpc, over_socket, alone = ways
+    await relays(over_grpc, relayed_calls)
+    await relays(over_socket, relayed_calls)
     for name, request in REQUESTS.items():
-        answers = [await way.ask(*request) for way in (relayed, alone)]
-        assert answers[0] == answers[1], name
-    assert set(relayed_calls) == {1, 2, 3, 4}
+        expected = await alone.ask(*request)
+        assert await over_grpc.ask(*request) == expected, name
+        assert await over_socket.ask(*request) == expected, name
+    assert Counter(relayed_calls).keys() == {1, 2, 3, 4}
+    assert all(count % 2 == 0 for count in Counter(relayed_calls).values())  # each over gRPC, and over the socket
 
 
-async def test_each_answer_belongs_to_its_caller(ways: tuple[Way, Way]):
-    relayed, _ = ways
+@pytest.mark.parametrize("over", [0, 1], ids=["grpc", "socket"])
+async def test_each_answer_belongs_to_its_caller(ways: tuple[Way, Way, Way], relayed_calls: list[int], over: int):
+    relayed = ways[over]
+    await relays(relayed, relayed_calls)
     at_once = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int) -> None:
@@ -210,11 +228,12 @@ async def test_each_answer_belongs_to_its_caller(ways: tuple[Way, Way]):
             await looked(number)
 
     async def looked(number: int) -> None:
-        way = Way(relayed.http, f"canary-{number}", relayed.server)
-        for turn in range(3):
+        way = Way(relayed.http, f"canary-{over}-{number}", relayed.server)
+        for turn in range(TURNS):
             change = {**CREATE, "entity_id": f"c{turn}", "data": {"canary": number}}
             assert (await way.send("POST", PUSH, pushed(change), {})).status_code == 200
             page = await way.send("GET", f"{PUSH}?entity_type=todo", None, {})
             assert {each["data"]["canary"] for each in page.json()["data"]["changes"]} == {number}
 
     await asyncio.gather(*(one(number) for number in range(USERS)))
+    assert len(relayed_calls) >= USERS * TURNS * 2

@@ -66,6 +66,11 @@ class RelayedCalls:
         return not (self._running or self._ready)
 
     @property
+    def ready(self) -> int:
+        """How many answers wait to be sent."""
+        return len(self._ready)
+
+    @property
     def has_room(self) -> bool:
         """Whether more may be taken."""
         return len(self._running) + len(self._ready) < _MAX_UNANSWERED and self._ready_bytes < _MAX_READY_BYTES

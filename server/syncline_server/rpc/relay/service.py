@@ -1,6 +1,6 @@
 """What the bridge asks beside what its clients ask: whether credentials are good, and a stream for its calls."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -14,15 +14,22 @@ from syncline_server.sync.errors import InvalidError, RequestInvalid
 _COUNTED = CountedFields(relay_pb2.RelayRequest.DESCRIPTOR, {"calls": Count(MAX_CALLS)})
 
 
+class Drained(Protocol):
+    """A stream that is open."""
+
+    def drain(self) -> None:
+        """Tell the bridge to send no more."""
+
+
 class RelayService(relay_pb2_grpc.RelayServiceServicer):
     """`syncline.relay.v1.RelayService`."""
 
     def __init__(self, served: Served, limits: StreamLimits) -> None:
         """Serve calls with `served`."""
-        self._served = served
-        self._limits = limits
+        self.served = served
+        self.limits = limits
         self._strangers = Strangers()
-        self._open: set[RelayStream] = set()
+        self._open: set[Drained] = set()
         self._is_draining = False
 
     async def CheckCaller(self, request: Any, context: Any) -> relay_pb2.CheckCallerResponse:  # noqa: N802  # the contract's name
@@ -31,16 +38,24 @@ class RelayService(relay_pb2_grpc.RelayServiceServicer):
 
     async def Relay(self, _: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802  # it reads and writes by the context
         """Carry calls. The stream is nobody's: each of its calls has a caller of its own."""
-        stream = RelayStream(self._served, context, lambda: self._strangers.remove(stream), self._limits)
-        self._open.add(stream)
+        stream = RelayStream(self.served, context, lambda: self._strangers.remove(stream), self.limits)
         self._strangers.add(stream, context.peer().rpartition(":")[0])
-        if self._is_draining:
-            stream.drain()
+        self.join(stream)
         try:
             await stream.serve()
         finally:
-            self._open.discard(stream)
+            self.leave(stream)
             self._strangers.remove(stream)
+
+    def join(self, stream: Drained) -> None:
+        """Tell a stream from now on when the server goes away."""
+        self._open.add(stream)
+        if self._is_draining:
+            stream.drain()
+
+    def leave(self, stream: Drained) -> None:
+        """Tell it nothing more."""
+        self._open.discard(stream)
 
     def drain(self) -> None:
         """Tell every bridge to send its calls elsewhere; those that come all the same are answered."""
