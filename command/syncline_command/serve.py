@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from syncline_server.app import RunningServer
+    from syncline_server.rpc.server import LocalSockets
     from syncline_server.settings import ServerSettings
 
 _FIRST_PROJECT: Final = "default"
@@ -103,7 +104,7 @@ async def _serve_beside(
     bridge: "asyncio.subprocess.Process",
     settings: "ServerSettings",
     stop: "asyncio.Event",
-    sockets: "_Sockets",
+    sockets: "LocalSockets",
     *,
     has_demo: bool,
 ) -> None:
@@ -114,7 +115,7 @@ async def _serve_beside(
     from syncline_command.stopping import wait_for
     from syncline_server.app import running_server
 
-    async with running_server(settings, local_socket=sockets.grpc, relay_socket=sockets.relay) as server:
+    async with running_server(settings, sockets=sockets) as server:
         calm_collector()
         try:
             await bridge_started(settings.http_address, bridge)
@@ -124,26 +125,21 @@ async def _serve_beside(
             await end_bridge(bridge)  # before the server: what the bridge has begun, it answers
 
 
-@dataclass(frozen=True, slots=True)
-class _Sockets:
-    """Where the bridge reaches the server without a port."""
-
-    relay: Path | None
-    """For relayed calls; None: they go by gRPC."""
-    grpc: Path | None
-    """For the others, where the server speaks TLS or does not know its port before it has one; None: by that port."""
-
-
 @contextmanager
-def _sockets(settings: "ServerSettings") -> Iterator[_Sockets]:
-    """Yield sockets in a folder of this user alone."""
+def _sockets(settings: "ServerSettings") -> Iterator["LocalSockets"]:
+    """Yield where the bridge reaches the server, in a folder of this user alone.
+
+    That is for gRPC, too, where the server speaks TLS or its port is not known before it has one.
+    """
     import tempfile
+
+    from syncline_server.rpc.server import LocalSockets
 
     needs_grpc = settings.tls_certificate is not None or settings.grpc_address.endswith(":0")
     with tempfile.TemporaryDirectory(prefix="syncline-") as folder:
         relay = Path(folder) / "relay.sock"
         fits = len(os.fsencode(relay)) <= _LONGEST_SOCKET_BYTES
-        yield _Sockets(relay if fits else None, Path(folder) / "grpc.sock" if needs_grpc else None)
+        yield LocalSockets(Path(folder) / "grpc.sock" if needs_grpc else None, relay if fits else None)
 
 
 async def _welcome(settings: "ServerSettings", server: "RunningServer", *, has_demo: bool) -> None:

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NoReturn
 
 import structlog
@@ -34,7 +33,7 @@ from syncline_server.rpc.metrics import Metrics
 from syncline_server.rpc.peers import Peers, tell_of_refusals
 from syncline_server.rpc.public import HealthService
 from syncline_server.rpc.requests import RequestLimits, Requests
-from syncline_server.rpc.server import ServerOptions, serving
+from syncline_server.rpc.server import LocalSockets, ServerOptions, serving
 from syncline_server.rpc.service import SyncService
 from syncline_server.settings import ServerSettings
 from syncline_server.store import checkpoint_secrets, schema
@@ -63,6 +62,7 @@ from syncline_server.wiring.eyes import eyes
 _STREAM_CHANGES = 1000
 _STREAM_BYTES = 192 * 1024
 """A stuck reader holds three messages; see docs/performance.md."""
+_NO_SOCKETS = LocalSockets()
 _RESERVED_DESCRIPTORS = 160
 """For the database, the bridge, log files and what Python opens by the way."""
 
@@ -83,17 +83,11 @@ class RunningServer:
 
 @asynccontextmanager
 async def running_server(
-    settings: ServerSettings,
-    clock_us: Callable[[], int] | None = None,
-    *,
-    local_socket: Path | None = None,
-    relay_socket: Path | None = None,
+    settings: ServerSettings, clock_us: Callable[[], int] | None = None, sockets: LocalSockets = _NO_SOCKETS
 ) -> AsyncIterator[RunningServer]:
     """Run a server for the time of the block; `clock_us` takes the place of the store's clock, in tests.
 
-    `local_socket` is a file to listen at besides, in the clear, and `relay_socket` one at which bridges relay calls
-    without gRPC; who may enter their folder may call. Raises DatabaseUrlInvalid, DatabaseInUse, SchemaNotCurrent,
-    StoreUnavailable, AddressInUse and CertificateInvalid.
+    Raises DatabaseUrlInvalid, DatabaseInUse, SchemaNotCurrent, StoreUnavailable, AddressInUse and CertificateInvalid.
     """
     async with AsyncExitStack() as stack:
         engines = await stack.enter_async_context(opened_engines(_database(settings)))
@@ -126,7 +120,7 @@ async def running_server(
         deletions = Deletions(engines, rules.pusher)
         stack.push_async_callback(_cancel, asyncio.create_task(deletions.keep_deleting(), name="deletions"))
         registry = SqlRegistry(engines)
-        options = _options(settings, local_socket, relay_socket)
+        options = _options(settings, sockets)
         connections = Connections(options.max_connections)
         withdrawals = Withdrawals(registry)
         stack.push_async_callback(_cancel, asyncio.create_task(withdrawals.keep_looking(), name="withdrawals"))
@@ -281,7 +275,7 @@ def _database(settings: ServerSettings) -> Database:
     return database(settings.database, settings.data_dir, connections)
 
 
-def _options(settings: ServerSettings, local_socket: Path | None, relay_socket: Path | None) -> ServerOptions:
+def _options(settings: ServerSettings, sockets: LocalSockets) -> ServerOptions:
     return ServerOptions(
         address=settings.grpc_address,
         max_message_bytes=settings.max_message_bytes,
@@ -291,8 +285,7 @@ def _options(settings: ServerSettings, local_socket: Path | None, relay_socket: 
         max_connections=min(settings.max_connections, descriptors_left(_RESERVED_DESCRIPTORS)),
         certificates=certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, "tls"),
         log_sample=settings.log_sample,
-        local_socket=local_socket,
-        relay_socket=relay_socket,
+        sockets=sockets,
     )
 
 

@@ -49,6 +49,16 @@ class AddressInUse(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class LocalSockets:
+    """Files to listen at, in the clear, for processes of this machine: who may enter their folder may call."""
+
+    grpc: Path | None = None
+    """For gRPC."""
+    relay: Path | None = None
+    """For calls that a bridge relays, without gRPC."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerOptions:
     """How the gRPC server listens and ends."""
 
@@ -68,10 +78,8 @@ class ServerOptions:
     """To listen with; None: in the clear."""
     log_sample: float
     """Share of the calls that go well of which a line is logged, 0 to 1."""
-    local_socket: Path | None
-    """Where to listen besides, in the clear, for processes of this machine that may enter its folder."""
-    relay_socket: Path | None
-    """Where to take relayed calls from them, without gRPC."""
+    sockets: LocalSockets
+    """Where to listen besides."""
 
 
 @asynccontextmanager
@@ -125,7 +133,7 @@ async def serving(
     connections.listen_on(port)
     health_service.serve(SERVICE, "")
     making_room = asyncio.create_task(connections.keep_making_room(), name="connections")
-    async with listening(relay, options.relay_socket):
+    async with listening(relay, options.sockets.relay):
         try:
             yield port
         finally:
@@ -156,8 +164,8 @@ def _listen(server: aio.Server, options: ServerOptions) -> int:
     """Listen; returns the port. Raises AddressInUse and CertificateInvalid."""
     credentials = server_credentials(options.certificates) if options.certificates is not None else None
     try:
-        if options.local_socket is not None:
-            server.add_insecure_port(f"unix:{options.local_socket}")
+        if options.sockets.grpc is not None:
+            server.add_insecure_port(f"unix:{options.sockets.grpc}")
         if credentials is not None:
             return int(server.add_secure_port(options.address, credentials))
         return int(server.add_insecure_port(options.address))

@@ -19,6 +19,7 @@ import pytest
 from bridge.bridged import bridge_on
 from harness import Server, make_project, settings_for, started_server
 from syncline_bridge.relay.calls import StreamCalls
+from syncline_server.rpc.server import LocalSockets
 from waiting import until
 
 PUSH = "/v1/client/sync"
@@ -167,7 +168,7 @@ async def ways(shared_database_url: str) -> AsyncIterator[tuple[Way, Way, Way]]:
         project = await make_project(settings, "both-ways")
         # A folder of its own: the path of a socket is short.
         socket = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syncline-"))) / "relay.sock"
-        server = await stack.enter_async_context(started_server(settings, project, relay_socket=socket))
+        server = await stack.enter_async_context(started_server(settings, project, sockets=LocalSockets(relay=socket)))
 
         async def way(user: str, **options: Any) -> Way:
             address = await stack.enter_async_context(bridge_on(server, **options))
