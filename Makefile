@@ -7,7 +7,7 @@ PROTO := protos/syncline/v1/sync.proto protos/syncline/v1/admin.proto protos/syn
 # A test run starts some hundred processes; each takes a second of a core, and four where nothing may be compiled once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: audit lock sbom edge migration partitioned help install serve test model-long lint format proto demo picture bench-live bench-peers clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
+.PHONY: canaries audit lock sbom edge migration partitioned help install serve test model-long lint format proto demo picture bench-live bench-peers clean bench bench-full bench-scale herd tokens schemathesis chaos apps kills planted clean-up
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -76,6 +76,9 @@ bench-live: install ## Measure live streams: memory, and commit to delivery
 
 herd: install ## Drop STREAMS=1000 streams at once, by a cut and by SIGKILL
 	STREAMS=$(or $(STREAMS),1000) $(BIN)/pytest tests/herd -s
+
+canaries: install ## Let 200 users call over one stream, CALLS=1000000 times by each way: every answer is its caller's
+	CANARY_CALLS=$(or $(CALLS),1000000) $(BIN)/pytest tests/bridge/relay/test_both_ways.py -k "caller and sqlite" -s -q
 
 tokens: install ## Send COUNT=100000 mutated tokens to every door; SEED=1
 	COUNT=$(or $(COUNT),100000) SEED=$(or $(SEED),1) $(BIN)/pytest tests/tokens -s

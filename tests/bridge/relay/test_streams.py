@@ -1,16 +1,24 @@
 """A stream to the server that is late, broken or going away: every call has its answer, and none is made twice."""
 
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
+from google.rpc import status_pb2
 from grpc import StatusCode, aio
 
 from bridge.bridged import client_of_bridge_on
 from bridge.dialects.checkpoint_sync.app import PATH
+from harness import make_project, settings_for, started_server
+from ports import free_address
 from syncline.relay.v1 import relay_pb2, relay_pb2_grpc
 from syncline.v1 import sync_pb2, sync_pb2_grpc
+from syncline_bridge.relay.calls import StreamCalls
+from syncline_server.rpc.server import LocalSockets
 from waiting import until
 
 HEADERS = {"x-api-key": "known", "authorization": "Bearer ada"}
@@ -40,6 +48,11 @@ class StandIn(sync_pb2_grpc.SyncServiceServicer, relay_pb2_grpc.RelayServiceServ
             self.relayed.append(message)
             if self.behaviour == "breaks":
                 await context.abort(StatusCode.UNAVAILABLE, "broken")
+            if self.behaviour == "knows no method":
+                unknown = status_pb2.Status(code=StatusCode.UNIMPLEMENTED.value[0]).SerializeToString()
+                yield relay_pb2.RelayResponse(
+                    answers=[relay_pb2.Answer(id=call.id, status=unknown) for call in message.calls]
+                )
             if self.behaviour == "answers":
                 page = sync_pb2.PullResponse(checkpoint_token="relayed").SerializeToString()
                 yield relay_pb2.RelayResponse(
@@ -48,10 +61,14 @@ class StandIn(sync_pb2_grpc.SyncServiceServicer, relay_pb2_grpc.RelayServiceServ
 
 
 @asynccontextmanager
-async def standing_in(behaviour: str = "answers", **settings: Any) -> AsyncIterator[tuple[StandIn, httpx2.AsyncClient]]:
+async def standing_in(
+    behaviour: str = "answers", *, is_older: bool = False, **settings: Any
+) -> AsyncIterator[tuple[StandIn, httpx2.AsyncClient]]:
+    """Run a bridge in front of a stand-in; an older one knows no relay."""
     server, relay = aio.server(), StandIn(behaviour)
     sync_pb2_grpc.add_SyncServiceServicer_to_server(relay, server)
-    relay_pb2_grpc.add_RelayServiceServicer_to_server(relay, server)
+    if not is_older:
+        relay_pb2_grpc.add_RelayServiceServicer_to_server(relay, server)
     target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     try:
@@ -104,3 +121,43 @@ async def test_without_streams_every_call_goes_alone():
     async with standing_in(relay_streams=0) as (relay, http):
         assert [await token(http) for _ in range(3)] == ["alone"] * 3
         assert relay.streams == 0
+
+
+async def test_every_call_to_an_older_server_goes_alone():
+    async with standing_in(is_older=True) as (_, http):
+        assert [await token(http) for _ in range(3)] == ["alone"] * 3
+
+
+async def test_a_call_of_a_method_that_the_stream_does_not_know_goes_alone():
+    async with standing_in() as (relay, http):
+        await takes_calls(http)
+        relay.behaviour, before = "knows no method", len(relay.relayed)
+        assert await token(http) == "alone"
+        assert len(relay.relayed) > before
+
+
+async def test_a_socket_is_found_whenever_its_server_is_there(sqlite_url: str, monkeypatch: pytest.MonkeyPatch):
+    """The stream after one that has ended is a new one, with nothing left of the old."""
+    relayed: list[int] = []
+    call = StreamCalls.call
+
+    async def counted(self: StreamCalls, method: int, *rest: Any) -> bytes:
+        relayed.append(method)
+        return await call(self, method, *rest)
+
+    monkeypatch.setattr(StreamCalls, "call", counted)
+    settings = settings_for(sqlite_url).model_copy(update={"grpc_address": free_address()})
+    project = await make_project(settings)
+    headers = {"x-api-key": project.client_key, "authorization": f"Bearer {project.token()}"}
+    with tempfile.TemporaryDirectory(prefix="syncline-") as folder:
+        path = Path(folder) / "relay.sock"
+        async with client_of_bridge_on(settings.grpc_address, relay_socket=path) as http:
+
+            async def is_relayed() -> bool:
+                answer = await http.get(PATH, params=QUERY, headers=headers)
+                return answer.status_code == 200 and bool(relayed)
+
+            for _ in range(2):
+                relayed.clear()
+                async with started_server(settings, project, sockets=LocalSockets(relay=path)):
+                    await until(is_relayed)
