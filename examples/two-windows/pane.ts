@@ -18,6 +18,15 @@ export interface Link {
   readonly token: string;
 }
 
+/** What was so when the wire was mended. */
+interface Mended {
+  readonly at: number;
+  /** How many changes waited. */
+  readonly waited: number;
+  /** What each item looked like, by its id. */
+  readonly shown: ReadonlyMap<string, string>;
+}
+
 const VERBS = { create: "add", update: "change", delete: "delete" };
 const PHASES = { live: "live", catchingUp: "catching up", connecting: "connecting", offline: "offline", stopped: "stopped" };
 
@@ -30,9 +39,7 @@ export class Pane {
   readonly #list = element("ul", { class: "todos" });
   readonly #outbox = element("ol", { class: "outbox" });
   readonly #note = element("p", { class: "note", role: "status" });
-  #mendedAt: number | undefined;
-  #received = 0;
-  #waited = 0;
+  #mended: Mended | undefined;
 
   /** `storage` names where this device keeps everything; `signedOut` hears that the link is no longer good. */
   constructor(title: string, storage: string, link: Link, signedOut: () => void) {
@@ -71,14 +78,12 @@ export class Pane {
   /** Cut the wire, or mend it and begin to count. */
   #switch(): void {
     if (this.#wire.isCut) {
-      this.#mendedAt = performance.now();
-      this.#received = 0;
-      this.#waited = this.#sync.status.pending;
+      this.#mended = { at: performance.now(), waited: this.#sync.status.pending, shown: this.#shown() };
       this.#wire.mend();
       this.#say("");
     } else {
       this.#wire.cut();
-      this.#mendedAt = undefined;
+      this.#mended = undefined;
       this.#say("The wire is cut. What you type is kept on this device.");
     }
     this.#tell();
@@ -103,14 +108,13 @@ export class Pane {
   }
 
   #tell(): void {
-    const { phase, pending, progress } = this.#sync.status;
-    if (progress) this.#received = progress.received;
+    const { phase, pending } = this.#sync.status;
     this.view.dataset["phase"] = this.#wire.isCut ? "cut" : phase;
     this.#phase.textContent = this.#wire.isCut ? "wire cut" : PHASES[phase];
     this.#button.textContent = this.#wire.isCut ? "Mend the wire" : "Cut the wire";
     this.#show(this.#sync.todo.list({ orderBy: "at" }));
     this.#showOutbox(this.#sync.outbox);
-    if (this.#mendedAt !== undefined && phase === "live" && !pending) this.#caughtUp(this.#mendedAt);
+    if (this.#mended && phase === "live" && !pending) this.#caughtUp(this.#mended);
   }
 
   #showOutbox(outbox: readonly Outgoing[]): void {
@@ -125,10 +129,18 @@ export class Pane {
     this.#outbox.dataset["label"] = `Outbox · ${lines.length} ${lines.length === 1 ? "change waits" : "changes wait"}`;
   }
 
-  #caughtUp(since: number): void {
-    const ms = Math.round(performance.now() - since);
-    this.#mendedAt = undefined;
-    this.#say(`Caught up in ${ms} ms: ${this.#waited} sent, ${this.#received} received.`);
+  /** What each item looks like now, by its id. */
+  #shown(): ReadonlyMap<string, string> {
+    return new Map(this.#sync.todo.list().map((todo) => [todo.id, JSON.stringify(todo)]));
+  }
+
+  /** What waited here was shown here already, so whatever looks different came from elsewhere. */
+  #caughtUp({ at, waited, shown }: Mended): void {
+    this.#mended = undefined;
+    const now = this.#shown();
+    const received = [...new Set([...shown.keys(), ...now.keys()])].filter((id) => shown.get(id) !== now.get(id));
+    const ms = Math.round(performance.now() - at);
+    this.#say(`Caught up in ${ms} ms: ${waited} sent, ${received.length} received.`);
   }
 
   #told(mine: object | null, theirs: object | null): void {
