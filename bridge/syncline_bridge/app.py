@@ -29,12 +29,12 @@ from syncline_bridge.edge.connections import Crowd, protocol_of
 from syncline_bridge.edge.credentials import KnownCallers
 from syncline_bridge.edge.cross_origin import CrossOrigin
 from syncline_bridge.edge.event_stream import EventStreams
-from syncline_bridge.edge.failures import answer_failures
+from syncline_bridge.edge.failures import answer_failures, methods_of
 from syncline_bridge.edge.heads import Heads
 from syncline_bridge.edge.lean import Bounds, HotRoute, LeanEdge
 from syncline_bridge.edge.listener import listening
 from syncline_bridge.edge.metrics import NO_DIALECT, HttpMetrics, Routes, served_metrics
-from syncline_bridge.edge.probes import LIVENESS_PATH, READINESS_PATH, Health, probes
+from syncline_bridge.edge.probes import LIVENESS_PATH, PROBES, READINESS_PATH, Health, probes
 from syncline_bridge.edge.semantics import HeadRequests, OneHost
 from syncline_bridge.edge.slashes import SlashAtTheEnd
 from syncline_bridge.edge.tls import ServerTls
@@ -45,6 +45,17 @@ from syncline_bridge.upstream import Upstream, open_upstream
 
 _RESERVED_DESCRIPTORS = 64
 """For the server's connections, log files and what Python opens by the way."""
+_ABOUT = """
+A sync server for apps that work offline: clients push what they changed and pull what others changed, from one gap-free
+change log.
+
+Whoever calls shows two things: the client key of a project, and a session token of a user, which the app's own backend
+signs. Services show a server key in place of both. Each operation stands here once, its other paths beside it.
+
+Errors have a `code` for programs and a `message` for people, which names the place and the limit. After 429 and 503,
+wait as long as `Retry-After` says. After 502, 503, 504 and no answer at all, nobody knows whether a push was applied:
+sent again under the same name, `push_id` or `Idempotency-Key`, it is applied once.
+"""
 _PROBE_PATHS = (LIVENESS_PATH, READINESS_PATH)
 
 
@@ -136,20 +147,24 @@ def documented(
         {name: scheme for each in dialects for name, scheme in each.dialect.security_schemes.items()},
         title="Syncline",
         version=version("syncline"),
+        description=_ABOUT,
+        openapi_tags=[{"name": each.dialect.name, "description": each.dialect.about} for each in dialects]
+        + [{"name": PROBES, "description": "For whoever watches over this server."}],
         openapi_url=OPENAPI_PATH if settings.docs_enabled else None,
         docs_url=None,  # FastAPI's own page loads its program from a host elsewhere
         redoc_url=None,
         redirect_slashes=False,  # edge.slashes serves both spellings
         telemetry={"tracing": False, "metrics": False, "logs": False},  # its spans would carry tokens in the query
     )
-    answer_failures(app, areas)
-    for router in (
+    routers = (
         pages(version("syncline"), documents(names) if settings.docs_enabled else {}, has_demo=settings.demo_enabled),
         documents_of(app, names),
-        probes(upstream),
         *(router_of(each.dialect.name, each.operations, each.dialect.security_schemes) for each in dialects),
-    ):
+        probes(upstream),
+    )
+    for router in routers:
         app.include_router(router)
+    answer_failures(app, areas, methods_of(routers))
     return app
 
 

@@ -25,6 +25,8 @@ class Dialect(Generic[S]):
     """Describe one dialect."""
 
     name: str
+    about: str
+    """What it is and whom it is for, in its documentation."""
     prefixes: tuple[str, ...]
     """Everything at and below these is answered in its words, unknown paths and failures of the bridge included."""
     settings: type[S]

@@ -49,7 +49,8 @@ def _part(whole: Mapping[str, Any], dialect: str) -> Mapping[str, Any]:
     credentials = {name: one for name, one in whole["components"]["securitySchemes"].items() if name in used}
     components = {"schemas": schemas, "securitySchemes": credentials}
     info = {**whole["info"], "title": f"{whole['info']['title']}: {dialect}"}
-    return {**whole, "info": info, "paths": paths, "components": components}
+    tags = [tag for tag in whole["tags"] if tag["name"] == dialect]
+    return {**whole, "info": info, "tags": tags, "paths": paths, "components": components}
 
 
 def _named(known: Iterable[str], part: Mapping[str, Any]) -> set[str]:

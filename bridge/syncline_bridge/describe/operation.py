@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import cleandoc
 from typing import Any, Final, get_args, get_origin
 
 import msgspec
@@ -9,6 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from syncline_bridge.describe.examples import Examples, with_examples
 from syncline_bridge.describe.handling import IGNORED_PARAMETERS, Handler, naming_ignored, tagged
 
 Described = Mapping[str, Any]
@@ -49,10 +51,11 @@ class Failures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One method at one or more paths; the name and the docstring of its handler are part of the document."""
+    """One method at one or more paths; the docstring of its handler is part of the document."""
 
     method: str
     paths: tuple[str, ...]
+    """The document has the first, and names the others beside it."""
     handler: Callable[[Request], Awaitable[Response]]
     content: Described
     """The content of an answer that went well."""
@@ -62,6 +65,7 @@ class Operation:
     parameters: Sequence[Described] = ()
     body: type[msgspec.Struct] | type[list[Any]] | None = None
     """A struct, or a list of one kind of them."""
+    examples: Examples = field(default_factory=Examples)
     headers: Described = field(default_factory=dict)
     """The headers of an answer that went well."""
     is_stream: bool = False
@@ -100,16 +104,28 @@ def router_of(name: str, operations: Sequence[Operation], security_schemes: Mapp
     router = APIRouter(tags=[name])
     for operation in operations:
         handler = handler_of(operation, security_schemes)
+        summary, description = _words(operation)
         for path in operation.paths:
             router.add_api_route(
                 path,
                 handler,
                 methods=[operation.method],
+                summary=summary,
+                description=description,
+                include_in_schema=path == operation.paths[0],
                 response_model=None,
+                response_class=Response,  # else an answer of JSON is described beside a stream
                 responses=_answers(operation),
                 openapi_extra=_request(operation),
             )
     return router
+
+
+def _words(operation: Operation) -> tuple[str, str]:
+    """Return what an operation is for, in a sentence, and what else is to know of it."""
+    summary, _, rest = cleandoc(operation.handler.__doc__ or "").partition(".")
+    others = ", ".join(f"`{path}`" for path in operation.paths[1:])
+    return summary, "\n\n".join(filter(None, (rest.strip(), f"Also at {others}." if others else "")))
 
 
 def handler_of(operation: Operation, security_schemes: Mapping[str, Described]) -> Handler:
@@ -124,17 +140,28 @@ def _answers(operation: Operation) -> dict[int | str, dict[str, Any]]:
     headers = {**operation.headers, IGNORED_PARAMETERS: _IGNORED, **({"ETag": _TAG} if operation.is_page else {})}
     model = operation.failures.model
     failed = _A_LINE if model is None else json_of(model)
+    shown = operation.examples.answers
     unchanged: dict[int | str, dict[str, Any]] = {
         304: {"description": "The client has this answer already: its `If-None-Match` names it."}
     }
     return {
-        200: {"description": "Done.", "content": operation.content, "headers": headers},
+        200: {
+            "description": "Done.",
+            "content": with_examples(operation.content, shown.get(200, {})),
+            "headers": headers,
+        },
         **(unchanged if operation.is_page else {}),
-        **{status: {"description": text, "content": failed} for status, text in operation.failures.sentences.items()},
+        **{
+            status: {"description": text, "content": with_examples(failed, shown.get(status, {}))}
+            for status, text in operation.failures.sentences.items()
+        },
     }
 
 
 def _request(operation: Operation) -> dict[str, Any]:
     parameters = (*operation.parameters, *((_IF_NONE_MATCH,) if operation.is_page else ()))
-    body = {} if operation.body is None else {"requestBody": {"required": True, "content": json_of(operation.body)}}
-    return {"parameters": list(parameters), "security": list(operation.security), **body}
+    described = {"parameters": list(parameters), "security": list(operation.security)}
+    if operation.body is None:
+        return described
+    content = with_examples(json_of(operation.body), operation.examples.requests)
+    return {**described, "requestBody": {"required": True, "content": content}}

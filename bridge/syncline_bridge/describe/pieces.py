@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -30,11 +31,18 @@ def api_key(name: str, description: str, where: str = "header") -> Described:
 
 
 def parameter(
-    name: str, schema: Described, description: str = "", *, where: str = "query", required: bool = False
+    name: str,
+    schema: Described,
+    description: str = "",
+    *,
+    where: str = "query",
+    required: bool = False,
+    example: Any = None,
 ) -> Described:
-    """Describe a parameter of the query or a header."""
+    """Describe a parameter of the query or a header; without an example, whoever shows it makes one of its pattern."""
     described = {"description": description} if description else {}
-    return {"name": name, "in": where, "required": required, **described, "schema": schema}
+    shown = {} if example is None else {"example": example}
+    return {"name": name, "in": where, "required": required, **described, **shown, "schema": schema}
 
 
 def events_of(models: Sequence[type[msgspec.Struct]], names: Sequence[str], event_id: str) -> Described:

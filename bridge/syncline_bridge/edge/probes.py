@@ -12,6 +12,7 @@ from syncline_bridge.upstream import Upstream
 
 LIVENESS_PATH = "/healthz"
 READINESS_PATH = "/readyz"
+PROBES = "health"
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -23,7 +24,7 @@ class Health(msgspec.Struct, frozen=True):
 
 def probes(upstream: Upstream) -> APIRouter:
     """Serve the two probes."""
-    router = APIRouter(tags=["health"])
+    router = APIRouter(tags=[PROBES])
 
     async def healthz() -> Response:
         """Tell that the process is alive. Does not call the server: restarting the bridge would not help it."""
@@ -37,9 +38,13 @@ def probes(upstream: Upstream) -> APIRouter:
         return json_answer(Health("unavailable", readiness.details), 503)
 
     ok: dict[int | str, dict[str, Any]] = {200: _documented("It is.")}
-    router.add_api_route(LIVENESS_PATH, healthz, methods=["GET"], responses=ok)
+    router.add_api_route(LIVENESS_PATH, healthz, methods=["GET"], responses=ok, summary="Tell that it lives")
     router.add_api_route(
-        READINESS_PATH, readyz, methods=["GET"], responses={**ok, 503: _documented("It cannot right now.")}
+        READINESS_PATH,
+        readyz,
+        methods=["GET"],
+        responses={**ok, 503: _documented("It cannot right now.")},
+        summary="Tell whether it can serve",
     )
     return router
 

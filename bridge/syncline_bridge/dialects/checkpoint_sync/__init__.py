@@ -7,6 +7,8 @@ from syncline_bridge.knobs import Knobs
 
 DIALECT = Dialect(
     name="checkpoint sync",
+    about="Entities of any type, each a JSON object under a type and an id. Clients push batches of changes, and pull "
+    "what changed since a token, or follow it live. The server's version wins a conflict, and is told.",
     prefixes=("/client", "/v1/client"),
     settings=Knobs,
     operations=routes.operations,

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from syncline_bridge.describe.operation import Described, Failures, Operation, json_of
 from syncline_bridge.describe.pieces import FAILURES, PROJECT_KEY, SESSION_TOKEN, api_key, events_of, parameter
-from syncline_bridge.dialects.checkpoint_sync import translate
+from syncline_bridge.dialects.checkpoint_sync import examples, translate
 from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
 from syncline_bridge.dialects.checkpoint_sync.live import CLOSED_EVENT, LiveHandlers
 from syncline_bridge.dialects.checkpoint_sync.models import (
@@ -31,10 +31,10 @@ from syncline_bridge.failure import RefusedError
 from syncline_bridge.knobs import Knobs
 from syncline_bridge.upstream import Upstream
 
-PATHS = ("/v1/client/sync", "/client/sync")  # every SDK calls the first, the protocol's page names the second
+PATHS = ("/client/sync", "/v1/client/sync")  # the protocol's page names the first, every SDK calls the second
 
 _COLLECTION = "/client/entities"
-_ENTITIES = (f"/v1{_COLLECTION}", _COLLECTION)
+_ENTITIES = (_COLLECTION, f"/v1{_COLLECTION}")
 
 SECURITY_SCHEMES: Mapping[str, Described] = {
     "client_key": api_key("X-Api-Key", PROJECT_KEY),
@@ -107,6 +107,7 @@ def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[
         security=(_BY_SESSION,),
         parameters=(_DEVICE,),
         body=PushBody,
+        examples=examples.PUSH,
         is_hot=True,
     )
     return (
@@ -118,6 +119,7 @@ def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[
             content=json_of(PullAnswer),
             parameters=(_ENTITY_TYPE, _CHECKPOINT_TOKEN, _DEVICE),
             body=None,
+            examples=examples.PULL,
         ),
         replace(
             push,
@@ -128,10 +130,13 @@ def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[
             security=(_BY_SESSION, _BY_TICKET),
             parameters=(_ENTITY_TYPES, _LAST_EVENT_ID, _CHECKPOINT_TOKEN, _DEVICE),
             body=None,
+            examples=examples.STREAM,
             is_stream=True,
             is_hot=False,
         ),
-        replace(push, paths=_ENTITIES, handler=handlers.get, content=json_of(GetAnswer), body=GetBody),
+        replace(
+            push, paths=_ENTITIES, handler=handlers.get, content=json_of(GetAnswer), body=GetBody, examples=examples.GET
+        ),
         replace(
             push,
             method="GET",
@@ -141,6 +146,7 @@ def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[
             failures=_FAILURES_OF_ONE,
             parameters=(_TYPE_IN_PATH, _ID_IN_PATH, _DEVICE),
             body=None,
+            examples=examples.GET_ONE,
             is_hot=False,
         ),
         replace(
@@ -150,6 +156,7 @@ def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[
             content=json_of(TicketAnswer),
             parameters=(_TICKET_TYPES, _DEVICE),
             body=None,
+            examples=examples.TICKET,
             is_hot=False,
         ),
     )
@@ -157,16 +164,21 @@ def operations(upstream: Upstream, streams: EventStreams, _: Knobs) -> Sequence[
 
 _EVENT_ID = "Where to resume: the `checkpoint_token`."
 _NAME: Described = {"type": "string", "pattern": ENTITY_TYPE_PATTERN}
-_ENTITY_TYPE = parameter("entity_type", _NAME, required=True)
+_ENTITY_TYPE = parameter("entity_type", _NAME, "Whose changes to read.", required=True, example="todo")
 _ENTITY_TYPES = parameter(
-    "entity_type", {"type": "array", "items": _NAME, "minItems": 1}, "May be repeated.", required=True
+    "entity_type", {"type": "array", "items": _NAME, "minItems": 1}, "May be repeated.", required=True, example=["todo"]
 )
 _TICKET_TYPES = parameter(
     "entity_type", {"type": "array", "items": _NAME}, "What the stream may follow; may be repeated. Without it: all."
 )
-_TYPE_IN_PATH = parameter("entity_type", _NAME, required=True, where="path")
+_TYPE_IN_PATH = parameter("entity_type", _NAME, required=True, where="path", example="todo")
 _ID_IN_PATH = parameter(
-    "entity_id", {"type": "string", "pattern": ENTITY_ID_PATTERN}, "Percent-encoded.", required=True, where="path"
+    "entity_id",
+    {"type": "string", "pattern": ENTITY_ID_PATTERN},
+    "Percent-encoded.",
+    required=True,
+    where="path",
+    example="milk",
 )
 _LAST_EVENT_ID = parameter(
     "Last-Event-ID", {"type": "string"}, "The last event's id; goes before `checkpoint_token`.", where="header"

@@ -6,6 +6,8 @@ from syncline_bridge.dialects.mutation_sync.settings import MutationSyncSettings
 
 DIALECT = Dialect(
     name="mutation sync",
+    about="Bookmarks, collections, notes and reading sessions, with one head for each user: who pushes names the head "
+    "that it has seen, and where that is behind, nothing is applied (409).",
     prefixes=("/v1/sync", "/auth"),
     settings=MutationSyncSettings,
     operations=routes.operations,

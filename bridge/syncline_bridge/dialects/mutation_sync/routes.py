@@ -9,7 +9,7 @@ from syncline import words
 from syncline_bridge.caller import Caller, header, id_header, once_a_request
 from syncline_bridge.describe.operation import Described, Failures, Operation, json_of
 from syncline_bridge.describe.pieces import FAILURES, PROJECT_KEY, SESSION_TOKEN, api_key, parameter
-from syncline_bridge.dialects.mutation_sync import mutations, parameters, translate
+from syncline_bridge.dialects.mutation_sync import examples, mutations, parameters, translate
 from syncline_bridge.dialects.mutation_sync.errors import page_too_large, unprocessable
 from syncline_bridge.dialects.mutation_sync.models import (
     Head,
@@ -104,6 +104,7 @@ def operations(upstream: Upstream, _: EventStreams, settings: MutationSyncSettin
             failures=_FAILURES.without(404, 409),
             security=_SECURITY,
             parameters=_pull_parameters(settings),
+            examples=examples.PULL,
             headers=_HEADERS,
             is_hot=True,
         ),
@@ -116,6 +117,7 @@ def operations(upstream: Upstream, _: EventStreams, settings: MutationSyncSettin
             security=_SECURITY,
             parameters=(_LAST_MUTATION_AT, _KEY),
             body=MutationBatch,
+            examples=examples.PUSH,
             headers=_HEADERS,
             is_hot=True,
         ),
@@ -163,6 +165,7 @@ _LAST_MUTATION_AT = parameter(
     {"type": "integer", "minimum": -1},
     "The head from the last answer; -1 for a user without mutations.",
     required=True,
+    example=-1,
 )
 _KEY = parameter(
     KEY_HEADER,
@@ -182,7 +185,9 @@ def _pull_parameters(settings: MutationSyncSettings) -> Sequence[Described]:
         "default": settings.page_size,
     }
     return (
-        parameter("mutationsSince", {"type": "number"}, "Milliseconds; 0 and -1: everything.", required=True),
+        parameter(
+            "mutationsSince", {"type": "number"}, "Milliseconds; 0 and -1: everything.", required=True, example=-1
+        ),
         parameter("resources", {"type": "string", "pattern": _NAMES}, "Resources separated by commas; all by default."),
         parameter("metadataOnly", {"type": "boolean", "default": False}, "Answer the head alone."),
         parameter("limit", size, "Mutations on a page."),

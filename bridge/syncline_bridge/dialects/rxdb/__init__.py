@@ -7,6 +7,8 @@ from syncline_bridge.dialects.rxdb.settings import RxdbSettings
 
 DIALECT = Dialect(
     name="rxdb",
+    about="The HTTP replication of RxDB, for apps that are written with it: their collections are pulled, pushed and "
+    "followed as they are. Where the primary key is not `id`, the path names it.",
     prefixes=("/rxdb",),
     settings=RxdbSettings,
     operations=routes.operations,

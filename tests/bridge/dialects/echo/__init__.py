@@ -6,6 +6,7 @@ from syncline_bridge.dialect import Dialect
 
 DIALECT = Dialect(
     name="echo",
+    about="Words come back.",
     prefixes=("/echo",),
     settings=EchoSettings,
     operations=routes.operations,
