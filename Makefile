@@ -78,7 +78,7 @@ herd: install ## Drop STREAMS=1000 streams at once, by a cut and by SIGKILL
 	STREAMS=$(or $(STREAMS),1000) $(BIN)/pytest tests/herd -s
 
 canaries: install ## Let 200 users call over one stream, CALLS=1000000 times by each way: every answer is its caller's
-	CANARY_CALLS=$(or $(CALLS),1000000) $(BIN)/pytest tests/bridge/relay/test_both_ways.py -k "caller and sqlite" -s -q
+	CANARY_CALLS=$(or $(CALLS),1000000) $(BIN)/pytest tests/bridge/relay/test_canaries.py -s -q
 
 tokens: install ## Send COUNT=100000 mutated tokens to every door; SEED=1
 	COUNT=$(or $(COUNT),100000) SEED=$(or $(SEED),1) $(BIN)/pytest tests/tokens -s
