@@ -285,7 +285,9 @@ async def test_a_restored_dump_lets_no_token_skip(cluster: Cluster, how: str):
         await cluster.load(dump, "--clean")
     else:
         tables = await cluster.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        await cluster.sql(f"TRUNCATE {', '.join(row[0] for row in tables)}")
+        # The audit gives nothing away to a server's user; who owns the cluster can do as he likes.
+        emptied = f"TRUNCATE {', '.join(row[0] for row in tables)}"
+        await cluster.sql(f"DO $$ BEGIN SET LOCAL session_replication_role = replica; {emptied}; END $$")
         await cluster.load(dump, "--data-only", "--disable-triggers")
         async with opened_engines(settings) as engines:
             assert (await epochs.begin_by_hand(engines)).number == 3  # one at the server's start
