@@ -3,7 +3,7 @@
 import time
 from asyncio import TimerHandle, Transport
 from collections import defaultdict
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
 import structlog
 
@@ -13,21 +13,6 @@ from syncline_bridge.edge.request_heads import HeadLimitsProtocol
 _EVICTED_AT_ONCE: Final = 16
 """The share of all connections that ends when there is no room: a sixteenth."""
 _LOG_SECONDS: Final = 60.0
-
-
-class Member(Protocol):
-    """A connection of the crowd, whatever it is at."""
-
-    @property
-    def address(self) -> str:
-        """The address of its peer."""
-
-    @property
-    def is_serving(self) -> bool:
-        """Whether it is in a request."""
-
-    def cut_off(self) -> None:
-        """End at once."""
 
 
 class Crowd:
@@ -44,10 +29,10 @@ class Crowd:
         self._proxies = proxies
         self.stalled_seconds = stalled_seconds
         self._most = most
-        self._all: dict[Member, None] = {}
+        self._all: dict[ConnectionProtocol, None] = {}
         self._logged_at = -_LOG_SECONDS
 
-    def enter(self, connection: Member) -> None:
+    def enter(self, connection: "ConnectionProtocol") -> None:
         """Take a connection in, and make room for it; it ends itself where there is none."""
         self._all[connection] = None
         if len(self._all) <= self._most:
@@ -58,13 +43,13 @@ class Crowd:
             self.leave(one)
             one.cut_off()
 
-    def leave(self, connection: Member) -> None:
+    def leave(self, connection: "ConnectionProtocol") -> None:
         """Let a connection go."""
         self._all.pop(connection, None)
 
-    def _unused(self) -> list[Member]:
+    def _unused(self) -> "list[ConnectionProtocol]":
         """Return the connections in no request, those first that are one of many of an address, and the oldest."""
-        of_holder: defaultdict[object, list[Member]] = defaultdict(list)
+        of_holder: defaultdict[object, list[ConnectionProtocol]] = defaultdict(list)
         newest = next(reversed(self._all))
         for connection in self._all:
             if not connection.is_serving and connection is not newest:
@@ -72,7 +57,7 @@ class Crowd:
         ranked = [(len(own) - rank, one) for own in of_holder.values() for rank, one in enumerate(own)]
         return [one for _, one in sorted(ranked, key=lambda pair: -pair[0])]
 
-    def _holder_of(self, connection: Member) -> object:
+    def _holder_of(self, connection: "ConnectionProtocol") -> object:
         address = connection.address
         return connection if self._proxies.trusts(address) else holder_of(address)
 

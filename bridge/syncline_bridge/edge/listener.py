@@ -10,7 +10,6 @@ from starlette.types import ASGIApp
 
 from syncline.words import split_address
 from syncline_bridge.edge.connections import ConnectionProtocol
-from syncline_bridge.edge.handshakes import Handshakes
 from syncline_bridge.edge.tls import ServerTls
 
 
@@ -58,9 +57,7 @@ async def listening(
         timeout_graceful_shutdown=shutdown_grace_seconds,
     )
     config.load()
-    handshakes = Handshakes(protocol.crowd, tls.context) if tls is not None else None
-    if handshakes is not None:
-        config.http_protocol_class = handshakes.protocol_before(protocol)  # type: ignore[assignment]  # what makes one will do
+    config.ssl = tls.context if tls is not None else None
     server = Server(config)
     with _bound(http_address) as listener:
         serve = asyncio.create_task(server.serve(sockets=[listener]))
@@ -72,8 +69,6 @@ async def listening(
             yield _address(listener)
         finally:
             accepting.cancel()
-            if handshakes is not None:
-                handshakes.cut_off()
             server.should_exit = True
             await serve
 
