@@ -33,7 +33,8 @@ class Pushes:
 
     async def begin(self, request: sync_pb2.PushRequest, principal: Principal) -> BegunPush:
         """Put a push in line, within what its user may do and keep. Raises SyncError where nothing of it is applied."""
-        size_bytes = self._admit(request, principal)
+        size_bytes = request.ByteSize()
+        self._admit(request, principal, size_bytes)
         if not _only_deletes(request):
             await self._quotas.look(principal, size_bytes)
             self._quotas.check(principal, size_bytes)
@@ -43,21 +44,20 @@ class Pushes:
 
     def begin_at_once(self, request: sync_pb2.PushRequest, principal: Principal) -> BegunPush | None:
         """Do the same without waiting; None: what is kept of the user has to be looked up first."""
-        if any(_written(request)) or not (self._quotas.knows(principal, request.ByteSize()) or _only_deletes(request)):
+        size_bytes, only_deletes = request.ByteSize(), _only_deletes(request)
+        if any(_written(request)) or not (only_deletes or self._quotas.knows(principal, size_bytes)):
             return None
-        size_bytes = self._admit(request, principal)
-        if not _only_deletes(request):
+        self._admit(request, principal, size_bytes)
+        if not only_deletes:
             self._quotas.check(principal, size_bytes)
         return self._pusher.begin(self._requests.push(request, principal))
 
-    def _admit(self, request: sync_pb2.PushRequest, principal: Principal) -> int:
-        """Hold a push against the limits of calls; returns its size. Raises RateLimited and ProjectDisabled."""
+    def _admit(self, request: sync_pb2.PushRequest, principal: Principal, size_bytes: int) -> None:
+        """Hold a push against the limits of calls. Raises RateLimited and ProjectDisabled."""
         if principal.key is not None:
             principal.key.project.check_written()
         self._limiter.check(principal)
-        size_bytes = request.ByteSize()
         self._limiter.count_push(principal, len(request.changes), size_bytes)
-        return size_bytes
 
     def answer(self, response: sync_pb2.PushResponse, begun: BegunPush, principal: Principal) -> None:
         """Fill in the answer to a push that is done. Raises whatever has become of it otherwise."""
