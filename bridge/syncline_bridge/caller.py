@@ -83,3 +83,19 @@ def checked(name: str, value: str) -> str:
     if not (value.isascii() and value.isprintable()):
         raise RefusedError(invalid(f"{name}: has to be printable ASCII; {_HOW_TO}.", field=name))
     return value
+
+
+SESSION_HEADERS = ("X-Api-Key", "Authorization", "X-Device-Id", "X-User-Id")
+"""The headers of every dialect that names none of its own."""
+
+
+@once_a_request
+def caller_of_session(request: Request) -> Caller:
+    """Take the credentials from these headers of a request."""
+    return Caller(
+        request_id=request.state.request_id,
+        api_key=header(request, "X-Api-Key"),
+        authorization=header(request, "Authorization"),
+        device_id=header(request, "X-Device-Id"),
+        user_id=id_header(request, "X-User-Id"),
+    )

@@ -1,8 +1,8 @@
 """Checkpoint sync: push changes, pull a type's changes since an opaque token (`/client/sync`)."""
 
+from syncline_bridge.caller import SESSION_HEADERS, caller_of_session
 from syncline_bridge.dialect import Dialect
 from syncline_bridge.dialects.checkpoint_sync import errors, models, routes
-from syncline_bridge.dialects.checkpoint_sync.credentials import CREDENTIAL_HEADERS, caller_of
 from syncline_bridge.knobs import Knobs
 
 DIALECT = Dialect(
@@ -12,8 +12,8 @@ DIALECT = Dialect(
     prefixes=("/client", "/v1/client"),
     settings=Knobs,
     operations=routes.operations,
-    credential_headers=CREDENTIAL_HEADERS,
-    caller_of=caller_of,
+    credential_headers=SESSION_HEADERS,
+    caller_of=caller_of_session,
     answer_failure=errors.answer,
     request_headers=("X-Api-Key", "Authorization", "X-Device-Id", "Last-Event-ID"),
     response_headers=(),

@@ -7,9 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from syncline.v1 import sync_pb2
-from syncline_bridge.caller import Caller, checked, header
+from syncline_bridge.caller import Caller, caller_of_session, checked, header
 from syncline_bridge.dialects.checkpoint_sync import errors, timestamps, translate
-from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
 from syncline_bridge.dialects.checkpoint_sync.models import IssuedTicket, TicketAnswer
 from syncline_bridge.edge.answers import json_answer
 from syncline_bridge.edge.event_stream import EventStream, EventStreams, event
@@ -40,7 +39,7 @@ class LiveHandlers:
         parameters = request.query_params.multi_items()
         query = translate.stream_request(parameters, header(request, "Last-Event-ID"))
         ticket = checked("ticket", translate.single(parameters, "ticket"))
-        caller = Caller(request_id=request.state.request_id, ticket=ticket) if ticket else caller_of(request)
+        caller = Caller(request_id=request.state.request_id, ticket=ticket) if ticket else caller_of_session(request)
         return EventStream(self._streams, self._events(query, caller), _told_by_events if ticket else None)
 
     async def ticket(self, request: Request) -> Response:
@@ -49,7 +48,7 @@ class LiveHandlers:
         With `entity_type` it is good for these types alone, so that less can be done with a URL that others see.
         """
         entity_types = translate.ticket_types(request.query_params.multi_items())
-        issued = await self._upstream.create_ticket(caller_of(request), entity_types)
+        issued = await self._upstream.create_ticket(caller_of_session(request), entity_types)
         answer = TicketAnswer(IssuedTicket(issued.ticket, timestamps.text_of(issued.expire_time)))
         return json_answer(answer)
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from syncline_bridge.caller import caller_of_session
 from syncline_bridge.describe.operation import Described, Failures, Operation, json_of
 from syncline_bridge.describe.pieces import FAILURES, PROJECT_KEY, SESSION_TOKEN, api_key, events_of, parameter
 from syncline_bridge.dialects.checkpoint_sync import examples, translate
-from syncline_bridge.dialects.checkpoint_sync.credentials import caller_of
 from syncline_bridge.dialects.checkpoint_sync.live import CLOSED_EVENT, LiveHandlers
 from syncline_bridge.dialects.checkpoint_sync.models import (
     ENTITY_ID_PATTERN,
@@ -66,7 +66,7 @@ class Handlers:
     async def push(self, request: Request) -> Response:
         """Push what the client changed."""
         body = json_text.decode(await request.body(), PushBody)
-        response = await self._upstream.push(translate.push_request(body), caller_of(request))
+        response = await self._upstream.push(translate.push_request(body), caller_of_session(request))
         return json_answer(PushAnswer(translate.pushed(response)))
 
     async def pull(self, request: Request) -> Response:
@@ -76,20 +76,20 @@ class Handlers:
         is new: nobody can tell whether the app has it.
         """
         query = translate.pull_request(request.query_params.multi_items())
-        response = await self._upstream.pull(query, caller_of(request))
+        response = await self._upstream.pull(query, caller_of_session(request))
         return json_answer(PullAnswer(translate.pulled(response)))
 
     async def get(self, request: Request) -> Response:
         """Get entities by their ids, deleted ones too, in the order of the request."""
         body = json_text.decode(await request.body(), GetBody)
-        response = await self._upstream.get(translate.get_request(body.entities), caller_of(request))
+        response = await self._upstream.get(translate.get_request(body.entities), caller_of_session(request))
         return json_answer(GetAnswer(translate.found(response)))
 
     async def get_one(self, request: Request) -> Response:
         """Get an entity by its id; one that is deleted has `action` `delete`, one that never was is 404."""
         reference = translate.reference_of(request.scope["raw_path"], _COLLECTION)
         try:
-            response = await self._upstream.get(translate.get_request([reference]), caller_of(request))
+            response = await self._upstream.get(translate.get_request([reference]), caller_of_session(request))
         except RefusedError as refused:
             raise RefusedError(translate.of_the_one(refused.failure)) from refused
         return json_answer(EntityAnswer(translate.found_one(response)))

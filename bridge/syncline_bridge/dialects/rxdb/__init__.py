@@ -1,8 +1,8 @@
 """RxDB: its HTTP replication, pull, push and pullStream of a collection, as unmodified clients speak it (`/rxdb`)."""
 
+from syncline_bridge.caller import SESSION_HEADERS, caller_of_session
 from syncline_bridge.dialect import Dialect
 from syncline_bridge.dialects.rxdb import errors, models, routes
-from syncline_bridge.dialects.rxdb.credentials import CREDENTIAL_HEADERS, caller_of
 from syncline_bridge.dialects.rxdb.settings import RxdbSettings
 
 DIALECT = Dialect(
@@ -12,8 +12,8 @@ DIALECT = Dialect(
     prefixes=("/rxdb",),
     settings=RxdbSettings,
     operations=routes.operations,
-    credential_headers=CREDENTIAL_HEADERS,
-    caller_of=caller_of,
+    credential_headers=SESSION_HEADERS,
+    caller_of=caller_of_session,
     answer_failure=errors.answer,
     request_headers=("X-Api-Key", "Authorization", "X-Device-Id", "Last-Event-ID", "Cache-Control", routes.PUSHED_AT),
     response_headers=(),

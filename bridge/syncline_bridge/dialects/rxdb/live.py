@@ -9,9 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from syncline.v1 import sync_pb2
-from syncline_bridge.caller import Caller, checked, header
+from syncline_bridge.caller import Caller, caller_of_session, checked, header
 from syncline_bridge.dialects.rxdb.collection import Collection, collection_of
-from syncline_bridge.dialects.rxdb.credentials import caller_of
 from syncline_bridge.dialects.rxdb.documents import document_of
 from syncline_bridge.dialects.rxdb.models import RxdbCheckpoint, RxdbTicket
 from syncline_bridge.dialects.rxdb.query import single
@@ -46,12 +45,12 @@ class LiveHandlers:
         collection = collection_of(request.path_params, self._least_versions)
         query = _stream_request(collection, header(request, "Last-Event-ID"))
         ticket = checked("ticket", single(request.query_params.multi_items(), "ticket"))
-        caller = Caller(request_id=request.state.request_id, ticket=ticket) if ticket else caller_of(request)
+        caller = Caller(request_id=request.state.request_id, ticket=ticket) if ticket else caller_of_session(request)
         return EventStream(self._streams, self._events(query, caller, collection.primary_key), _come_back)
 
     async def ticket(self, request: Request) -> Response:
         """Make a ticket: it opens streams, within a minute, as `ticket` in their URL."""
-        issued = await self._upstream.create_ticket(caller_of(request))
+        issued = await self._upstream.create_ticket(caller_of_session(request))
         return json_answer(RxdbTicket(issued.ticket))
 
     async def _events(

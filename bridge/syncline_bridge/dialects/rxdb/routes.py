@@ -7,11 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from syncline import words
-from syncline_bridge.caller import header
+from syncline_bridge.caller import caller_of_session, header
 from syncline_bridge.describe.operation import Described, Failures, Operation, json_of
 from syncline_bridge.describe.pieces import FAILURES, PROJECT_KEY, SESSION_TOKEN, api_key, events_of, parameter
 from syncline_bridge.dialects.rxdb.collection import MAX_VERSION, collection_of, whole_number
-from syncline_bridge.dialects.rxdb.credentials import caller_of
 from syncline_bridge.dialects.rxdb.live import LiveHandlers
 from syncline_bridge.dialects.rxdb.models import DOCUMENT, RxdbDocuments, RxdbRow, RxdbTicket
 from syncline_bridge.dialects.rxdb.pages import DEFAULT_LIMIT, MOST_DOCUMENTS, PagesAnswer, Reading
@@ -61,7 +60,7 @@ class Handlers:
         """
         collection = collection_of(request.path_params, self._least_versions)
         query = request.query_params.multi_items()
-        reading = Reading(self._upstream, caller_of(request), collection, checkpoint_of(query))
+        reading = Reading(self._upstream, caller_of_session(request), collection, checkpoint_of(query))
         return PagesAnswer(reading.pieces(limit_of(query)))
 
     async def push(self, request: Request) -> Response:
@@ -74,7 +73,7 @@ class Handlers:
         rows = rows_of(await request.body(), collection.primary_key)
         sent = header(request, PUSHED_AT)
         pushed_at_us = whole_number(PUSHED_AT, sent, 0, _MOST_MICROSECONDS) if sent else None
-        lost = await Rounds(self._upstream, caller_of(request), collection, pushed_at_us).write(rows)
+        lost = await Rounds(self._upstream, caller_of_session(request), collection, pushed_at_us).write(rows)
         return Response(b"[" + b",".join(lost) + b"]", media_type="application/json")
 
 
